@@ -1,0 +1,3 @@
+"""lezha: the node that a national CSIRT runs to warn its allies and be warned by them."""
+
+__version__ = "0.1.0"

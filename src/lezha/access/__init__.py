@@ -1,0 +1,1 @@
+"""Who may do what on this node: tokens, roles and one table of rights."""

@@ -1,0 +1,46 @@
+"""The one table of rights for people, tools and sensors."""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Right(StrEnum):
+    """Something a principal may do."""
+
+    LOOK = "look"
+    PUBLISH = "publish"
+    PEERS = "peers"
+    COMMUNITIES = "communities"
+    TOKENS = "tokens"
+    SENSE = "sense"
+
+
+class Role(StrEnum):
+    """What a token was made for."""
+
+    ADMIN = "admin"
+    COORDINATOR = "coordinator"
+    ANALYST = "analyst"
+    SENSOR = "sensor"
+
+
+RIGHTS: Final[dict[Role, frozenset[Right]]] = {
+    Role.ADMIN: frozenset({Right.LOOK, Right.PUBLISH, Right.PEERS, Right.COMMUNITIES, Right.TOKENS}),
+    Role.COORDINATOR: frozenset({Right.LOOK, Right.PUBLISH, Right.COMMUNITIES}),
+    Role.ANALYST: frozenset({Right.LOOK}),
+    Role.SENSOR: frozenset({Right.SENSE}),
+}
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """An authenticated token holder."""
+
+    id: str
+    name: str
+    role: Role
+
+    def may(self, right: Right) -> bool:
+        """True if the table of rights gives `right` to this principal's role."""
+        return right in RIGHTS[self.role]

@@ -1,0 +1,103 @@
+"""The network side of a link: one HTTPS connection to one peer, kept open."""
+
+import ssl
+from typing import Final
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from lezha.federation import enrolment, frame, tls
+from lezha.federation.document import KnownDocument, read
+from lezha.federation.errors import EnrolmentError, LinkFault, Refused
+
+TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=20)
+_MAX_REPLY: Final = 256 * 1024
+
+
+class PeerClient:
+    """Talk to one peer. `endpoint` is its base URL, e.g. https://192.0.2.7:8441."""
+
+    def __init__(self, endpoint: str, member: str, context: ssl.SSLContext) -> None:
+        self._url = URL(endpoint)
+        self._server_name = tls.server_name(member)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=2, keepalive_timeout=60), timeout=TIMEOUT
+        )
+
+    async def send(self, batch: bytes) -> bytes:
+        """Post a batch and return the receipt's envelope, not yet verified. Raises LinkFault."""
+        return await self._post("/link/v1/frames", batch, frame.MEDIA_TYPE)
+
+    async def commit(self, message: enrolment.Commit) -> enrolment.Committed:
+        """First step of enrolment. Raises LinkFault, EnrolmentError."""
+        raw = await self._post("/link/v1/enrol/commit", msgspec.json.encode(message), "application/json")
+        try:
+            return msgspec.json.decode(raw, type=enrolment.Committed)
+        except msgspec.MsgspecError as error:
+            raise EnrolmentError(f"The inviting node answered nonsense: {error}.") from error
+
+    async def reveal(self, message: enrolment.Reveal) -> None:
+        """Second step of enrolment. Raises LinkFault, EnrolmentError."""
+        await self._post("/link/v1/enrol/reveal", msgspec.json.encode(message), "application/json")
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._session.close()
+
+    async def _post(self, path: str, body: bytes, media_type: str) -> bytes:
+        try:
+            async with self._session.post(
+                self._url.with_path(path),
+                data=body,
+                headers={"Content-Type": media_type},
+                server_hostname=self._server_name,
+                allow_redirects=False,
+            ) as response:
+                reply = await response.content.read(_MAX_REPLY + 1)
+                while not response.content.at_eof() and len(reply) <= _MAX_REPLY:
+                    reply += await response.content.read(_MAX_REPLY + 1 - len(reply))
+        except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
+            raise LinkFault(f"{self._url.authority} can't be reached: {_words(error)}") from error
+        if len(reply) > _MAX_REPLY:
+            raise LinkFault(f"{self._url.authority} answered more than {_MAX_REPLY} bytes.")
+        if response.status != 200:
+            raise LinkFault(f"{self._url.authority} answered {response.status}: {_title(reply)}")
+        return reply
+
+
+async def fetch_document(endpoint: str, digest: str) -> KnownDocument:
+    """Fetch the inviter's node document over an unverified connection and check it against its pin.
+
+    Nothing is sent but the request; nothing is believed but the bytes whose digest the invitation names.
+    Raises LinkFault, EnrolmentError.
+    """
+    try:
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
+            async with session.get(URL(endpoint) / "link/v1/document", ssl=False, allow_redirects=False) as reply:
+                raw = await reply.content.read(_MAX_REPLY)
+                while not reply.content.at_eof() and len(raw) < _MAX_REPLY:
+                    raw += await reply.content.read(_MAX_REPLY - len(raw))
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise LinkFault(f"{endpoint} can't be reached: {_words(error)}") from error
+    try:
+        known = read(raw)
+    except Refused as error:
+        raise EnrolmentError(f"{endpoint} is not the node that invited: {error}") from error
+    if known.digest != digest:
+        raise EnrolmentError(
+            f"The node at {endpoint} is not the one that wrote the invitation: somebody may stand in between. "
+            "Call the inviting officer."
+        )
+    return known
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _title(reply: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(reply)["title"])[:200]
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return "no reason given"

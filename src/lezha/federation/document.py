@@ -1,0 +1,79 @@
+"""Node documents: what a member says about its node, signed by the root key that it keeps offline."""
+
+from typing import Final
+
+import msgspec
+from securesystemslib.signer import CryptoSigner, Key
+
+from lezha.federation import envelope
+from lezha.federation.envelope import PayloadType
+from lezha.federation.errors import Refused
+
+_MAX_DOCUMENT: Final = 64 * 1024
+
+
+class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to call, at any hour."""
+
+    phone: str = ""
+    mail: str = ""
+
+
+class NodeDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A member's node: who it is, where it listens, by which keys it speaks.
+
+    `identity` is the exact JSON text of the member's STIX identity object and `member` its id. `root` and
+    `signing_keys` are raw Ed25519 public keys in hex; `tls_root` is PEM. `number` grows with each new document.
+    """
+
+    member: str
+    name: str
+    title: str
+    identity: str
+    root: str
+    signing_keys: tuple[str, ...]
+    tls_root: str
+    endpoints: tuple[str, ...]
+    contact: Contact
+    number: int
+    issued: str
+
+    def keys(self) -> list[Key]:
+        """The keys that verify what this member signs."""
+        return [envelope.key(public) for public in self.signing_keys]
+
+
+class KnownDocument(msgspec.Struct, frozen=True):
+    """A verified node document with its envelope and the SHA-256 of its payload in hex."""
+
+    document: NodeDocument
+    raw: bytes
+    digest: str
+
+
+def sign(document: NodeDocument, root: CryptoSigner) -> bytes:
+    """Return the signed envelope of a node document."""
+    return envelope.seal(msgspec.json.encode(document), PayloadType.NODE, root)
+
+
+def read(raw: bytes) -> KnownDocument:
+    """Verify a node document by the root key that it carries itself.
+
+    That proves it whole, not true: the caller compares `root` with a pin, or has operators compare a phrase.
+    Raises Refused.
+    """
+    if len(raw) > _MAX_DOCUMENT:
+        raise Refused("too_large", f"A node document has {len(raw)} bytes; {_MAX_DOCUMENT} are allowed.")
+    document = _decode(envelope.peek(raw, PayloadType.NODE))
+    opened = envelope.open_sealed(raw, PayloadType.NODE, [envelope.key(document.root)])
+    return KnownDocument(document, raw, opened.digest)
+
+
+def _decode(payload: bytes) -> NodeDocument:
+    try:
+        document = msgspec.json.decode(payload, type=NodeDocument)
+    except msgspec.MsgspecError as error:
+        raise Refused("malformed_document", f"A node document can't be read: {error}.") from error
+    if not document.member.startswith("identity--") or not document.signing_keys:
+        raise Refused("malformed_document", "A node document names no member or no signing key.")
+    return document

@@ -1,0 +1,26 @@
+"""What can be wrong with what a peer sends, split by whose fault it is."""
+
+from typing import Final
+
+
+class FederationError(Exception):
+    """The peer's or the network's fault; the message says what happened and what to do next."""
+
+
+class Refused(FederationError):
+    """Something signed, or something a peer sent, is not what it must be.
+
+    `code` is stable: it is told to the sender in the receipt and counted here.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code: Final = code
+
+
+class LinkFault(FederationError):
+    """A connection or a reply failed; trying again may help."""
+
+
+class EnrolmentError(FederationError):
+    """Two nodes could not be introduced to one another."""

@@ -1,0 +1,165 @@
+"""Frames, batches and receipts: what travels on a link, protocol version 1.
+
+A batch is one MessagePack array; byte strings in it are length-prefixed, so an object's bytes travel as they are.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from securesystemslib.signer import CryptoSigner, Key
+
+from lezha.federation import envelope
+from lezha.federation.envelope import PayloadType
+from lezha.federation.errors import Refused
+from lezha.sharing.release import Released
+
+PROTOCOL: Final = 1
+MEDIA_TYPE: Final = "application/vnd.lezha.batch.v1"
+MAX_BATCH_BYTES: Final = 8 << 20
+BATCH_FRAMES: Final = 256
+BATCH_BYTES: Final = 1 << 20
+_MAX_PARTS: Final = 16
+_HASH_BYTES: Final = 32
+
+
+class FrameKind(StrEnum):
+    """What a frame carries. A `void` frame carries only the digest of what was denied after numbering."""
+
+    STATEMENT = "statement"
+    ROSTER = "roster"
+    VOID = "void"
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """What one frame carries: a signed envelope and the contents it speaks of. Made only by `pack_*`."""
+
+    kind: FrameKind
+    envelope: bytes
+    contents: tuple[bytes, ...] = ()
+
+    def digest(self) -> bytes:
+        """SHA-256 over the kind and each part with its length."""
+        state = hashlib.sha256(self.kind.value.encode() + b"\n")
+        for part in (self.envelope, *self.contents):
+            state.update(len(part).to_bytes(8, "big"))
+            state.update(part)
+        return state.digest()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts."""
+        return len(self.envelope) + sum(map(len, self.contents))
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One numbered frame. `previous` is the chain value of the frame before.
+
+    In a void frame `envelope` is the 32-byte digest of what the number stood for.
+    """
+
+    number: int
+    kind: FrameKind
+    previous: bytes
+    envelope: bytes
+    contents: tuple[bytes, ...] = ()
+
+    def digest(self) -> bytes:
+        """The digest of the parcel, which a void frame carries in its place."""
+        if self.kind is FrameKind.VOID:
+            return self.envelope
+        return Parcel(self.kind, self.envelope, self.contents).digest()
+
+    def chain(self) -> bytes:
+        """The chain value after this frame."""
+        return link(self.previous, self.number, self.digest())
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Frames of one stream in order. An empty batch is a greeting: the reply tells the receiver's head."""
+
+    protocol: int
+    incarnation: str
+    sent: str
+    frames: tuple[Frame, ...] = ()
+
+
+class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the receiver signs after its commit: it holds, or has put aside, all up to `head`.
+
+    `chain` is the hex chain value at `head`; `refused` lists numbers of this batch that it put aside.
+    """
+
+    receiver: str
+    sender: str
+    incarnation: str
+    head: int
+    chain: str
+    at: str
+    refused: tuple[tuple[int, str], ...] = ()
+
+
+def link(previous: bytes, number: int, digest: bytes) -> bytes:
+    """Return the chain value after frame `number` with `digest`."""
+    return hashlib.sha256(previous + number.to_bytes(8, "big") + digest).digest()
+
+
+def pack_statement(released: Released, raw: bytes, contents: Sequence[bytes]) -> Parcel:
+    """Pack a statement with its content and companions for the recipient it is released to.
+
+    Raises TypeError if `released` is not a release: there is no other way to make such a frame.
+    """
+    if not isinstance(released, Released):
+        raise TypeError("a statement leaves only with a release")
+    return Parcel(FrameKind.STATEMENT, raw, tuple(contents))
+
+
+def pack_roster(raw: bytes) -> Parcel:
+    """Pack a roster; the caller sends it to members named in it only."""
+    return Parcel(FrameKind.ROSTER, raw)
+
+
+def encode(batch: Batch) -> bytes:
+    """Return the bytes of a batch."""
+    return msgspec.msgpack.encode(batch)
+
+
+def decode(raw: bytes) -> Batch:
+    """Read a batch, strictly and bounded. Raises Refused."""
+    if len(raw) > MAX_BATCH_BYTES:
+        raise Refused("too_large", f"A batch has {len(raw)} bytes; {MAX_BATCH_BYTES} are allowed.")
+    try:
+        batch = msgspec.msgpack.decode(raw, type=Batch)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Refused("malformed_batch", f"A batch can't be read: {error}.") from error
+    if batch.protocol != PROTOCOL:
+        raise Refused("wrong_protocol", f"The peer speaks link version {batch.protocol}, this node {PROTOCOL}.")
+    sound = len(batch.frames) <= BATCH_FRAMES and 0 < len(batch.incarnation) <= 64 and all(map(_sound, batch.frames))
+    if not sound:
+        raise Refused("malformed_batch", "A batch breaks the limits of the link.")
+    return batch
+
+
+def sign_receipt(receipt: Receipt, one: CryptoSigner) -> bytes:
+    """Return the signed envelope of a receipt."""
+    return envelope.seal(msgspec.json.encode(receipt), PayloadType.RECEIPT, one)
+
+
+def read_receipt(raw: bytes, keys: Sequence[Key], receiver: str, sender: str) -> Receipt:
+    """Verify a receipt by the receiver's keys and check that it is from and for these members. Raises Refused."""
+    opened = envelope.open_sealed(raw, PayloadType.RECEIPT, keys)
+    try:
+        receipt = msgspec.json.decode(opened.payload, type=Receipt)
+    except msgspec.MsgspecError as error:
+        raise Refused("malformed_receipt", f"A receipt can't be read: {error}.") from error
+    if (receipt.receiver, receipt.sender) != (receiver, sender):
+        raise Refused("wrong_member", f"A receipt names {receipt.receiver} and {receipt.sender}.")
+    return receipt
+
+
+def _sound(frame: Frame) -> bool:
+    if frame.number < 1 or len(frame.previous) != _HASH_BYTES or len(frame.contents) > _MAX_PARTS:
+        return False
+    return frame.kind is not FrameKind.VOID or (len(frame.envelope) == _HASH_BYTES and not frame.contents)

@@ -1,0 +1,86 @@
+"""The sending end of a stream: events in, commands out; no clock, no network.
+
+    start ──Greet──▶ greeted ──Send──▶ receipted ─┐
+      ▲                 │ nothing to send: Wait   │
+      │                 └──────────◀──────────────┘
+      └──Pause── failed (0.2 s, doubling to 30 s, with jitter)
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from lezha.federation.frame import Receipt
+
+FIRST_PAUSE_S: Final = 0.2
+LONGEST_PAUSE_S: Final = 30.0
+
+
+class Greet(msgspec.Struct, frozen=True):
+    """Send an empty batch, to learn how far the receiver is."""
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send the frames after number `after`."""
+
+    after: int
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """All is acknowledged: wait for something new."""
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Do nothing for `seconds`, or until the peer makes contact."""
+
+    seconds: float
+
+
+Command = Greet | Send | Wait | Pause
+
+
+class Fork(Exception):
+    """The receiver's word contradicts this node's record of the stream. Somebody has to look at it."""
+
+
+class Outbox:
+    """Decide what to do next on the stream to one peer.
+
+    `jitter` returns a number in [0, 1).
+    """
+
+    def __init__(self, incarnation: str, jitter: Callable[[], float]) -> None:
+        self._incarnation = incarnation
+        self._jitter = jitter
+        self._pause_due = False
+        self.acknowledged: int | None = None
+        self.failures = 0
+
+    def next(self, head: int) -> Command:
+        """Return what to do now that the own view ends at `head`."""
+        if self._pause_due:
+            self._pause_due = False
+            longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (min(self.failures, 16) - 1))
+            return Pause(longest * (0.5 + self._jitter() / 2))
+        if self.acknowledged is None:
+            return Greet()
+        return Send(self.acknowledged) if self.acknowledged < head else Wait()
+
+    def receipted(self, receipt: Receipt, head: int, chain: bytes | None) -> None:
+        """Take a verified receipt. `chain` is this node's chain value at `receipt.head`, None if it has none.
+
+        A head below the last one means that the receiver was restored: the rest is sent again. Raises Fork.
+        """
+        if receipt.incarnation != self._incarnation:
+            raise Fork(f"The peer speaks of incarnation {receipt.incarnation}, this node is {self._incarnation}.")
+        if chain is None or receipt.head > head or receipt.chain != chain.hex():
+            raise Fork(f"The peer holds another frame {receipt.head} than this node sent.")
+        self.acknowledged = receipt.head
+        self.failures = 0
+
+    def failed(self) -> None:
+        """Note that a connection or a reply failed: pause, then greet again."""
+        self.failures += 1
+        self.acknowledged = None
+        self._pause_due = True

@@ -1,0 +1,167 @@
+"""TLS 1.3 on both sides, each side pinned to the other's TLS root (RFC 8446, RFC 5280).
+
+A leaf names its member twice: by URI (`lezha:identity--…`), which the server checks, and by a DNS name under the
+reserved `.invalid` (RFC 6761), which lets OpenSSL check the server's identity inside the handshake, before a byte
+is sent. Neither is ever resolved.
+"""
+
+import datetime as dt
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from lezha.federation.errors import Refused
+
+_ROOT_LIFE: Final = dt.timedelta(days=3650)
+_LEAF_LIFE: Final = dt.timedelta(days=90)
+_BACKDATE: Final = dt.timedelta(minutes=10)
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """A certificate and its private key, both PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+def server_name(member: str) -> str:
+    """Return the DNS name that stands for `member` in its certificate."""
+    return f"{member.removeprefix('identity--')}.member.lezha.invalid"
+
+
+def make_root(member: str, now: dt.datetime) -> Pair:
+    """Make a member's TLS root."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"lezha TLS root {server_name(member)}"[:64])])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATE)
+        .not_valid_after(now + _ROOT_LIFE)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return _pair(certificate, key)
+
+
+def make_leaf(root: Pair, member: str, now: dt.datetime) -> Pair:
+    """Make a certificate for the member's node, for both directions, valid for 90 days."""
+    issuer = x509.load_pem_x509_certificate(root.certificate)
+    issuer_key = serialization.load_pem_private_key(root.key, password=None)
+    if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
+        raise ValueError("The TLS root's key is not an elliptic-curve key.")
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = [x509.UniformResourceIdentifier(_uri(member)), x509.DNSName(server_name(member))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(issuer.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATE)
+        .not_valid_after(now + _LEAF_LIFE)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+            critical=False,
+        )
+        .add_extension(x509.SubjectAlternativeName(names), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
+        )
+        .sign(issuer_key, hashes.SHA256())
+    )
+    return _pair(certificate, key)
+
+
+def server_context(leaf: Path, roots: Iterable[str]) -> ssl.SSLContext:
+    """Return the context of the peers' listener. `leaf` is a PEM file with certificate and key.
+
+    A certificate of the client is asked for, not demanded, since enrolment comes before one is known; every other
+    route demands it (`member_of`).
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0  # no resumption: every connection shows its certificate
+    context.load_cert_chain(leaf)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    for root in roots:
+        trust(context, root)
+    return context
+
+
+def trust(context: ssl.SSLContext, root: str) -> None:
+    """Let connections from now on be verified against `root` (PEM) too."""
+    context.load_verify_locations(cadata=root)
+
+
+def client_context(leaf: Path, root: str) -> ssl.SSLContext:
+    """Return the context for connecting to the one peer whose TLS root is `root` (PEM)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cadata=root)
+    context.load_cert_chain(leaf)
+    return context
+
+
+def check_member(der: bytes, root: str, member: str) -> None:
+    """Check that a verified client certificate was issued by `root` (PEM) for `member`. Raises Refused."""
+    try:
+        leaf = x509.load_der_x509_certificate(der)
+        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(root.encode()))
+    except (ValueError, TypeError, InvalidSignature) as error:
+        raise Refused("wrong_certificate", f"The certificate was not issued by the TLS root of {member}.") from error
+    if claimed_member(der) != member:
+        raise Refused("wrong_certificate", f"The certificate does not name {member}.")
+
+
+def claimed_member(der: bytes) -> str | None:
+    """Return the member that a certificate names, or None. A claim: `check_member` decides."""
+    try:
+        names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (ValueError, x509.ExtensionNotFound):
+        return None
+    uris = names.value.get_values_for_type(x509.UniformResourceIdentifier)
+    return uris[0].removeprefix("lezha:") if len(uris) == 1 and uris[0].startswith("lezha:identity--") else None
+
+
+def _uri(member: str) -> str:
+    return f"lezha:{member}"
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:
+    return Pair(
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )

@@ -1,0 +1,239 @@
+"""The release kernel: may this recipient have this content under this statement?
+
+`release` is pure, total and fail-closed. Its rules are those of DESIGN §5, each named where it is applied; TLP
+clauses are those of FIRST's TLP 2.0.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from lezha.sharing.community import Communities
+from lezha.sharing.terms import Terms
+from lezha.sharing.tlp import Tlp, strictest
+
+
+class Standing(StrEnum):
+    """What a recipient is to this node's member."""
+
+    OWN = "own"
+    CONSTITUENT = "constituent"
+    MEMBER = "member"
+
+
+class Recipient(msgspec.Struct, frozen=True):
+    """Someone who may be given objects.
+
+    `id` is the identity id for a member, otherwise a local name. `since` is the RFC 3339 UTC time of its
+    enrolment here.
+    """
+
+    id: str
+    standing: Standing
+    clearance: Tlp
+    since: str = ""
+    suspended: bool = False
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """All that the decision about one (content, statement) depends on, apart from the recipient.
+
+    `origin` is the member that signed the statement and `author_here` says that it is this node's own.
+    `came_from` are the members that sent this statement here. `markings` are the TLP levels of the object's
+    own markings; `unreadable_marking` is true if there is one that this node cannot read.
+    """
+
+    statement: str
+    content: str
+    terms: Terms | None
+    origin: str
+    author_here: bool
+    issued: str
+    came_from: frozenset[str] = frozenset()
+    markings: tuple[Tlp, ...] = ()
+    unreadable_marking: bool = False
+    recalled: bool = False
+    quarantined: bool = False
+
+
+class Reason(StrEnum):
+    """Why something is withheld. The value is stable: it appears in `--json` and in the log."""
+
+    QUARANTINED = "quarantined"
+    RECALLED = "recalled"
+    EXPIRED = "expired"
+    UNREADABLE_MARKING = "unreadable_marking"
+    SUSPENDED = "suspended"
+    NO_STATEMENT = "no_statement"
+    EMPTY_AUDIENCE = "empty_audience"
+    NOT_IN_AUDIENCE = "not_in_audience"
+    ROSTER_UNKNOWN = "roster_unknown"
+    ROSTER_BEHIND = "roster_behind"
+    ROSTER_EXPIRED = "roster_expired"
+    ADMITTED_LATER = "admitted_later"
+    CLEARANCE = "clearance"
+    CONSTITUENT_TLP = "constituent_tlp"
+    CAME_FROM_THERE = "came_from_there"
+    NOT_ONWARD = "not_onward"
+    RELAY_TLP = "relay_tlp"
+
+    @property
+    def words(self) -> str:
+        """The reason in plain words, for an analyst."""
+        return _WORDS[self]
+
+
+_WORDS: Final = {
+    Reason.QUARANTINED: "it is in quarantine here",
+    Reason.RECALLED: "its author has recalled it",
+    Reason.EXPIRED: "its statement has expired",
+    Reason.UNREADABLE_MARKING: "it carries a marking that this node cannot read",
+    Reason.SUSPENDED: "the recipient is suspended",
+    Reason.NO_STATEMENT: "no member has signed a release statement for it",
+    Reason.EMPTY_AUDIENCE: "its statement names nobody",
+    Reason.NOT_IN_AUDIENCE: "the recipient is not in the audience that its author signed",
+    Reason.ROSTER_UNKNOWN: "this node holds no roster of the community it was published to",
+    Reason.ROSTER_BEHIND: "this node's roster is older than the one its author signed by",
+    Reason.ROSTER_EXPIRED: "the roster of the community it was published to has expired",
+    Reason.ADMITTED_LATER: "the recipient joined after it was published, and it is not for future members",
+    Reason.CLEARANCE: "the recipient is not cleared for its marking",
+    Reason.CONSTITUENT_TLP: "constituents never receive AMBER+STRICT or RED (TLP 2.0)",
+    Reason.CAME_FROM_THERE: "the recipient sent it here or wrote it",
+    Reason.NOT_ONWARD: "its author does not let others pass it on",
+    Reason.RELAY_TLP: "its TLP does not let others pass it on to this recipient",
+}
+
+
+class Withheld(msgspec.Struct, frozen=True):
+    """The decision not to give `statement` to `recipient`."""
+
+    statement: str
+    recipient: str
+    reason: Reason
+
+
+_SEAL: Final = object()
+
+
+class Released:
+    """The decision to give `content` under `statement` to `recipient`. Only `release` makes one."""
+
+    __slots__ = ("content", "recipient", "rule", "statement")
+
+    def __init__(self, seal: object, facts: Facts, recipient: Recipient, rule: str) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only lezha.sharing.release.release can release")
+        self.statement: Final = facts.statement
+        self.content: Final = facts.content
+        self.recipient: Final = recipient.id
+        self.rule: Final = rule
+
+
+def release(facts: Facts, recipient: Recipient, communities: Communities, now: str) -> Released | Withheld:
+    """Decide whether `recipient` may be given the content of `facts` at `now` (RFC 3339 UTC).
+
+    Any one statement that releases a content suffices; each is decided by itself.
+    """
+    denied = _denied_to_all(facts, now) or (Reason.SUSPENDED if recipient.suspended else None)
+    if denied is not None:
+        return Withheld(facts.statement, recipient.id, denied)
+    level = effective_tlp(facts)
+    if recipient.standing is Standing.MEMBER:
+        outcome = _to_member(facts, recipient, communities, now, level)
+    else:
+        outcome = _to_own_side(facts, recipient, level)
+    if isinstance(outcome, Reason):
+        return Withheld(facts.statement, recipient.id, outcome)
+    return Released(_SEAL, facts, recipient, outcome)
+
+
+def effective_tlp(facts: Facts) -> Tlp:
+    """Return the narrowest of the statement's TLP and the object's own markings: markings only narrow."""
+    stated = (facts.terms.tlp,) if facts.terms is not None else ()
+    return strictest((*stated, *facts.markings))
+
+
+def _denied_to_all(facts: Facts, now: str) -> Reason | None:
+    if facts.quarantined:
+        return Reason.QUARANTINED
+    if facts.recalled:
+        return Reason.RECALLED
+    if facts.terms is not None and facts.terms.expires is not None and facts.terms.expires <= now:
+        return Reason.EXPIRED
+    # An unknown or unreadable marking denies (DESIGN §5).
+    return Reason.UNREADABLE_MARKING if facts.unreadable_marking else None
+
+
+def _to_own_side(facts: Facts, recipient: Recipient, level: Tlp) -> Reason | str:
+    if recipient.standing is Standing.CONSTITUENT:
+        if facts.terms is None:
+            return Reason.NO_STATEMENT
+        # TLP 2.0: AMBER reaches clients; AMBER+STRICT stays inside the organisation, RED with individuals.
+        if level.rank > Tlp.AMBER.rank:
+            return Reason.CONSTITUENT_TLP
+    if level.rank > recipient.clearance.rank:
+        return Reason.CLEARANCE
+    return f"{recipient.standing.value} system, cleared to TLP:{recipient.clearance.upper()}"
+
+
+def _to_member(
+    facts: Facts, recipient: Recipient, communities: Communities, now: str, level: Tlp
+) -> Reason | str:
+    if facts.terms is None:
+        return Reason.NO_STATEMENT
+    if recipient.id == facts.origin or recipient.id in facts.came_from:
+        return Reason.CAME_FROM_THERE
+    rule = _in_audience(facts, facts.terms, recipient, communities, now)
+    if isinstance(rule, Reason):
+        return rule
+    if level.rank > recipient.clearance.rank:
+        return Reason.CLEARANCE
+    if facts.author_here:
+        return rule
+    return _relay(facts.terms, recipient, level) or f"{rule}; passed on as TLP:{level.upper()} allows"
+
+
+def _in_audience(
+    facts: Facts, terms: Terms, recipient: Recipient, communities: Communities, now: str
+) -> Reason | str:
+    audience = terms.audience
+    if audience.empty:
+        return Reason.EMPTY_AUDIENCE
+    if recipient.id in audience.members:
+        return "named in the audience"
+    reason = Reason.NOT_IN_AUDIENCE
+    if audience.everyone:
+        if terms.future_members or recipient.since <= facts.issued:
+            return "published to everyone"
+        reason = Reason.ADMITTED_LATER
+    for term in audience.communities:
+        community = communities.get(term.id)
+        outcome: Reason | str
+        if community is None:
+            outcome = Reason.ROSTER_UNKNOWN
+        elif community.number < term.floor:
+            outcome = Reason.ROSTER_BEHIND
+        elif recipient.id not in community.members:
+            continue
+        elif community.expires <= now:
+            # An expired roster holds that community's objects (DESIGN §5).
+            outcome = Reason.ROSTER_EXPIRED
+        elif community.members[recipient.id] > term.floor and not terms.future_members:
+            outcome = Reason.ADMITTED_LATER
+        else:
+            return f"member of {community.name}, roster {community.number}"
+        reason = outcome
+    return reason
+
+
+def _relay(terms: Terms, recipient: Recipient, level: Tlp) -> Reason | None:
+    if not terms.onward:
+        return Reason.NOT_ONWARD
+    # TLP 2.0: CLEAR without limit; GREEN within the community; AMBER only to those whom the author names.
+    allowed = {
+        Tlp.CLEAR: True,
+        Tlp.GREEN: bool(terms.audience.communities or recipient.id in terms.audience.members),
+        Tlp.AMBER: recipient.id in terms.audience.members,
+    }
+    return None if allowed.get(level, False) else Reason.RELAY_TLP

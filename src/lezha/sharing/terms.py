@@ -1,0 +1,45 @@
+"""What a member says about one content when it signs a release statement."""
+
+import msgspec
+
+from lezha.sharing.tlp import Pap, Tlp
+
+
+class CommunityTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A community of the audience and the number of its roster when the author signed.
+
+    The number is a floor: an older roster may not be used to decide, and members admitted by a later one
+    receive the object only where `Terms.future_members` says so.
+    """
+
+    id: str
+    floor: int
+
+
+class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The members that may be told. Empty means nobody."""
+
+    everyone: bool = False
+    communities: tuple[CommunityTerm, ...] = ()
+    members: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """True if no recipient can be in this audience."""
+        return not (self.everyone or self.communities or self.members)
+
+
+class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The handling that the author demands.
+
+    `expires` is an RFC 3339 UTC time after which no node sends the object; `onward` lets recipients relay it
+    where TLP allows; `open_refs` lists the objects that it names and that the author did not hold.
+    """
+
+    tlp: Tlp
+    audience: Audience
+    pap: Pap = Pap.GREEN
+    onward: bool = False
+    future_members: bool = False
+    expires: str | None = None
+    open_refs: tuple[str, ...] = ()

@@ -1,0 +1,102 @@
+"""Contents: exact bytes under their SHA-256, with what is derived from them."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from lezha.sharing.tlp import Tlp
+from lezha.store import schema
+from lezha.store.errors import NotFound
+from lezha.store.log import Tx
+
+
+class Content(msgspec.Struct, frozen=True):
+    """One object version as it is kept.
+
+    `version` sorts as the object's `modified`; `markings` are the TLP levels that the object itself carries;
+    `unmatched` says in words why a live sensor can't match it and is empty if it can or need not.
+    """
+
+    hash: str
+    stix_id: str
+    type: str
+    version: str
+    creator: str
+    name: str
+    raw: bytes
+    markings: tuple[Tlp, ...] = ()
+    unreadable_marking: bool = False
+    unmatched: str = ""
+    valid_until: str = ""
+    observables: tuple[tuple[str, str], ...] = ()
+    refs: tuple[str, ...] = ()
+
+
+def held(conn: Connection, hashes: Iterable[str]) -> set[str]:
+    """Return those of `hashes` that the log holds."""
+    wanted = list(hashes)
+    rows = conn.execute(select(schema.contents.c.hash).where(schema.contents.c.hash.in_(wanted)))
+    return {row.hash for row in rows}
+
+
+def add(tx: Tx, contents: Sequence[Content], actor: str) -> int:
+    """Add the contents that are new; return how many were."""
+    unique = {content.hash: content for content in contents}
+    new = [unique[key] for key in unique.keys() - held(tx.conn, unique)]
+    new.sort(key=lambda content: (content.version, content.hash))
+    if not new:
+        return 0
+    rows = [_row(content, tx.event("content", content.hash, actor)) for content in new]
+    tx.conn.execute(insert(schema.contents), rows)
+    seen = [
+        {"kind": kind, "value": value, "content": content.hash}
+        for content in new
+        for kind, value in dict.fromkeys(content.observables)
+    ]
+    if seen:
+        tx.conn.execute(insert(schema.observables), seen)
+    named = [
+        {"target": target, "content": content.hash} for content in new for target in dict.fromkeys(content.refs)
+    ]
+    if named:
+        tx.conn.execute(insert(schema.refs), named)
+    return len(new)
+
+
+def raw(conn: Connection, content: str) -> bytes:
+    """Return the exact bytes of a content. Raises NotFound."""
+    found: bytes | None = conn.scalar(select(schema.contents.c.bytes).where(schema.contents.c.hash == content))
+    if found is None:
+        raise NotFound(f"No content {content} is held here.")
+    return found
+
+
+def ids_held(conn: Connection, stix_ids: Iterable[str]) -> set[str]:
+    """Return those of `stix_ids` of which some version is held."""
+    wanted = list(stix_ids)
+    found: set[str] = set()
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        rows = conn.execute(
+            select(schema.contents.c.stix_id).where(schema.contents.c.stix_id.in_(part)).distinct()
+        )
+        found.update(row.stix_id for row in rows)
+    return found
+
+
+def _row(content: Content, seq: int) -> dict[str, object]:
+    return {
+        "hash": content.hash,
+        "stix_id": content.stix_id,
+        "type": content.type,
+        "version": content.version,
+        "creator": content.creator,
+        "name": content.name,
+        "markings": msgspec.json.encode(content.markings).decode(),
+        "unreadable_marking": content.unreadable_marking,
+        "unmatched": content.unmatched,
+        "valid_until": content.valid_until,
+        "seq": seq,
+        "bytes": content.raw,
+    }

@@ -1,0 +1,13 @@
+"""What can go wrong with the log."""
+
+
+class StoreError(Exception):
+    """The log can't do what was asked; the message says why and what to do."""
+
+
+class NotFound(StoreError):
+    """There is no such thing in the log."""
+
+
+class Conflict(StoreError):
+    """The log already holds something that contradicts this."""

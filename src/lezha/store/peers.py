@@ -1,0 +1,122 @@
+"""Peers, and the invitations by which they come."""
+
+from enum import StrEnum
+
+import msgspec
+from sqlalchemy import Connection, Row, insert, select, update
+
+from lezha.sharing.release import Recipient, Standing
+from lezha.sharing.tlp import Tlp
+from lezha.store import schema
+from lezha.store.errors import Conflict, NotFound
+from lezha.store.log import Tx
+
+
+class PeerState(StrEnum):
+    """How far a peer has come. Only an ACTIVE peer's link runs."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class Peer(msgspec.Struct, frozen=True):
+    """A member whose node this node is linked to, by its node document (a signed envelope)."""
+
+    member: str
+    name: str
+    state: PeerState
+    phrase: str
+    clearance: Tlp
+    since: str
+    number: int
+    document: bytes
+
+    def recipient(self) -> Recipient:
+        """This peer as the release kernel sees it."""
+        return Recipient(
+            id=self.member,
+            standing=Standing.MEMBER,
+            clearance=self.clearance,
+            since=self.since,
+            suspended=self.state is not PeerState.ACTIVE,
+        )
+
+
+class Invitation(msgspec.Struct, frozen=True):
+    """A single-use invitation; `digest` is the SHA-256 of its secret, the secret itself is not kept.
+
+    `commitment` and `nonce` are empty until the invited node has committed; `used_by` until it has revealed.
+    """
+
+    id: str
+    name: str
+    digest: str
+    expires: str
+    commitment: str = ""
+    nonce: str = ""
+    used_by: str = ""
+
+
+def add(tx: Tx, peer: Peer, actor: str) -> None:
+    """Add a peer. Raises Conflict if its member or name is taken."""
+    table = schema.peers
+    clash = tx.conn.execute(
+        select(table.c.name, table.c.member).where((table.c.member == peer.member) | (table.c.name == peer.name))
+    ).first()
+    if clash is not None:
+        raise Conflict(f"There is a peer {clash.name} already ({clash.member}): choose another name with --name.")
+    tx.conn.execute(insert(table).values(**msgspec.structs.asdict(peer)))
+    tx.event("peer", peer.member, actor, name=peer.name, state=peer.state.value)
+
+
+def set_state(tx: Tx, member: str, state: PeerState, actor: str) -> None:
+    """Change a peer's state. Every such change has its decisions made anew."""
+    table = schema.peers
+    tx.conn.execute(update(table).where(table.c.member == member).values(state=state.value))
+    tx.event("peer", member, actor, state=state.value)
+
+
+def listed(conn: Connection) -> list[Peer]:
+    """Return all peers by name."""
+    return [_peer(row) for row in conn.execute(select(schema.peers).order_by(schema.peers.c.name))]
+
+
+def get(conn: Connection, name_or_member: str) -> Peer:
+    """Return the peer with this name or identity id. Raises NotFound."""
+    table = schema.peers
+    row = conn.execute(
+        select(table).where((table.c.name == name_or_member) | (table.c.member == name_or_member))
+    ).first()
+    if row is None:
+        raise NotFound(f"There is no peer {name_or_member!r}: `lezha peer list` shows those there are.")
+    return _peer(row)
+
+
+def invite(tx: Tx, invitation: Invitation, actor: str) -> None:
+    """Keep an invitation."""
+    tx.conn.execute(insert(schema.invitations).values(**msgspec.structs.asdict(invitation)))
+    tx.event("invitation", invitation.id, actor, name=invitation.name)
+
+
+def invitation(conn: Connection, invitation_id: str) -> Invitation:
+    """Return an invitation. Raises NotFound."""
+    table = schema.invitations
+    row = conn.execute(select(table).where(table.c.id == invitation_id)).first()
+    if row is None:
+        raise NotFound("There is no such invitation.")
+    return msgspec.convert(dict(row._mapping), Invitation)
+
+
+def change_invitation(tx: Tx, changed: Invitation) -> None:
+    """Record how far an invitation has come."""
+    table = schema.invitations
+    tx.conn.execute(
+        update(table)
+        .where(table.c.id == changed.id)
+        .values(commitment=changed.commitment, nonce=changed.nonce, used_by=changed.used_by)
+    )
+
+
+def _peer(row: Row[tuple[object, ...]]) -> Peer:
+    return msgspec.convert(dict(row._mapping), Peer)

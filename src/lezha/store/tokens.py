@@ -1,0 +1,53 @@
+"""Access tokens, kept as digests."""
+
+import msgspec
+from sqlalchemy import Connection, insert, select, update
+
+from lezha.access.rights import Role
+from lezha.store import schema
+from lezha.store.errors import Conflict, NotFound
+from lezha.store.log import Tx
+
+
+class KeptToken(msgspec.Struct, frozen=True):
+    """A token as the node keeps it."""
+
+    id: str
+    name: str
+    role: Role
+    digest: str
+    created: str
+    revoked: bool = False
+
+
+def add(tx: Tx, token_id: str, name: str, role: Role, digest: str, actor: str) -> None:
+    """Keep a token. Raises Conflict if the name is taken."""
+    table = schema.tokens
+    if tx.conn.scalar(select(table.c.id).where(table.c.name == name)) is not None:
+        raise Conflict(f"There is a token named {name!r} already: choose another name.")
+    tx.conn.execute(
+        insert(table).values(
+            id=token_id, name=name, role=role.value, digest=digest, created=tx.at, revoked=False
+        )
+    )
+    tx.event("token", token_id, actor, name=name, role=role.value)
+
+
+def revoke(tx: Tx, name: str, actor: str) -> None:
+    """Revoke a token at once. Raises NotFound."""
+    table = schema.tokens
+    if not tx.conn.execute(update(table).where(table.c.name == name).values(revoked=True)).rowcount:
+        raise NotFound(f"There is no token named {name!r}.")
+    tx.event("token", name, actor, revoked=True)
+
+
+def get(conn: Connection, token_id: str) -> KeptToken | None:
+    """Return a token, or None."""
+    row = conn.execute(select(schema.tokens).where(schema.tokens.c.id == token_id)).first()
+    return None if row is None else msgspec.convert(dict(row._mapping), KeptToken)
+
+
+def listed(conn: Connection) -> list[KeptToken]:
+    """Return all tokens by name."""
+    rows = conn.execute(select(schema.tokens).order_by(schema.tokens.c.name))
+    return [msgspec.convert(dict(row._mapping), KeptToken) for row in rows]

@@ -1,0 +1,204 @@
+"""Views: the numbered list of what each recipient was given, and how far each decision has come."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from lezha.sharing.release import Reason, Withheld
+from lezha.store import schema
+from lezha.store.log import Tx
+
+GENESIS: Final = bytes(32)
+
+
+class ViewKind(StrEnum):
+    """What a row of a view gives. `ref` of the row is the hash of the statement or roster."""
+
+    STATEMENT = "statement"
+    ROSTER = "roster"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Row `number` (1, 2, 3 … without holes) of one recipient's view; `chain` includes all rows before."""
+
+    number: int
+    kind: ViewKind
+    ref: str
+    rule: str
+    digest: bytes
+    chain: bytes
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The last number of a view and its chain; 0 and 32 zero bytes for an empty one."""
+
+    number: int
+    chain: bytes
+
+
+class Change(msgspec.Struct, frozen=True):
+    """An event that may change what a recipient is given."""
+
+    seq: int
+    kind: str
+    subject: str
+
+
+def head(conn: Connection, recipient: str) -> Head:
+    """Return the head of a recipient's view."""
+    table = schema.views
+    row = conn.execute(
+        select(table.c.number, table.c.chain)
+        .where(table.c.recipient == recipient)
+        .order_by(table.c.number.desc())
+        .limit(1)
+    ).first()
+    return Head(0, GENESIS) if row is None else Head(row.number, row.chain)
+
+
+def append(tx: Tx, recipient: str, entries: Sequence[Entry]) -> None:
+    """Append numbered rows. They never change afterwards."""
+    if entries:
+        rows = [
+            msgspec.structs.asdict(entry) | {"recipient": recipient, "seq": tx.seq, "at": tx.at}
+            for entry in entries
+        ]
+        tx.conn.execute(insert(schema.views), rows)
+
+
+def entries(conn: Connection, recipient: str, after: int, limit: int) -> list[Entry]:
+    """Return up to `limit` rows numbered above `after`, in order."""
+    table = schema.views
+    rows = conn.execute(
+        select(table.c.number, table.c.kind, table.c.ref, table.c.rule, table.c.digest, table.c.chain)
+        .where(table.c.recipient == recipient, table.c.number > after)
+        .order_by(table.c.number)
+        .limit(limit)
+    )
+    return [msgspec.convert(dict(row._mapping), Entry) for row in rows]
+
+
+def entry(conn: Connection, recipient: str, number: int) -> Entry | None:
+    """Return one row, or None."""
+    found = entries(conn, recipient, number - 1, 1)
+    return found[0] if found and found[0].number == number else None
+
+
+def offered(conn: Connection, recipient: str, refs: Sequence[str]) -> set[str]:
+    """Return those of `refs` that are in the recipient's view."""
+    table = schema.views
+    rows = conn.execute(select(table.c.ref).where(table.c.recipient == recipient, table.c.ref.in_(list(refs))))
+    return {row.ref for row in rows}
+
+
+def withhold(tx: Tx, decisions: Sequence[Withheld]) -> None:
+    """Record the present reason why each statement is withheld, in place of an earlier one."""
+    table = schema.withheld
+    for decision in decisions:
+        _forget(tx.conn, decision.recipient, [decision.statement])
+        tx.conn.execute(
+            insert(table).values(
+                recipient=decision.recipient,
+                statement=decision.statement,
+                reason=decision.reason.value,
+                at=tx.at,
+            )
+        )
+
+
+def no_longer_withheld(tx: Tx, recipient: str, statements: Sequence[str]) -> None:
+    """Forget the recorded reasons for statements that are now given."""
+    _forget(tx.conn, recipient, statements)
+
+
+def withheld_from(conn: Connection, recipient: str) -> dict[str, Reason]:
+    """Return the statements withheld from a recipient, in the order of the log, with the reasons."""
+    table, statements = schema.withheld, schema.statements
+    rows = conn.execute(
+        select(table.c.statement, table.c.reason)
+        .join(statements, statements.c.hash == table.c.statement)
+        .where(table.c.recipient == recipient)
+        .order_by(statements.c.seq)
+    )
+    return {row.statement: Reason(row.reason) for row in rows}
+
+
+def withheld_counts(conn: Connection, recipient: str) -> dict[str, int]:
+    """Count what is withheld from a recipient, by reason."""
+    table = schema.withheld
+    rows = conn.execute(
+        select(table.c.reason, func.count()).where(table.c.recipient == recipient).group_by(table.c.reason)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def cursor(conn: Connection, recipient: str) -> int:
+    """Return the seq up to which events have been decided for a recipient."""
+    found = conn.scalar(select(schema.cursors.c.seq).where(schema.cursors.c.recipient == recipient))
+    return found or 0
+
+
+def move_cursor(tx: Tx, recipient: str, seq: int) -> None:
+    """Record that all events up to `seq` have been decided for a recipient."""
+    table = schema.cursors
+    if not tx.conn.execute(update(table).where(table.c.recipient == recipient).values(seq=seq)).rowcount:
+        tx.conn.execute(insert(table).values(recipient=recipient, seq=seq))
+
+
+def changes(conn: Connection, after: int, kinds: Sequence[str], limit: int) -> list[Change]:
+    """Return up to `limit` events of these kinds after `after`, in order."""
+    table = schema.events
+    rows = conn.execute(
+        select(table.c.seq, table.c.kind, table.c.subject)
+        .where(table.c.seq > after, table.c.kind.in_(list(kinds)))
+        .order_by(table.c.seq)
+        .limit(limit)
+    )
+    return [Change(row.seq, row.kind, row.subject) for row in rows]
+
+
+def _forget(conn: Connection, recipient: str, statements: Sequence[str]) -> None:
+    table = schema.withheld
+    conn.execute(
+        delete(table).where(table.c.recipient == recipient, table.c.statement.in_(list(statements)))
+    )
+
+
+def acknowledged(conn: Connection, recipient: str) -> tuple[int, str]:
+    """Return the highest number that the recipient has signed for and when; (0, "") if none."""
+    table = schema.receipts
+    row: Row[tuple[int, str]] | None = conn.execute(
+        select(table.c.head, table.c.at).where(table.c.recipient == recipient).order_by(table.c.head.desc()).limit(1)
+    ).first()
+    return (0, "") if row is None else (row.head, row.at)
+
+
+def keep_receipt(
+    tx: Tx, recipient: str, head_number: int, envelope: bytes, refused: Sequence[tuple[int, str]]
+) -> None:
+    """Keep a signed receipt and what it refused. One that acknowledges nothing new is not kept."""
+    table, refusals = schema.receipts, schema.refusals
+    there = tx.conn.scalar(
+        select(table.c.head).where(table.c.recipient == recipient, table.c.head == head_number)
+    )
+    if there is None:
+        tx.conn.execute(
+            insert(table).values(recipient=recipient, head=head_number, envelope=envelope, at=tx.at)
+        )
+        tx.event("receipt", recipient, "peer", head=head_number, refused=len(refused))
+    for number, code in refused:
+        known = select(refusals.c.code).where(refusals.c.recipient == recipient, refusals.c.number == number)
+        if tx.conn.scalar(known) is None:
+            tx.conn.execute(insert(refusals).values(recipient=recipient, number=number, code=code, at=tx.at))
+
+
+def refused_counts(conn: Connection, recipient: str) -> dict[str, int]:
+    """Count what a recipient refused, by its code."""
+    table = schema.refusals
+    rows = conn.execute(
+        select(table.c.code, func.count()).where(table.c.recipient == recipient).group_by(table.c.code)
+    )
+    return {row[0]: row[1] for row in rows}
