@@ -73,11 +73,13 @@ async def fetch_document(endpoint: str, digest: str) -> KnownDocument:
     Raises LinkFault, EnrolmentError.
     """
     try:
-        async with aiohttp.ClientSession(timeout=TIMEOUT) as session:
-            async with session.get(URL(endpoint) / "link/v1/document", ssl=False, allow_redirects=False) as reply:
-                raw = await reply.content.read(_MAX_REPLY)
-                while not reply.content.at_eof() and len(raw) < _MAX_REPLY:
-                    raw += await reply.content.read(_MAX_REPLY - len(raw))
+        async with (
+            aiohttp.ClientSession(timeout=TIMEOUT) as session,
+            session.get(URL(endpoint) / "link/v1/document", ssl=False, allow_redirects=False) as reply,
+        ):
+            raw = await reply.content.read(_MAX_REPLY)
+            while not reply.content.at_eof() and len(raw) < _MAX_REPLY:
+                raw += await reply.content.read(_MAX_REPLY - len(raw))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise LinkFault(f"{endpoint} can't be reached: {_words(error)}") from error
     try:

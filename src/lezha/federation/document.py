@@ -74,6 +74,6 @@ def _decode(payload: bytes) -> NodeDocument:
         document = msgspec.json.decode(payload, type=NodeDocument)
     except msgspec.MsgspecError as error:
         raise Refused("malformed_document", f"A node document can't be read: {error}.") from error
-    if not document.member.startswith("identity--") or not document.signing_keys:
-        raise Refused("malformed_document", "A node document names no member or no signing key.")
+    if not (document.member.startswith("identity--") and document.signing_keys and document.endpoints):
+        raise Refused("malformed_document", "A node document lacks a member, a signing key or an endpoint.")
     return document

@@ -135,8 +135,14 @@ def decode(raw: bytes) -> Batch:
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Refused("malformed_batch", f"A batch can't be read: {error}.") from error
     if batch.protocol != PROTOCOL:
-        raise Refused("wrong_protocol", f"The peer speaks link version {batch.protocol}, this node {PROTOCOL}.")
-    sound = len(batch.frames) <= BATCH_FRAMES and 0 < len(batch.incarnation) <= 64 and all(map(_sound, batch.frames))
+        raise Refused(
+            "wrong_protocol", f"The peer speaks link version {batch.protocol}, this node {PROTOCOL}."
+        )
+    sound = (
+        len(batch.frames) <= BATCH_FRAMES
+        and 0 < len(batch.incarnation) <= 64
+        and all(map(_sound, batch.frames))
+    )
     if not sound:
         raise Refused("malformed_batch", "A batch breaks the limits of the link.")
     return batch

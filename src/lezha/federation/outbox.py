@@ -1,9 +1,9 @@
 """The sending end of a stream: events in, commands out; no clock, no network.
 
-    start ──Greet──▶ greeted ──Send──▶ receipted ─┐
-      ▲                 │ nothing to send: Wait   │
-      │                 └──────────◀──────────────┘
-      └──Pause── failed (0.2 s, doubling to 30 s, with jitter)
+start ──Greet──▶ greeted ──Send──▶ receipted ─┐
+  ▲                 │ nothing to send: Wait   │
+  │                 └──────────◀──────────────┘
+  └──Pause── failed (0.2 s, doubling to 30 s, with jitter)
 """
 
 from collections.abc import Callable
@@ -73,7 +73,9 @@ class Outbox:
         A head below the last one means that the receiver was restored: the rest is sent again. Raises Fork.
         """
         if receipt.incarnation != self._incarnation:
-            raise Fork(f"The peer speaks of incarnation {receipt.incarnation}, this node is {self._incarnation}.")
+            raise Fork(
+                f"The peer speaks of incarnation {receipt.incarnation}, this node is {self._incarnation}."
+            )
         if chain is None or receipt.head > head or receipt.chain != chain.hex():
             raise Fork(f"The peer holds another frame {receipt.head} than this node sent.")
         self.acknowledged = receipt.head

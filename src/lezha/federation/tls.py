@@ -110,12 +110,16 @@ def trust(context: ssl.SSLContext, root: str) -> None:
     context.load_verify_locations(cadata=root)
 
 
-def client_context(leaf: Path, root: str) -> ssl.SSLContext:
-    """Return the context for connecting to the one peer whose TLS root is `root` (PEM)."""
+def client_context(leaf: Path | None, root: str) -> ssl.SSLContext:
+    """Return the context for connecting to the one peer whose TLS root is `root` (PEM).
+
+    Without `leaf` no certificate is shown: a node that does not know this one yet would cut the connection.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(cadata=root)
-    context.load_cert_chain(leaf)
+    if leaf is not None:
+        context.load_cert_chain(leaf)
     return context
 
 
@@ -125,7 +129,9 @@ def check_member(der: bytes, root: str, member: str) -> None:
         leaf = x509.load_der_x509_certificate(der)
         leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(root.encode()))
     except (ValueError, TypeError, InvalidSignature) as error:
-        raise Refused("wrong_certificate", f"The certificate was not issued by the TLS root of {member}.") from error
+        raise Refused(
+            "wrong_certificate", f"The certificate was not issued by the TLS root of {member}."
+        ) from error
     if claimed_member(der) != member:
         raise Refused("wrong_certificate", f"The certificate does not name {member}.")
 
@@ -133,11 +139,15 @@ def check_member(der: bytes, root: str, member: str) -> None:
 def claimed_member(der: bytes) -> str | None:
     """Return the member that a certificate names, or None. A claim: `check_member` decides."""
     try:
-        names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
     except (ValueError, x509.ExtensionNotFound):
         return None
     uris = names.value.get_values_for_type(x509.UniformResourceIdentifier)
-    return uris[0].removeprefix("lezha:") if len(uris) == 1 and uris[0].startswith("lezha:identity--") else None
+    return (
+        uris[0].removeprefix("lezha:") if len(uris) == 1 and uris[0].startswith("lezha:identity--") else None
+    )
 
 
 def _uri(member: str) -> str:

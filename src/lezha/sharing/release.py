@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from lezha.sharing.community import Communities
-from lezha.sharing.terms import Terms
+from lezha.sharing.terms import CommunityTerm, Terms
 from lezha.sharing.tlp import Tlp, strictest
 
 
@@ -208,23 +208,30 @@ def _in_audience(
             return "published to everyone"
         reason = Reason.ADMITTED_LATER
     for term in audience.communities:
-        community = communities.get(term.id)
-        outcome: Reason | str
-        if community is None:
-            outcome = Reason.ROSTER_UNKNOWN
-        elif community.number < term.floor:
-            outcome = Reason.ROSTER_BEHIND
-        elif recipient.id not in community.members:
-            continue
-        elif community.expires <= now:
-            # An expired roster holds that community's objects (DESIGN §5).
-            outcome = Reason.ROSTER_EXPIRED
-        elif community.members[recipient.id] > term.floor and not terms.future_members:
-            outcome = Reason.ADMITTED_LATER
-        else:
-            return f"member of {community.name}, roster {community.number}"
-        reason = outcome
+        outcome = _by_community(terms, term, recipient, communities, now)
+        if isinstance(outcome, str) and not isinstance(outcome, Reason):
+            return outcome
+        reason = outcome or reason
     return reason
+
+
+def _by_community(
+    terms: Terms, term: CommunityTerm, recipient: Recipient, communities: Communities, now: str
+) -> Reason | str | None:
+    """Return the rule by which a community lets the recipient in, why it would not, or None if it is not a member."""
+    community = communities.get(term.id)
+    if community is None:
+        return Reason.ROSTER_UNKNOWN
+    if community.number < term.floor:
+        return Reason.ROSTER_BEHIND
+    if recipient.id not in community.members:
+        return None
+    if community.expires <= now:
+        # An expired roster holds that community's objects (DESIGN §5).
+        return Reason.ROSTER_EXPIRED
+    if community.members[recipient.id] > term.floor and not terms.future_members:
+        return Reason.ADMITTED_LATER
+    return f"member of {community.name}, roster {community.number}"
 
 
 def _relay(terms: Terms, recipient: Recipient, level: Tlp) -> Reason | None:

@@ -1,7 +1,7 @@
 """Rosters and the admissions that this node has approved."""
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, RowMapping, insert, select
 
 from lezha.sharing.community import Community
 from lezha.store import schema
@@ -53,7 +53,9 @@ def add(tx: Tx, roster: KeptRoster, actor: str) -> bool:
 def approve(tx: Tx, community: str, members: list[str], actor: str) -> list[str]:
     """Record that this node admits `members`; return those that were not admitted before."""
     table = schema.admissions
-    there = {row.member for row in tx.conn.execute(select(table.c.member).where(table.c.community == community))}
+    there = {
+        row.member for row in tx.conn.execute(select(table.c.member).where(table.c.community == community))
+    }
     new = [member for member in members if member not in there]
     if new:
         tx.conn.execute(insert(table), [{"community": community, "member": m, "at": tx.at} for m in new])
@@ -84,23 +86,23 @@ def latest(conn: Connection) -> list[KeptRoster]:
     """Return the latest roster of each community."""
     found: dict[str, KeptRoster] = {}
     for row in conn.execute(select(schema.rosters).order_by(schema.rosters.c.number)):
-        found[row.community] = _kept(row)
+        found[row.community] = _kept(row._mapping)
     return list(found.values())
 
 
 def by_hash(conn: Connection, roster: str) -> KeptRoster | None:
     """Return the roster with this hash, or None."""
     row = conn.execute(select(schema.rosters).where(schema.rosters.c.hash == roster)).one_or_none()
-    return None if row is None else _kept(row)
+    return None if row is None else _kept(row._mapping)
 
 
-def _kept(row: Row[tuple[object, ...]]) -> KeptRoster:
+def _kept(row: RowMapping) -> KeptRoster:
     return KeptRoster(
-        community=row.community,
-        name=row.name,
-        number=row.number,
-        hash=row.hash,
-        expires=row.expires,
-        members=msgspec.json.decode(row.members, type=dict[str, int]),
-        envelope=row.envelope,
+        community=row["community"],
+        name=row["name"],
+        number=row["number"],
+        hash=row["hash"],
+        expires=row["expires"],
+        members=msgspec.json.decode(row["members"], type=dict[str, int]),
+        envelope=row["envelope"],
     )

@@ -14,8 +14,9 @@ from lezha.store.log import Tx
 class Content(msgspec.Struct, frozen=True):
     """One object version as it is kept.
 
-    `version` sorts as the object's `modified`; `markings` are the TLP levels that the object itself carries;
-    `unmatched` says in words why a live sensor can't match it and is empty if it can or need not.
+    `version` sorts as the object's `modified`; `markings` are the TLP levels that the object itself carries.
+    `observables` (kind, value) each stand for the object alone; `anchors` are named by an indicator's pattern and do
+    not suffice to report it. `unmatched` says in words what of it a live sensor can't match; empty if nothing.
     """
 
     hash: str
@@ -30,7 +31,17 @@ class Content(msgspec.Struct, frozen=True):
     unmatched: str = ""
     valid_until: str = ""
     observables: tuple[tuple[str, str], ...] = ()
+    anchors: tuple[tuple[str, str], ...] = ()
     refs: tuple[str, ...] = ()
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """An indicator as a sensor needs it. Times are RFC 3339 UTC, `valid_until` empty for no end."""
+
+    key: str
+    observables: tuple[tuple[str, str], ...]
+    valid_until: str
+    unmatched: str
 
 
 def held(conn: Connection, hashes: Iterable[str]) -> set[str]:
@@ -50,14 +61,21 @@ def add(tx: Tx, contents: Sequence[Content], actor: str) -> int:
     rows = [_row(content, tx.event("content", content.hash, actor)) for content in new]
     tx.conn.execute(insert(schema.contents), rows)
     seen = [
-        {"kind": kind, "value": value, "content": content.hash}
+        {
+            "kind": kind,
+            "value": value,
+            "content": content.hash,
+            "anchor": (kind, value) not in content.observables,
+        }
         for content in new
-        for kind, value in dict.fromkeys(content.observables)
+        for kind, value in dict.fromkeys((*content.observables, *content.anchors))
     ]
     if seen:
         tx.conn.execute(insert(schema.observables), seen)
     named = [
-        {"target": target, "content": content.hash} for content in new for target in dict.fromkeys(content.refs)
+        {"target": target, "content": content.hash}
+        for content in new
+        for target in dict.fromkeys(content.refs)
     ]
     if named:
         tx.conn.execute(insert(schema.refs), named)
@@ -66,7 +84,9 @@ def add(tx: Tx, contents: Sequence[Content], actor: str) -> int:
 
 def raw(conn: Connection, content: str) -> bytes:
     """Return the exact bytes of a content. Raises NotFound."""
-    found: bytes | None = conn.scalar(select(schema.contents.c.bytes).where(schema.contents.c.hash == content))
+    found: bytes | None = conn.scalar(
+        select(schema.contents.c.bytes).where(schema.contents.c.hash == content)
+    )
     if found is None:
         raise NotFound(f"No content {content} is held here.")
     return found
@@ -83,6 +103,35 @@ def ids_held(conn: Connection, stix_ids: Iterable[str]) -> set[str]:
         )
         found.update(row.stix_id for row in rows)
     return found
+
+
+def other_bytes(conn: Connection, content: Content) -> bool:
+    """True if other bytes with the same id, version and creator are held."""
+    table = schema.contents
+    found = select(table.c.hash).where(
+        table.c.stix_id == content.stix_id,
+        table.c.version == content.version,
+        table.c.creator == content.creator,
+        table.c.hash != content.hash,
+    )
+    return conn.execute(found.limit(1)).first() is not None
+
+
+def watched(conn: Connection, content: str) -> Watched | None:
+    """Return what a sensor needs of a content, or None if it is no indicator."""
+    table, values = schema.contents, schema.observables
+    row = conn.execute(
+        select(table.c.stix_id, table.c.type, table.c.valid_until, table.c.unmatched).where(
+            table.c.hash == content
+        )
+    ).first()
+    if row is None or row.type != "indicator":
+        return None
+    alone = select(values.c.kind, values.c.value).where(
+        values.c.content == content, values.c.anchor.is_(False)
+    )
+    observables = tuple((one.kind, one.value) for one in conn.execute(alone))
+    return Watched(row.stix_id, observables, row.valid_until, row.unmatched)
 
 
 def _row(content: Content, seq: int) -> dict[str, object]:

@@ -23,7 +23,9 @@ def head(conn: Connection, member: str, incarnation: str) -> Head:
     """Return how far the stream of a peer's incarnation has been taken here."""
     table = schema.inbound
     row = conn.execute(
-        select(table.c.head, table.c.chain).where(table.c.member == member, table.c.incarnation == incarnation)
+        select(table.c.head, table.c.chain).where(
+            table.c.member == member, table.c.incarnation == incarnation
+        )
     ).first()
     return Head(0, GENESIS) if row is None else Head(row.head, row.chain)
 
@@ -64,7 +66,9 @@ def refusals(conn: Connection, member: str, incarnation: str, after: int) -> lis
 def put_aside_counts(conn: Connection, member: str) -> dict[str, int]:
     """Count what was put aside of what a peer sent, by code."""
     table = schema.quarantine
-    rows = conn.execute(select(table.c.code, func.count()).where(table.c.member == member).group_by(table.c.code))
+    rows = conn.execute(
+        select(table.c.code, func.count()).where(table.c.member == member).group_by(table.c.code)
+    )
     return {row[0]: row[1] for row in rows}
 
 

@@ -3,13 +3,14 @@
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
 from lezha.store import schema
 from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Tx
+from lezha.store.rows import record
 
 
 class PeerState(StrEnum):
@@ -30,6 +31,7 @@ class Peer(msgspec.Struct, frozen=True):
     clearance: Tlp
     since: str
     number: int
+    endpoint: str
     document: bytes
 
     def recipient(self) -> Recipient:
@@ -62,10 +64,14 @@ def add(tx: Tx, peer: Peer, actor: str) -> None:
     """Add a peer. Raises Conflict if its member or name is taken."""
     table = schema.peers
     clash = tx.conn.execute(
-        select(table.c.name, table.c.member).where((table.c.member == peer.member) | (table.c.name == peer.name))
+        select(table.c.name, table.c.member).where(
+            (table.c.member == peer.member) | (table.c.name == peer.name)
+        )
     ).first()
     if clash is not None:
-        raise Conflict(f"There is a peer {clash.name} already ({clash.member}): choose another name with --name.")
+        raise Conflict(
+            f"There is a peer {clash.name} already ({clash.member}): choose another name with --name."
+        )
     tx.conn.execute(insert(table).values(**msgspec.structs.asdict(peer)))
     tx.event("peer", peer.member, actor, name=peer.name, state=peer.state.value)
 
@@ -79,18 +85,23 @@ def set_state(tx: Tx, member: str, state: PeerState, actor: str) -> None:
 
 def listed(conn: Connection) -> list[Peer]:
     """Return all peers by name."""
-    return [_peer(row) for row in conn.execute(select(schema.peers).order_by(schema.peers.c.name))]
+    return [_peer(row._mapping) for row in conn.execute(select(schema.peers).order_by(schema.peers.c.name))]
 
 
-def get(conn: Connection, name_or_member: str) -> Peer:
-    """Return the peer with this name or identity id. Raises NotFound."""
-    table = schema.peers
-    row = conn.execute(
-        select(table).where((table.c.name == name_or_member) | (table.c.member == name_or_member))
-    ).first()
+def by_name(conn: Connection, name: str) -> Peer:
+    """Return the peer with this local name. Raises NotFound."""
+    row = conn.execute(select(schema.peers).where(schema.peers.c.name == name)).one_or_none()
     if row is None:
-        raise NotFound(f"There is no peer {name_or_member!r}: `lezha peer list` shows those there are.")
-    return _peer(row)
+        raise NotFound(f"There is no peer {name!r}: `lezha peer list` shows those there are.")
+    return _peer(row._mapping)
+
+
+def by_member(conn: Connection, member: str) -> Peer:
+    """Return the peer with this identity id. Raises NotFound."""
+    row = conn.execute(select(schema.peers).where(schema.peers.c.member == member)).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no peer {member}.")
+    return _peer(row._mapping)
 
 
 def invite(tx: Tx, invitation: Invitation, actor: str) -> None:
@@ -105,7 +116,7 @@ def invitation(conn: Connection, invitation_id: str) -> Invitation:
     row = conn.execute(select(table).where(table.c.id == invitation_id)).first()
     if row is None:
         raise NotFound("There is no such invitation.")
-    return msgspec.convert(dict(row._mapping), Invitation)
+    return record(row._mapping, Invitation)
 
 
 def change_invitation(tx: Tx, changed: Invitation) -> None:
@@ -118,5 +129,5 @@ def change_invitation(tx: Tx, changed: Invitation) -> None:
     )
 
 
-def _peer(row: Row[tuple[object, ...]]) -> Peer:
-    return msgspec.convert(dict(row._mapping), Peer)
+def _peer(row: RowMapping) -> Peer:
+    return record(row, Peer)

@@ -61,6 +61,7 @@ observables: Final = Table(
     Column("kind", String(12), primary_key=True),
     Column("value", Text, primary_key=True),
     Column("content", ForeignKey("contents.hash"), primary_key=True),
+    Column("anchor", Boolean, nullable=False, comment="named by a pattern, but not enough to report it"),
     Index("observables_by_content", "content"),
 )
 
@@ -134,6 +135,7 @@ peers: Final = Table(
     Column("clearance", String(12), nullable=False),
     Column("since", String(27), nullable=False),
     Column("number", Integer, nullable=False),
+    Column("endpoint", Text, nullable=False),
     Column("document", LargeBinary, nullable=False),
 )
 

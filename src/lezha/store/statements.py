@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, RowMapping, insert, select
 
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
@@ -72,7 +72,7 @@ def facts(conn: Connection, hashes: Sequence[str]) -> list[Facts]:
     """Return the facts for the release kernel, in the order of `hashes`. Raises NotFound."""
     statements, contents, arrivals = schema.statements, schema.contents, schema.arrivals
     found = {
-        row.hash: row
+        row.hash: row._mapping
         for row in conn.execute(
             select(
                 statements.c.hash,
@@ -133,15 +133,26 @@ def parts(conn: Connection, statement: str) -> tuple[bytes, list[bytes]]:
     return row.envelope, [row.bytes, *(other.bytes for other in others)]
 
 
-def _facts(row: Row[tuple[object, ...]], senders: set[str]) -> Facts:
+def seqs_in_view(conn: Connection, recipient: str, after: int, upto: int) -> list[int]:
+    """Return the seqs of the statements that a view's rows `after` < number <= `upto` give."""
+    views, statements = schema.views, schema.statements
+    rows = conn.execute(
+        select(statements.c.seq)
+        .join(views, views.c.ref == statements.c.hash)
+        .where(views.c.recipient == recipient, views.c.number > after, views.c.number <= upto)
+    )
+    return [row.seq for row in rows]
+
+
+def _facts(row: RowMapping, senders: set[str]) -> Facts:
     return Facts(
-        statement=row.hash,
-        content=row.content,
-        terms=msgspec.json.decode(row.terms, type=Terms),
-        origin=row.origin,
-        author_here=row.own,
-        issued=row.issued,
+        statement=row["hash"],
+        content=row["content"],
+        terms=msgspec.json.decode(row["terms"], type=Terms),
+        origin=row["origin"],
+        author_here=row["own"],
+        issued=row["issued"],
         came_from=frozenset(senders),
-        markings=msgspec.json.decode(row.markings, type=tuple[Tlp, ...]),
-        unreadable_marking=row.unreadable_marking,
+        markings=msgspec.json.decode(row["markings"], type=tuple[Tlp, ...]),
+        unreadable_marking=row["unreadable_marking"],
     )

@@ -7,6 +7,7 @@ from lezha.access.rights import Role
 from lezha.store import schema
 from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Tx
+from lezha.store.rows import record
 
 
 class KeptToken(msgspec.Struct, frozen=True):
@@ -44,10 +45,10 @@ def revoke(tx: Tx, name: str, actor: str) -> None:
 def get(conn: Connection, token_id: str) -> KeptToken | None:
     """Return a token, or None."""
     row = conn.execute(select(schema.tokens).where(schema.tokens.c.id == token_id)).first()
-    return None if row is None else msgspec.convert(dict(row._mapping), KeptToken)
+    return None if row is None else record(row._mapping, KeptToken)
 
 
 def listed(conn: Connection) -> list[KeptToken]:
     """Return all tokens by name."""
     rows = conn.execute(select(schema.tokens).order_by(schema.tokens.c.name))
-    return [msgspec.convert(dict(row._mapping), KeptToken) for row in rows]
+    return [record(row._mapping, KeptToken) for row in rows]

@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import schema
 from lezha.store.log import Tx
+from lezha.store.rows import record
 
 GENESIS: Final = bytes(32)
 
@@ -78,7 +79,7 @@ def entries(conn: Connection, recipient: str, after: int, limit: int) -> list[En
         .order_by(table.c.number)
         .limit(limit)
     )
-    return [msgspec.convert(dict(row._mapping), Entry) for row in rows]
+    return [record(row._mapping, Entry) for row in rows]
 
 
 def entry(conn: Connection, recipient: str, number: int) -> Entry | None:
@@ -90,7 +91,9 @@ def entry(conn: Connection, recipient: str, number: int) -> Entry | None:
 def offered(conn: Connection, recipient: str, refs: Sequence[str]) -> set[str]:
     """Return those of `refs` that are in the recipient's view."""
     table = schema.views
-    rows = conn.execute(select(table.c.ref).where(table.c.recipient == recipient, table.c.ref.in_(list(refs))))
+    rows = conn.execute(
+        select(table.c.ref).where(table.c.recipient == recipient, table.c.ref.in_(list(refs)))
+    )
     return {row.ref for row in rows}
 
 
@@ -160,18 +163,14 @@ def changes(conn: Connection, after: int, kinds: Sequence[str], limit: int) -> l
     return [Change(row.seq, row.kind, row.subject) for row in rows]
 
 
-def _forget(conn: Connection, recipient: str, statements: Sequence[str]) -> None:
-    table = schema.withheld
-    conn.execute(
-        delete(table).where(table.c.recipient == recipient, table.c.statement.in_(list(statements)))
-    )
-
-
 def acknowledged(conn: Connection, recipient: str) -> tuple[int, str]:
     """Return the highest number that the recipient has signed for and when; (0, "") if none."""
     table = schema.receipts
-    row: Row[tuple[int, str]] | None = conn.execute(
-        select(table.c.head, table.c.at).where(table.c.recipient == recipient).order_by(table.c.head.desc()).limit(1)
+    row = conn.execute(
+        select(table.c.head, table.c.at)
+        .where(table.c.recipient == recipient)
+        .order_by(table.c.head.desc())
+        .limit(1)
     ).first()
     return (0, "") if row is None else (row.head, row.at)
 
@@ -202,3 +201,37 @@ def refused_counts(conn: Connection, recipient: str) -> dict[str, int]:
         select(table.c.code, func.count()).where(table.c.recipient == recipient).group_by(table.c.code)
     )
     return {row[0]: row[1] for row in rows}
+
+
+def statements_upto(conn: Connection, recipient: str, number: int) -> int:
+    """Count the statements among the rows of a view up to `number`."""
+    table = schema.views
+    found = conn.scalar(
+        select(func.count()).where(
+            table.c.recipient == recipient,
+            table.c.number <= number,
+            table.c.kind == ViewKind.STATEMENT.value,
+        )
+    )
+    return found or 0
+
+
+def find(conn: Connection, recipient: str, ref: str) -> Entry | None:
+    """Return the row of a view that gives `ref`, or None."""
+    table = schema.views
+    number = conn.scalar(select(table.c.number).where(table.c.recipient == recipient, table.c.ref == ref))
+    return None if number is None else entry(conn, recipient, number)
+
+
+def reason(conn: Connection, recipient: str, statement: str) -> Reason | None:
+    """Return why a statement is withheld from a recipient, or None if it is not."""
+    table = schema.withheld
+    found = conn.scalar(
+        select(table.c.reason).where(table.c.recipient == recipient, table.c.statement == statement)
+    )
+    return None if found is None else Reason(found)
+
+
+def _forget(conn: Connection, recipient: str, statements: Sequence[str]) -> None:
+    table = schema.withheld
+    conn.execute(delete(table).where(table.c.recipient == recipient, table.c.statement.in_(list(statements))))

@@ -1,0 +1,114 @@
+"""The command line as a client of a node's HTTP API."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import aiohttp
+import msgspec
+
+from lezha.cli.errors import CliError
+from lezha.node import settings as node_settings
+from lezha.node.identity import ADMIN_TOKEN
+
+T = TypeVar("T")
+UNREACHABLE: Final = 3
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=600, sock_connect=5)
+Query = Mapping[str, str] | Sequence[tuple[str, str]]
+
+
+class Refusal(CliError):
+    """The node said no. `body` is its JSON answer."""
+
+    def __init__(self, message: str, body: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.body: Final = body
+
+
+class Api:
+    """Call the node at `url` with `token`. Use as an async context manager."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the connection."""
+        self._session = aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT)
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, path: str, query: Query = ()) -> Any:
+        """GET /api/v1`path` and return the JSON. Raises CliError."""
+        return msgspec.json.decode(await self.call("GET", path, query))
+
+    async def post(self, path: str, data: object = None, query: Query = ()) -> Any:
+        """POST JSON (or bytes as they are) and return the JSON. Raises CliError."""
+        body = data if isinstance(data, bytes) else msgspec.json.encode(data)
+        return msgspec.json.decode(await self.call("POST", path, query, body))
+
+    async def call(self, method: str, path: str, query: Query = (), body: bytes | None = None) -> bytes:
+        """Call and return the raw answer. Raises CliError."""
+        assert self._session is not None, "use the Api as a context manager"  # the caller's mistake
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            async with self._session.request(
+                method, f"{self._url}/api/v1{path}", params=query, data=body, headers=headers
+            ) as response:
+                reply = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise CliError(
+                f"The node at {self._url} can't be reached: is `lezha serve` running? ({error})", UNREACHABLE
+            ) from error
+        if response.status >= 400:
+            raise _refusal(reply, response.status)
+        return reply
+
+
+def run(home: Path, url: str, token_file: Path | None, call: Callable[[Api], Awaitable[T]]) -> T:
+    """Run `call` against the node of `home`, or the one at `url`. Raises CliError, NodeError."""
+    address, token = url, ""
+    if not address:
+        address = local_url(home.expanduser())
+        token_file = token_file or home.expanduser() / ADMIN_TOKEN
+    if token_file is None:
+        raise CliError("A node elsewhere needs a token: give --token-file.", 2)
+    token = read_token(token_file)
+
+    async def connected() -> T:
+        async with Api(address, token) as api:
+            return await call(api)
+
+    return asyncio.run(connected())
+
+
+def local_url(home: Path) -> str:
+    """Return where the node of `home` listens for people and tools. Raises NodeError."""
+    host, port = node_settings.address(node_settings.load(home).listen)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def read_token(path: Path) -> str:
+    """Read a token file. Raises CliError."""
+    try:
+        return path.expanduser().read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CliError(f"The token in {path} can't be read: {error}.") from error
+
+
+def _refusal(reply: bytes, status: int) -> Refusal:
+    try:
+        body = msgspec.json.decode(reply, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        body = {}
+    return Refusal(str(body.get("title", f"The node answered {status}.")), body)

@@ -1,0 +1,1 @@
+"""The demonstration: the attack of July 2022, told as it could have gone."""

@@ -1,0 +1,141 @@
+"""`lezha init` and `lezha serve`."""
+
+import asyncio
+import datetime as dt
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvloop
+
+from lezha.access import tokens as access_tokens
+from lezha.access.rights import Role
+from lezha.access.tokens import NewToken
+from lezha.cli.console import note, say, show_json
+from lezha.cli.errors import CliError
+from lezha.cli.options import DEFAULT_HOME, Home, Json
+from lezha.federation.document import Contact
+from lezha.node import identity as identities
+from lezha.node import settings as node_settings
+from lezha.node.clock import utc_now
+from lezha.node.identity import Identity
+from lezha.node.node import Node
+from lezha.node.settings import Settings
+from lezha.store import tokens
+from lezha.store.log import Log
+from lezha.web import peers, people
+from lezha.web import serve as listeners
+
+
+def init(
+    name: Annotated[
+        str, typer.Option(help="Short name, as peers will call this node by default, e.g. tirana.")
+    ],
+    endpoint: Annotated[str, typer.Option(help="Where peers reach it, e.g. https://lezha.example.al:8441.")],
+    title: Annotated[str, typer.Option(help="The organisation's full name.")] = "",
+    home: Home = DEFAULT_HOME,
+    listen: Annotated[
+        str, typer.Option(help="For people and tools; keep it on loopback.")
+    ] = "127.0.0.1:8440",
+    link_listen: Annotated[str, typer.Option(help="For peers.")] = "0.0.0.0:8441",
+    phone: Annotated[str, typer.Option(help="Reachable at any hour.")] = "",
+    mail: Annotated[str, typer.Option(help="Reachable at any hour.")] = "",
+    json: Json = False,
+) -> None:
+    """Make a new node: its keys, its node document, its settings, and a token for its administrator.
+
+    Example: lezha init --name tirana --title "National CSIRT of Albania" --endpoint https://192.0.2.10:8441
+    """
+    home = home.expanduser()
+    for address in (listen, link_listen):
+        node_settings.address(address)
+    if not endpoint.startswith("https://"):
+        raise CliError("--endpoint must be an https:// URL: links use TLS on both sides.", 2)
+    if not name or not name.replace("-", "").isalnum() or len(name) > 60:
+        raise CliError(f"{name!r} can't name a node: use letters, digits and -.", 2)
+    settings = Settings(
+        member=identities.new_member(), name=name, listen=listen, link_listen=link_listen, endpoint=endpoint
+    )
+    identity = make(home, settings, title or name, Contact(phone, mail))
+    if json:
+        show_json({"member": identity.member, "home": str(home), "document": identity.known.digest})
+        return
+    say(f"{title or name} is {identity.member}; its node is in {home}.")
+    say(
+        f"Move {home / 'keys' / 'root.pem'} to a place offline: it is needed only to change this node's keys."
+    )
+    say(f"Next: lezha serve --home {home}")
+
+
+def make(home: Path, settings: Settings, title: str, contact: Contact) -> Identity:
+    """Make a node in the new or empty folder `home`, with a token for its administrator. Raises CliError."""
+    if home.exists() and any(home.iterdir()):
+        raise CliError(f"{home} is not empty: a node is made in a new folder, never over another one.")
+    os.umask(0o077)
+    home.mkdir(parents=True, exist_ok=True)
+    identity = identities.create(home, settings, title, contact, dt.datetime.now(dt.UTC))
+    made = access_tokens.mint()
+    keep_token(home, "admin", Role.ADMIN, made)
+    identities.write_secret(home / identities.ADMIN_TOKEN, made.text.encode() + b"\n")
+    return identity
+
+
+def keep_token(home: Path, name: str, role: Role, made: NewToken) -> None:
+    """Make a token known to a node that is not running."""
+    log = Log(f"sqlite:///{home / 'lezha.db'}", utc_now)
+    try:
+        log.write_now(lambda tx: tokens.add(tx, made.id, name, role, made.digest, "init"))
+    finally:
+        log.close()
+
+
+def serve(home: Home = DEFAULT_HOME) -> None:
+    """Run the node until it is told to stop (SIGTERM, SIGINT). Logs go to stderr, a JSON object a line."""
+    log_to_stderr()
+    uvloop.run(_serve(home.expanduser()))
+
+
+async def _serve(home: Path) -> None:
+    node = Node(home)
+    host, port = node_settings.address(node.settings.listen)
+    link_host, link_port = node_settings.address(node.settings.link_listen)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    loops = asyncio.create_task(node.run())
+    note(
+        f"{node.settings.name}: people and tools at http://{host}:{port}, peers at {node.settings.link_listen}"
+    )
+    try:
+        await listeners.until(
+            stop,
+            listeners.people_server(people.app(node), host, port),
+            listeners.peers_server(peers.app(node), link_host, link_port, node.link_tls),
+        )
+    except SystemExit:
+        raise CliError(
+            f"The node can't listen on {node.settings.listen} or {node.settings.link_listen}."
+        ) from None
+    finally:
+        loops.cancel()
+        await asyncio.gather(loops, return_exceptions=True)
+        node.close()
+
+
+def log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")

@@ -1,0 +1,166 @@
+"""`lezha peer`: link this node to others."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from lezha.cli import api
+from lezha.cli.api import Api
+from lezha.cli.console import note, say, show_json, table
+from lezha.cli.errors import CliError
+from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+
+app = typer.Typer(help="Link this node to those of allies, and see how the links are.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="What the peer is called here.")]
+_COLUMNS = (
+    "peer",
+    "state",
+    "link",
+    "delivered",
+    "queued",
+    "withheld",
+    "refused",
+    "last receipt",
+    "p50/p99 ms",
+)
+
+
+@app.command("invite")
+def invite(
+    name: Annotated[str, typer.Argument(help="What to call the peer here.")],
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Make an invitation for one ally's node: single use, good for 24 hours.
+
+    Send it by a channel that you trust with it, e.g. encrypted mail. Example: lezha peer invite podgorica
+    """
+
+    async def call(node: Api) -> Any:
+        return await node.post("/peers/invite", {"name": name})
+
+    made = api.run(home, url, token_file, call)
+    if json:
+        show_json(made)
+        return
+    say(made["invitation"])
+    note(f"There: lezha peer accept INVITATION. Then here: lezha peer confirm {name}")
+
+
+@app.command("accept")
+def accept(
+    invitation: Annotated[str, typer.Argument(help="The invitation, or - to read it from standard input.")],
+    name: Annotated[
+        str, typer.Option(help="What to call the inviter here; by default as it calls itself.")
+    ] = "",
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Take up an ally's invitation, then compare the phrase with the inviting officer by telephone."""
+    text = sys.stdin.read() if invitation == "-" else invitation
+
+    async def call(node: Api) -> Any:
+        return await node.post("/peers/accept", {"invitation": text, "name": name})
+
+    found = api.run(home, url, token_file, call)
+    if json:
+        show_json(found)
+        return
+    say(f"{found['title']} is now a pending peer, {found['name']}.")
+    say(f"Its officer must read the same phrase: {found['phrase']}")
+    note(f"If it is the same: lezha peer confirm {found['name']}. If not: somebody stands in between.")
+
+
+@app.command("confirm")
+def confirm(
+    name: Name,
+    phrase: Annotated[
+        str,
+        typer.Option(help="The phrase that the peer's officer has read aloud; asked for if it is missing."),
+    ] = "",
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Make a pending peer active, after both officers have read one another the phrase.
+
+    Example: lezha peer confirm podgorica --phrase "48213 90174 55310"
+    """
+
+    async def ask(node: Api) -> Any:
+        return await node.get(f"/peers/{name}/phrase")
+
+    async def call(node: Api) -> Any:
+        return await node.post("/peers/confirm", {"name": name, "phrase": phrase})
+
+    if not phrase:
+        if not sys.stdin.isatty():
+            raise CliError("Give the phrase that the peer's officer has read aloud: --phrase.", 2)
+        pending = api.run(home, url, token_file, ask)
+        note(f"The phrase here is: {pending['phrase']}")
+        phrase = typer.prompt("Type the phrase that the officer reads to you", err=True)
+    done = api.run(home, url, token_file, call)
+    if json:
+        show_json(done)
+        return
+    say(f"{done['name']} is active.")
+
+
+@app.command("phrase")
+def phrase(
+    name: Name, home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
+) -> None:
+    """Show the phrase of a pending peer, to read it to the peer's officer."""
+
+    async def call(node: Api) -> Any:
+        return await node.get(f"/peers/{name}/phrase")
+
+    found = api.run(home, url, token_file, call)
+    if json:
+        show_json(found)
+        return
+    say(found["phrase"])
+
+
+@app.command("list")
+def list_peers(
+    home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
+) -> None:
+    """Show each peer: is its link up, what waits, what was withheld, when it last signed a receipt."""
+
+    async def call(node: Api) -> Any:
+        return await node.get("/peers")
+
+    found = api.run(home, url, token_file, call)
+    if json:
+        show_json(found)
+        return
+    table(_COLUMNS, [_row(one) for one in found], "There are no peers yet: lezha peer invite NAME")
+    for one in found:
+        if one["fault"]:
+            note(f"{one['name']}: {one['fault']}")
+
+
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    latency = one["latency_ms"]
+    return (
+        one["name"],
+        one["state"],
+        one["phase"],
+        str(one["delivered"]),
+        str(one["queued"]),
+        _counts(one["withheld"]),
+        _counts(one["refused"]),
+        one["last_receipt"] or "never",
+        f"{latency['p50']}/{latency['p99']}" if latency else "",
+    )
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "0"

@@ -1,0 +1,65 @@
+"""`lezha token`: who else may talk to this node."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lezha.access.rights import Role
+from lezha.cli import api
+from lezha.cli.api import Api
+from lezha.cli.console import say, show_json
+from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.node.identity import write_secret
+
+app = typer.Typer(help="Make and revoke the tokens of people, tools and sensors.", no_args_is_help=True)
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="Whose it is, e.g. sensor-1.")],
+    role: Annotated[Role, typer.Option(help="What it may do.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write it to this file, readable by its owner only.")
+    ] = None,
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Make a token. It is shown once, or written to --out; the node keeps only a hash of it.
+
+    Example: lezha token create sensor-1 --role sensor --out sensor.token
+    """
+
+    async def call(node: Api) -> Any:
+        return await node.post("/tokens", {"name": name, "role": role.value})
+
+    made = api.run(home, url, token_file, call)
+    if out is not None:
+        write_secret(out, made.pop("token").encode() + b"\n")
+        made["file"] = str(out)
+    if json:
+        show_json(made)
+        return
+    say(made.get("token") or f"The token is in {out}.")
+
+
+@app.command("revoke")
+def revoke(
+    name: Annotated[str, typer.Argument(help="Whose it is.")],
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Revoke a token at once."""
+
+    async def call(node: Api) -> Any:
+        return await node.post(f"/tokens/{name}/revoke", {})
+
+    done = api.run(home, url, token_file, call)
+    if json:
+        show_json(done)
+        return
+    say(f"{name} is revoked.")

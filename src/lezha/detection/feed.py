@@ -1,0 +1,30 @@
+"""What a node and its sensor say to one another. Pure."""
+
+import msgspec
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One row of a sensor's view: watch for these (kind, value) until `valid_until` and report them as `key`.
+
+    `unmatched` says in words what of the indicator a live sensor can't match; empty if nothing.
+    """
+
+    number: int
+    key: str
+    observables: tuple[tuple[str, str], ...]
+    valid_until: str
+    unmatched: str
+
+
+class Feed(msgspec.Struct, frozen=True):
+    """The rows of a sensor's view after the one it named. `head` is the last number looked at."""
+
+    head: int
+    items: tuple[Item, ...]
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of a batch of reports: the sightings made, and keys that this sensor was never given."""
+
+    sightings: tuple[str, ...]
+    unknown: tuple[str, ...]

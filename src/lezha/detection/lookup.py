@@ -1,0 +1,56 @@
+"""What to look for when an analyst writes a value down: the value itself and what would contain it. Pure."""
+
+import ipaddress
+import re
+
+from lezha.detection.errors import ObservableError
+from lezha.detection.observable import Kind, Observable, normalise
+
+_HASHES = {32: Kind.MD5, 40: Kind.SHA1, 64: Kind.SHA256}
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+
+
+def lookups(text: str) -> tuple[Observable, ...]:
+    """Return the observables under which something about `text` may be kept.
+
+    An address finds the networks that contain it, a domain its parents; a text that is no observable finds nothing.
+    """
+    own = _read(text.strip())
+    if own is None:
+        return ()
+    if own.kind in (Kind.IPV4, Kind.IPV6):
+        return (own, *_networks(own))
+    if own.kind is Kind.DOMAIN:
+        return (own, *_parents(own))
+    return (own,)
+
+
+def _read(text: str) -> Observable | None:
+    if _HEX.fullmatch(text) and len(text) in _HASHES:
+        kinds = [_HASHES[len(text)]]
+    elif "://" in text:
+        kinds = [Kind.URL]
+    elif "@" in text:
+        kinds = [Kind.EMAIL]
+    else:
+        kinds = [Kind.IPV4, Kind.IPV6, Kind.DOMAIN]
+    for kind in kinds:
+        try:
+            return normalise(kind, text)
+        except ObservableError:
+            continue
+    return None
+
+
+def _networks(own: Observable) -> list[Observable]:
+    address = ipaddress.ip_address(own.value)
+    kind = Kind.IPV4_NET if address.version == 4 else Kind.IPV6_NET
+    lengths = range(address.max_prefixlen - 1, -1, -1)
+    return [
+        Observable(kind, str(ipaddress.ip_network((address, length), strict=False))) for length in lengths
+    ]
+
+
+def _parents(own: Observable) -> list[Observable]:
+    labels = own.value.split(".")
+    return [Observable(Kind.DOMAIN, ".".join(labels[start:])) for start in range(1, len(labels) - 1)]

@@ -1,0 +1,30 @@
+"""The members that this node knows by their node documents: whose keys verify what, and who is who."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from lezha.federation.document import NodeDocument
+from lezha.federation.statement import Keyring, MemberKey
+
+
+class Members(msgspec.Struct, frozen=True):
+    """A snapshot. `identities` maps identity id to the SHA-256 of that member's own identity object."""
+
+    keyring: Keyring
+    identities: Mapping[str, str]
+    names: Mapping[str, str]
+
+
+def known(documents: Iterable[NodeDocument]) -> Members:
+    """Return the directory of the members with these node documents."""
+    keyring: dict[str, MemberKey] = {}
+    identities: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for document in documents:
+        for key in document.keys():
+            keyring[key.keyid] = MemberKey(document.member, key)
+        identities[document.member] = hashlib.sha256(document.identity.encode()).hexdigest()
+        names[document.member] = document.name
+    return Members(keyring, identities, names)

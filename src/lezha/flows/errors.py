@@ -1,0 +1,25 @@
+"""Why a flow did not do what was asked; the message is for the person who asked."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class FlowError(Exception):
+    """The request can't be fulfilled as it stands."""
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """One object that was not taken: its id as far as known, the clause it breaks, and why in words."""
+
+    id: str
+    clause: str
+    reason: str
+
+
+class NothingTaken(FlowError):
+    """Nothing was published; `rejected` says why, object by object."""
+
+    def __init__(self, message: str, rejected: Sequence[Rejected] = ()) -> None:
+        super().__init__(message)
+        self.rejected = tuple(rejected)

@@ -1,0 +1,53 @@
+"""Outside bytes become contents, ready for the log. Nothing is written here."""
+
+from lezha.detection import objects, pattern
+from lezha.detection.observable import Observable
+from lezha.detection.pattern import Reading
+from lezha.sharing.tlp import Tlp
+from lezha.stix import markings
+from lezha.stix.objects import Object
+from lezha.store.contents import Content
+
+
+def content(item: Object) -> Content:
+    """Return what the log keeps of a valid object: its exact bytes and what is derived from them."""
+    levels = {marking: markings.tlp_level(marking) for marking in item.markings}
+    reading = _reading(item)
+    return Content(
+        hash=item.sha256,
+        stix_id=item.id,
+        type=item.type,
+        version=item.version,
+        creator=item.created_by or "",
+        name=_name(item),
+        raw=item.raw,
+        markings=tuple(sorted({Tlp(level) for level in levels.values() if level is not None})),
+        unreadable_marking=None in levels.values(),
+        unmatched=reading.unmatched or "",
+        valid_until=_text(item, "valid_until"),
+        observables=_pairs(reading.observables),
+        anchors=_pairs(reading.anchors),
+        refs=item.refs,
+    )
+
+
+def _reading(item: Object) -> Reading:
+    if item.type == "indicator":
+        return pattern.read(_text(item, "pattern"), _text(item, "pattern_type"))
+    return Reading(objects.of_object(item.data), exact=True, unmatched=None)
+
+
+def _pairs(seen: tuple[Observable, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((one.kind.value, one.value) for one in seen)
+
+
+def _name(item: Object) -> str:
+    for key in ("name", "value", "relationship_type", "pattern"):
+        if text := _text(item, key):
+            return text[:300]
+    return ""
+
+
+def _text(item: Object, key: str) -> str:
+    value = item.data.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,165 @@
+"""Two strange nodes become peers: invitation, commitment, revelation, and the phrase that two officers compare."""
+
+import hashlib
+import hmac
+import secrets
+
+import msgspec
+
+from lezha.federation import document, enrolment
+from lezha.federation.client import PeerClient
+from lezha.federation.document import KnownDocument
+from lezha.federation.enrolment import Commit, Committed, Offer, Reveal
+from lezha.federation.errors import EnrolmentError, Refused
+from lezha.flows.errors import FlowError
+from lezha.sharing.tlp import Tlp
+from lezha.store import peers
+from lezha.store.errors import NotFound
+from lezha.store.log import Log, Tx
+from lezha.store.peers import Invitation, Peer, PeerState
+
+
+class Host(msgspec.Struct, frozen=True):
+    """This node in an introduction: its document, and what a new peer may receive at most."""
+
+    known: KnownDocument
+    clearance: Tlp
+
+
+async def invite(log: Log, host: Host, name: str, expires: str, actor: str) -> str:
+    """Make a single-use invitation for the peer to be called `name`; return its text, which is kept nowhere."""
+    endpoints = host.known.document.endpoints
+    if not endpoints or not endpoints[0]:
+        raise FlowError(
+            "This node has no endpoint that others could reach: set one with `lezha init --endpoint`."
+        )
+    secret = secrets.token_hex(16)
+    offer = Offer(secrets.token_hex(8), secret, endpoints[0], host.known.digest)
+    kept = Invitation(offer.id, name, hashlib.sha256(secret.encode()).hexdigest(), expires)
+
+    def work(tx: Tx) -> None:
+        _check_name(tx, name)
+        peers.invite(tx, kept, actor)
+
+    await log.write(work)
+    return enrolment.write_offer(offer)
+
+
+async def committed(log: Log, message: Commit) -> Committed:
+    """Inviter, first step: keep the commitment, answer with the own random number. Raises EnrolmentError."""
+    if len(message.commitment) != 64:
+        raise EnrolmentError("The commitment is malformed.")
+
+    def work(tx: Tx) -> Committed:
+        invitation = _open_invitation(tx, message.invitation, message.secret)
+        if invitation.commitment:
+            raise EnrolmentError("This invitation has been used already: ask for a new one.")
+        nonce = enrolment.new_nonce()
+        changed = msgspec.structs.replace(invitation, commitment=message.commitment, nonce=nonce)
+        peers.change_invitation(tx, changed)
+        return Committed(nonce)
+
+    return await log.write(work)
+
+
+async def revealed(log: Log, host: Host, message: Reveal) -> None:
+    """Inviter, second step: check what was committed to and keep the new peer, pending. Raises EnrolmentError."""
+    raw = message.document.encode()
+    known = _read(raw)
+
+    def work(tx: Tx) -> None:
+        invitation = _open_invitation(tx, message.invitation, message.secret)
+        expected = enrolment.commitment(_nonce(message.nonce), raw)
+        if not hmac.compare_digest(invitation.commitment, expected):
+            raise EnrolmentError(
+                "What was revealed is not what was committed to: somebody may stand in between."
+            )
+        phrase = enrolment.phrase(host.known.digest, known.digest, invitation.nonce, message.nonce)
+        _keep(tx, host, known, invitation.name, phrase, "peer")
+        peers.change_invitation(tx, msgspec.structs.replace(invitation, used_by=known.document.member))
+
+    await log.write(work)
+
+
+async def accept(
+    log: Log, host: Host, offer: Offer, inviter: KnownDocument, client: PeerClient, name: str
+) -> str:
+    """Invited node: introduce this node to the inviter and keep it, pending. Return the phrase to compare.
+
+    Raises EnrolmentError, LinkFault, Conflict.
+    """
+    nonce = enrolment.new_nonce()
+    commitment = enrolment.commitment(nonce, host.known.raw)
+    answer = await client.commit(Commit(offer.id, offer.secret, commitment))
+    phrase = enrolment.phrase(inviter.digest, host.known.digest, _nonce(answer.nonce), nonce)
+    await client.reveal(Reveal(offer.id, offer.secret, nonce, host.known.raw.decode()))
+    await log.write(lambda tx: _keep(tx, host, inviter, name or inviter.document.name, phrase, "invitation"))
+    return phrase
+
+
+async def confirm(log: Log, name: str, phrase: str, actor: str) -> Peer:
+    """Make a pending peer active: its operator has read the same phrase over another channel. Raises FlowError."""
+
+    def work(tx: Tx) -> Peer:
+        peer = peers.by_name(tx.conn, name)
+        if peer.state is not PeerState.PENDING:
+            raise FlowError(f"{peer.name} is {peer.state.value}, not pending.")
+        if "".join(phrase.split()) != "".join(peer.phrase.split()):
+            raise FlowError(
+                f"This is not the phrase of {peer.name}. If its officer reads another one, somebody stands in "
+                "between: do not confirm, and tell both security officers."
+            )
+        peers.set_state(tx, peer.member, PeerState.ACTIVE, actor)
+        return peers.by_name(tx.conn, name)
+
+    return await log.write(work)
+
+
+def _check_name(tx: Tx, name: str) -> None:
+    if not name or len(name) > 60 or not name.replace("-", "").replace("_", "").isalnum():
+        raise FlowError(f"{name!r} can't name a peer: use letters, digits, - and _.")
+    if any(peer.name == name for peer in peers.listed(tx.conn)):
+        raise FlowError(f"There is a peer {name!r} already: choose another name.")
+
+
+def _open_invitation(tx: Tx, invitation_id: str, secret: str) -> Invitation:
+    try:
+        kept = peers.invitation(tx.conn, invitation_id)
+    except NotFound:
+        raise EnrolmentError("There is no such invitation: ask for a new one.") from None
+    if not hmac.compare_digest(kept.digest, hashlib.sha256(secret.encode()).hexdigest()):
+        raise EnrolmentError("There is no such invitation: ask for a new one.")
+    if kept.used_by or kept.expires <= tx.at:
+        raise EnrolmentError("This invitation has been used or has expired: ask for a new one.")
+    return kept
+
+
+def _keep(tx: Tx, host: Host, known: KnownDocument, name: str, phrase: str, actor: str) -> None:
+    if known.document.member == host.known.document.member:
+        raise EnrolmentError("That is this node itself.")
+    _check_name(tx, name)
+    peer = Peer(
+        member=known.document.member,
+        name=name,
+        state=PeerState.PENDING,
+        phrase=phrase,
+        clearance=host.clearance,
+        since=tx.at,
+        number=known.document.number,
+        endpoint=known.document.endpoints[0],
+        document=known.raw,
+    )
+    peers.add(tx, peer, actor)
+
+
+def _read(raw: bytes) -> KnownDocument:
+    try:
+        return document.read(raw)
+    except Refused as refused:
+        raise EnrolmentError(str(refused)) from refused
+
+
+def _nonce(text: str) -> str:
+    if len(text) != 2 * enrolment.NONCE_BYTES or any(letter not in "0123456789abcdef" for letter in text):
+        raise EnrolmentError("A random number of the introduction is malformed.")
+    return text

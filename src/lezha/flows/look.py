@@ -1,0 +1,168 @@
+"""The log answers people and tools: what is held, who was told, how the links are."""
+
+import statistics
+from collections.abc import Callable, Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from lezha.detection.lookup import lookups
+from lezha.store import inbound, peers, search, views
+from lezha.store.search import Found, Query, Said
+
+
+class LinkPhase(msgspec.Struct, frozen=True):
+    """The sending end of a link as it runs. `latencies` are commit → receipt in ms, the latest 10,000."""
+
+    phase: str
+    fault: str
+    latencies: Sequence[float] = ()
+
+
+class Quantiles(msgspec.Struct, frozen=True):
+    """Milliseconds; `count` is how many were measured."""
+
+    p50: float
+    p99: float
+    count: int
+
+
+class PeerReport(msgspec.Struct, frozen=True):
+    """One peer as the desk sees it.
+
+    `delivered` counts what the peer signed for and took, `queued` what waits for its receipt, `withheld` and
+    `refused` count by reason and code, `put_aside` what it sent and this node refused.
+    """
+
+    name: str
+    member: str
+    state: str
+    clearance: str
+    endpoint: str
+    phase: str
+    fault: str
+    delivered: int
+    queued: int
+    withheld: dict[str, int]
+    refused: dict[str, int]
+    put_aside: dict[str, int]
+    received: int
+    last_receipt: str
+    last_received: str
+    latency_ms: Quantiles | None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What one peer was told, or why not, about one object version. `state` is offered, acknowledged or withheld."""
+
+    peer: str
+    state: str
+    why: str
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A sighting held here: of which object, by which member (its signer), how often; `at` is when it came."""
+
+    id: str
+    of: str
+    by: str
+    count: int
+    first_seen: str
+    last_seen: str
+    at: str
+
+
+class ObjectReport(msgspec.Struct, frozen=True):
+    """All that is known here of one object version."""
+
+    found: Found
+    statements: tuple[Said, ...]
+    told: tuple[Told, ...]
+
+
+def search_objects(conn: Connection, query: Query, value: str = "") -> list[Found]:
+    """Find objects; `value` is an observable as people write it, which also finds what contains it."""
+    if value:
+        kinds = lookups(value)
+        query = msgspec.structs.replace(
+            query, values=tuple((o.kind.value, o.value) for o in kinds), by_value=True
+        )
+    return search.find(conn, query)
+
+
+def peer_reports(conn: Connection, phases: Callable[[str], LinkPhase | None]) -> list[PeerReport]:
+    """Report on all peers. `phases` gives the running link to a member."""
+    return [_peer_report(conn, peer, phases(peer.member)) for peer in peers.listed(conn)]
+
+
+def object_report(conn: Connection, stix_id: str) -> list[ObjectReport]:
+    """Report on each version of an object, newest first. Raises NotFound."""
+    linked = peers.listed(conn)
+    reports = []
+    for found in search.versions(conn, stix_id):
+        said = search.said(conn, found.hash)
+        told = tuple(one for statement in said for one in _told(conn, statement.hash, linked))
+        reports.append(ObjectReport(found, tuple(said), told))
+    return reports
+
+
+def sightings(conn: Connection, limit: int) -> list[Seen]:
+    """Return the sightings held here, oldest first."""
+    seen = []
+    for row in search.said_of_type(conn, "sighting", limit):
+        data = msgspec.json.decode(row.raw)
+        seen.append(
+            Seen(
+                id=data["id"],
+                of=data["sighting_of_ref"],
+                by=row.origin,
+                count=data.get("count", 1),
+                first_seen=data.get("first_seen", ""),
+                last_seen=data.get("last_seen", ""),
+                at=row.at,
+            )
+        )
+    return seen
+
+
+def _peer_report(conn: Connection, peer: peers.Peer, link: LinkPhase | None) -> PeerReport:
+    acknowledged, last_receipt = views.acknowledged(conn, peer.member)
+    refused = views.refused_counts(conn, peer.member)
+    received, last_received = inbound.received(conn, peer.member)
+    return PeerReport(
+        name=peer.name,
+        member=peer.member,
+        state=peer.state.value,
+        clearance=peer.clearance.value,
+        endpoint=peer.endpoint,
+        phase=link.phase if link else "",
+        fault=link.fault if link else "",
+        delivered=views.statements_upto(conn, peer.member, acknowledged) - sum(refused.values()),
+        queued=views.head(conn, peer.member).number - acknowledged,
+        withheld=views.withheld_counts(conn, peer.member),
+        refused=refused,
+        put_aside=inbound.put_aside_counts(conn, peer.member),
+        received=received,
+        last_receipt=last_receipt,
+        last_received=last_received,
+        latency_ms=quantiles(link.latencies) if link and link.latencies else None,
+    )
+
+
+def quantiles(values: Sequence[float]) -> Quantiles:
+    """Return the median and the 99th percentile of at least one value."""
+    cuts = statistics.quantiles(values, n=100, method="inclusive") if len(values) > 1 else [values[0]] * 99
+    return Quantiles(round(cuts[49], 2), round(cuts[98], 2), len(values))
+
+
+def _told(conn: Connection, statement: str, linked: Sequence[peers.Peer]) -> list[Told]:
+    told = []
+    for peer in linked:
+        row = views.find(conn, peer.member, statement)
+        reason = views.reason(conn, peer.member, statement)
+        if row is not None:
+            done = row.number <= views.acknowledged(conn, peer.member)[0]
+            told.append(Told(peer.name, "acknowledged" if done else "offered", row.rule))
+        elif reason is not None:
+            told.append(Told(peer.name, "withheld", reason.words))
+    return told

@@ -1,0 +1,273 @@
+"""An own bundle and its terms become signed statements in the log."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from securesystemslib.signer import CryptoSigner
+from sqlalchemy import Connection
+
+from lezha.federation import statement as signed_statement
+from lezha.federation.members import Members
+from lezha.federation.statement import KnownStatement, Statement
+from lezha.flows import ingest, share
+from lezha.flows.errors import FlowError, NothingTaken, Rejected
+from lezha.sharing.audience import within
+from lezha.sharing.community import Communities
+from lezha.sharing.release import Facts, Recipient, Released, Withheld
+from lezha.sharing.terms import Audience, CommunityTerm, Terms
+from lezha.stix import bundle
+from lezha.stix.errors import StixError
+from lezha.stix.objects import Object
+from lezha.store import communities, contents, peers, statements
+from lezha.store.contents import Content
+from lezha.store.log import Log, Tx
+from lezha.store.statements import Signed
+
+_NOT_OBJECTS: Final = ("marking-definition--", "extension-definition--")
+
+
+class Author(msgspec.Struct, frozen=True):
+    """On whose behalf things are signed: the member, its key, and its own identity object."""
+
+    member: str
+    signer: CryptoSigner
+    identity: Content
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a person or tool asks to be published. `strict` takes all objects or none."""
+
+    raw: bytes
+    terms: Terms
+    strict: bool = False
+
+
+class Outlook(msgspec.Struct, frozen=True):
+    """What one peer gets of a publication and what not: reason -> count, with the reasons in words."""
+
+    peer: str
+    gets: int
+    withheld: dict[str, int]
+    words: dict[str, str]
+    rules: tuple[str, ...]
+
+
+class Published(msgspec.Struct, frozen=True):
+    """The outcome: (object id, statement) of what was taken, what was rejected, and who gets it.
+
+    `at` is when it was committed, empty for a preview.
+    """
+
+    taken: tuple[tuple[str, str], ...]
+    rejected: tuple[Rejected, ...]
+    outlook: tuple[Outlook, ...]
+    warnings: tuple[str, ...]
+    at: str = ""
+
+
+class _Plan(msgspec.Struct, frozen=True):
+    objects: tuple[tuple[Content, Terms], ...]
+    rejected: tuple[Rejected, ...]
+
+
+def audience(conn: Connection, names: Sequence[str]) -> Audience:
+    """Read an audience as people write it: `everyone`, names of communities, names of peers.
+
+    Raises FlowError if a name is neither or both.
+    """
+    present = {community.name.lower(): community for community in communities.current(conn).values()}
+    linked = {peer.name.lower(): peer for peer in peers.listed(conn)}
+    terms: list[CommunityTerm] = []
+    members: list[str] = []
+    for name in names:
+        key = name.lower()
+        if key == "everyone":
+            continue
+        if key in present and key in linked:
+            raise FlowError(f"{name!r} is both a community and a peer: rename the peer.")
+        if key in present:
+            terms.append(CommunityTerm(present[key].id, present[key].number))
+        elif key in linked:
+            members.append(linked[key].member)
+        else:
+            known = ", ".join(sorted([*present, *linked, "everyone"]))
+            raise FlowError(f"There is no community or peer {name!r}. Known here: {known}.")
+    everyone = any(name.lower() == "everyone" for name in names)
+    return Audience(everyone, tuple(dict.fromkeys(terms)), tuple(dict.fromkeys(members)))
+
+
+def preview(log: Log, author: Author, members: Members, request: Request, now: str) -> Published:
+    """Say what `publish` would do, without writing anything. Raises NothingTaken, FlowError."""
+    objects, rejected = _read(request)
+    with log.read() as conn:
+        plan = _plan(conn, author, members, request, objects, rejected)
+        facts = [_facts(content, terms, author, now) for content, terms in plan.objects]
+        outlook = _outlook(conn, facts, now)
+    taken = tuple((content.stix_id, "") for content, _ in plan.objects)
+    return Published(taken, plan.rejected, outlook, _warnings(plan))
+
+
+async def publish(log: Log, author: Author, members: Members, request: Request, actor: str) -> Published:
+    """Sign and write the objects of a bundle that are in order; return when that is durable.
+
+    Raises NothingTaken if there are none, or with `strict` if one is not; then nothing is written.
+    """
+    objects, rejected = _read(request)
+    return await log.write(lambda tx: _write(tx, author, members, request, objects, rejected, actor))
+
+
+def sign(tx: Tx, author: Author, content: Content, terms: Terms) -> Signed:
+    """Sign a statement of the author about a content, its identity as companion where the content names it."""
+    companions = (author.identity.hash,) if author.member in (content.creator, *content.refs) else ()
+    known: KnownStatement = signed_statement.sign(
+        Statement(
+            member=author.member,
+            content=content.hash,
+            object_id=content.stix_id,
+            object_version=content.version,
+            issued=tx.at,
+            terms=terms,
+            companions=companions,
+        ),
+        author.signer,
+    )
+    return Signed(known.digest, content.hash, author.member, True, terms, tx.at, known.raw, companions)
+
+
+def _read(request: Request) -> tuple[list[Object], list[Rejected]]:
+    objects: list[Object] = []
+    rejected: list[Rejected] = []
+    try:
+        for item in bundle.split(request.raw):
+            if isinstance(item, StixError):
+                rejected.append(Rejected(item.object_id or "", item.clause, item.message))
+            else:
+                objects.append(item)
+    except StixError as error:
+        raise NothingTaken(str(error)) from error
+    return objects, rejected
+
+
+def _write(
+    tx: Tx,
+    author: Author,
+    members: Members,
+    request: Request,
+    objects: list[Object],
+    rejected: list[Rejected],
+    actor: str,
+) -> Published:
+    plan = _plan(tx.conn, author, members, request, objects, rejected)
+    contents.add(tx, [author.identity, *(content for content, _ in plan.objects)], actor)
+    signed = [sign(tx, author, content, terms) for content, terms in plan.objects]
+    for one in signed:
+        statements.add(tx, one, actor)
+    outlook = _outlook(tx.conn, statements.facts(tx.conn, [one.hash for one in signed]), tx.at)
+    taken = tuple((content.stix_id, one.hash) for (content, _), one in zip(plan.objects, signed, strict=True))
+    return Published(taken, plan.rejected, outlook, _warnings(plan), tx.at)
+
+
+def _plan(
+    conn: Connection,
+    author: Author,
+    members: Members,
+    request: Request,
+    objects: list[Object],
+    rejected: list[Rejected],
+) -> _Plan:
+    present = communities.current(conn)
+    refused = list(rejected)
+    plan: list[tuple[Content, Terms]] = []
+    batch = {item.id for item in objects}
+    for item in objects:
+        content = ingest.content(item)
+        reason = _unfit(conn, author, members, content) or _wider_than_named(
+            conn, content, request.terms, present
+        )
+        if reason:
+            refused.append(reason)
+        else:
+            terms = msgspec.structs.replace(request.terms, open_refs=_open_refs(conn, content, batch))
+            plan.append((content, terms))
+    if refused and request.strict:
+        raise NothingTaken(f"Nothing was published: {len(refused)} of the objects are not in order.", refused)
+    if not plan:
+        raise NothingTaken("Nothing was published: no object is in order.", refused)
+    return _Plan(tuple(plan), tuple(refused))
+
+
+def _unfit(conn: Connection, author: Author, members: Members, content: Content) -> Rejected | None:
+    # DESIGN §4, authority: what claims a member as creator needs that member's own statement.
+    if content.creator != author.member and content.creator in members.identities:
+        name = members.names[content.creator]
+        return Rejected(content.stix_id, "lezha authority", f"{name} wrote it: only {name} can publish it.")
+    if content.creator == author.member and contents.other_bytes(conn, content):
+        # STIX 2.1 §3.6.1: any change needs a later `modified`.
+        reason = "other bytes with this id and version were published already: raise its `modified`."
+        return Rejected(content.stix_id, "STIX 2.1 §3.6.1", reason)
+    return None
+
+
+def _wider_than_named(
+    conn: Connection, content: Content, terms: Terms, present: Communities
+) -> Rejected | None:
+    for target in content.refs:
+        hashes = statements.about(conn, target)
+        named = [(one.origin, one.terms.audience) for one in statements.facts(conn, hashes) if one.terms]
+        own_only = not named and not target.startswith("identity--") and contents.ids_held(conn, [target])
+        if own_only or (named and not within(terms.audience, named, present)):
+            reason = f"it names {target}, which not everyone in this audience may know: narrow the audience."
+            return Rejected(content.stix_id, "lezha references", reason)
+    return None
+
+
+def _open_refs(conn: Connection, content: Content, batch: set[str]) -> tuple[str, ...]:
+    named = [ref for ref in content.refs if ref not in batch and not ref.startswith(_NOT_OBJECTS)]
+    there = contents.ids_held(conn, named)
+    return tuple(ref for ref in named if ref not in there)
+
+
+def _facts(content: Content, terms: Terms, author: Author, now: str) -> Facts:
+    return Facts(
+        statement="",
+        content=content.hash,
+        terms=terms,
+        origin=author.member,
+        author_here=True,
+        issued=now,
+        markings=content.markings,
+        unreadable_marking=content.unreadable_marking,
+    )
+
+
+def _outlook(conn: Connection, facts: Sequence[Facts], now: str) -> tuple[Outlook, ...]:
+    linked = peers.listed(conn)
+    found: list[Outlook] = []
+    for peer in linked:
+        recipient: Recipient = peer.recipient()
+        decisions = share.preview(conn, facts, [recipient], now)
+        withheld = [one.reason for one in decisions if isinstance(one, Withheld)]
+        rules = dict.fromkeys(one.rule for one in decisions if isinstance(one, Released))
+        found.append(
+            Outlook(
+                peer=peer.name,
+                gets=len(decisions) - len(withheld),
+                withheld={reason.value: withheld.count(reason) for reason in dict.fromkeys(withheld)},
+                words={reason.value: reason.words for reason in dict.fromkeys(withheld)},
+                rules=tuple(rules),
+            )
+        )
+    return tuple(found)
+
+
+def _warnings(plan: _Plan) -> tuple[str, ...]:
+    unmatched = [content for content, _ in plan.objects if content.unmatched]
+    warnings = [f"{content.stix_id} can't be matched live: {content.unmatched}" for content in unmatched[:20]]
+    if len(unmatched) > len(warnings):
+        warnings.append(f"… and {len(unmatched) - len(warnings)} more that can't be matched live")
+    unreadable = [content.stix_id for content, _ in plan.objects if content.unreadable_marking]
+    warnings += [
+        f"{stix_id} carries a marking that can't be read: nobody gets it." for stix_id in unreadable[:20]
+    ]
+    return tuple(warnings)

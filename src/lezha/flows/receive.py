@@ -1,0 +1,215 @@
+"""A peer's batch goes into the log, or into quarantine; the signed receipt follows the commit."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from securesystemslib.signer import CryptoSigner
+
+from lezha.federation import frame, inbox, roster, statement
+from lezha.federation.errors import Refused
+from lezha.federation.frame import Batch, Frame, FrameKind, Receipt
+from lezha.federation.inbox import Placement
+from lezha.federation.members import Members
+from lezha.federation.roster import KnownRoster
+from lezha.federation.statement import KnownStatement
+from lezha.flows import ingest
+from lezha.stix import objects
+from lezha.stix.errors import StixError
+from lezha.store import communities, contents, inbound, statements
+from lezha.store.communities import KeptRoster
+from lezha.store.contents import Content
+from lezha.store.errors import Conflict
+from lezha.store.inbound import Quarantined
+from lezha.store.log import Log, Tx
+from lezha.store.statements import Signed
+from lezha.store.views import Head
+
+_COMPANION_TYPES: Final = frozenset({"identity", "marking-definition", "extension-definition"})
+_INLINE_FRAMES: Final = 4
+
+
+class Receiver(msgspec.Struct, frozen=True):
+    """Who receives: the member, its key for receipts, and the members that it knows."""
+
+    member: str
+    signer: CryptoSigner
+    members: Members
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """What a statement frame carries, verified."""
+
+    known: KnownStatement
+    contents: tuple[Content, ...]
+
+
+_Checked = _Told | KnownRoster | Refused | None
+
+
+async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:
+    """Take a batch from the member `sender` and return the envelope of the receipt.
+
+    `latest` is the RFC 3339 UTC time that a statement's `issued` may not pass: now and some minutes for clocks.
+    Each frame is taken whole, put aside whole, or, from the first gap or fork on, left alone. What the receipt
+    acknowledges is durable.
+    """
+    with log.read() as conn:
+        done = inbound.head(conn, sender, sent.incarnation).number
+    fresh = [one for one in sent.frames if one.number > done]
+    if len(fresh) > _INLINE_FRAMES:
+        checked = await asyncio.to_thread(_check_all, fresh, receiver, latest)
+    else:
+        checked = _check_all(fresh, receiver, latest)
+    head, refused, at = await log.write(lambda tx: _take(tx, receiver, sender, sent, checked))
+    receipt = Receipt(
+        receiver=receiver.member,
+        sender=sender,
+        incarnation=sent.incarnation,
+        head=head.number,
+        chain=head.chain.hex(),
+        at=at,
+        refused=tuple(refused),
+    )
+    return frame.sign_receipt(receipt, receiver.signer)
+
+
+def _check_all(frames: Sequence[Frame], receiver: Receiver, latest: str) -> list[tuple[Frame, _Checked]]:
+    return [(one, _check(one, receiver, latest)) for one in frames]
+
+
+def _check(one: Frame, receiver: Receiver, latest: str) -> _Checked:
+    try:
+        if one.kind is FrameKind.VOID:
+            return None
+        if one.kind is FrameKind.ROSTER:
+            return _check_roster(one, receiver)
+        return _check_statement(one, receiver.members, latest)
+    except Refused as refused:
+        return refused
+
+
+def _check_roster(one: Frame, receiver: Receiver) -> KnownRoster:
+    known = roster.read(one.envelope)
+    if one.contents:
+        raise Refused("malformed_roster", "A roster frame carries contents.")
+    if receiver.member not in known.roster.members:
+        raise Refused(
+            "roster_not_ours", f"This member is not in the roster of {known.roster.charter.name!r}."
+        )
+    return known
+
+
+def _check_statement(one: Frame, members: Members, latest: str) -> _Told:
+    known = statement.read(one.envelope, members.keyring)
+    said = known.statement
+    if said.issued > latest:
+        raise Refused("clock_ahead", f"A statement was signed at {said.issued}, which is not yet.")
+    digests = tuple(hashlib.sha256(raw).hexdigest() for raw in one.contents)
+    if digests != (said.content, *said.companions):
+        raise Refused("content_mismatch", f"The bytes of {said.object_id} are not those that were signed.")
+    try:
+        read = [objects.read(raw) for raw in one.contents]
+    except StixError as error:
+        raise Refused("invalid_object", str(error)) from error
+    kept = tuple(ingest.content(item) for item in read)
+    if tuple(content.hash for content in kept) != digests:
+        raise Refused(
+            "content_mismatch", f"The bytes of {said.object_id} have white space around the object."
+        )
+    _check_subject(kept[0], said.object_id, said.object_version)
+    for content in kept[1:]:
+        _check_companion(content, said.member, members)
+    # DESIGN §4, authority: what claims a member as creator needs that member's own statement.
+    creator = kept[0].creator
+    if creator in members.identities and creator != said.member:
+        raise Refused(
+            "authority", f"{said.object_id} claims {creator} as creator but {said.member} signed it."
+        )
+    return _Told(known, kept)
+
+
+def _check_subject(content: Content, object_id: str, version: str) -> None:
+    if (content.stix_id, content.version) != (object_id, version):
+        raise Refused("content_mismatch", f"The statement speaks of {object_id} {version}, its bytes do not.")
+
+
+def _check_companion(content: Content, member: str, members: Members) -> None:
+    if content.type not in _COMPANION_TYPES:
+        raise Refused("companion", f"{content.stix_id} may not travel as a companion.")
+    identity = members.identities.get(content.stix_id)
+    if identity is not None and content.stix_id != member and content.hash != identity:
+        raise Refused("authority", f"A companion gives itself out for {content.stix_id}.")
+
+
+def _take(
+    tx: Tx, receiver: Receiver, sender: str, sent: Batch, checked: Sequence[tuple[Frame, _Checked]]
+) -> tuple[Head, list[tuple[int, str]], str]:
+    start = head = inbound.head(tx.conn, sender, sent.incarnation)
+    for one, found in checked:
+        placement = inbox.place(head.number, head.chain, one)
+        if placement is Placement.FORK:
+            tx.event("fork", sender, "peer", incarnation=sent.incarnation, number=one.number)
+        if placement is Placement.NEXT:
+            _take_one(tx, receiver, sender, sent.incarnation, one, found)
+            head = Head(one.number, one.chain())
+        elif placement is not Placement.DUPLICATE:
+            break
+    if head != start:
+        inbound.move(tx, sender, sent.incarnation, head)
+    first = sent.frames[0].number if sent.frames else head.number + 1
+    return head, inbound.refusals(tx.conn, sender, sent.incarnation, first - 1), tx.at
+
+
+def _take_one(tx: Tx, receiver: Receiver, sender: str, incarnation: str, one: Frame, found: _Checked) -> None:
+    refused = found if isinstance(found, Refused) else None
+    if isinstance(found, KnownRoster):
+        refused = _keep_roster(tx, found)
+    elif isinstance(found, _Told):
+        refused = _keep_statement(tx, receiver, sender, found)
+    if refused is not None:
+        raw = msgspec.msgpack.encode(one)
+        inbound.put_aside(tx, Quarantined(sender, incarnation, one.number, refused.code, str(refused), raw))
+
+
+def _keep_roster(tx: Tx, known: KnownRoster) -> Refused | None:
+    try:
+        communities.add(tx, kept_roster(known), "peer")
+    except Conflict as conflict:
+        return Refused("roster_conflict", str(conflict))
+    return None
+
+
+def _keep_statement(tx: Tx, receiver: Receiver, sender: str, told: _Told) -> Refused | None:
+    said, subject = told.known.statement, told.contents[0]
+    if subject.creator == said.member and contents.other_bytes(tx.conn, subject):
+        return Refused("equivocation", f"{said.member} signed two different {said.object_id} of one version.")
+    contents.add(tx, told.contents, "peer")
+    signed = Signed(
+        hash=told.known.digest,
+        content=said.content,
+        origin=said.member,
+        own=said.member == receiver.member,
+        terms=said.terms,
+        issued=said.issued,
+        envelope=told.known.raw,
+        companions=said.companions,
+    )
+    statements.add(tx, signed, "peer")
+    statements.arrived(tx, signed.hash, sender)
+    return None
+
+
+def kept_roster(known: KnownRoster) -> KeptRoster:
+    """Return what the log keeps of a verified roster."""
+    return KeptRoster(
+        community=known.roster.charter.community,
+        name=known.roster.charter.name,
+        number=known.roster.number,
+        hash=known.digest,
+        expires=known.roster.expires,
+        members=known.roster.members,
+        envelope=known.raw,
+    )

@@ -1,0 +1,51 @@
+"""Word of commits, for loops that wait for something new, and when each event became durable."""
+
+import asyncio
+import bisect
+from collections import deque
+from typing import Final
+
+from lezha.store.log import Committed
+
+_REMEMBERED: Final = 20_000
+
+
+class Changes:
+    """Wake all who wait whenever the log has grown. To be made inside the event loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._next = self._loop.create_future()
+        self._recent: deque[Committed] = deque(maxlen=_REMEMBERED)
+        self.serial = 0
+
+    def heard(self, committed: Committed) -> None:
+        """Take word of a commit; may be called from any thread."""
+        self._loop.call_soon_threadsafe(self._wake, committed)
+
+    def poke(self) -> None:
+        """Wake all who wait though nothing was committed."""
+        self.serial += 1
+        waiting, self._next = self._next, self._loop.create_future()
+        if not waiting.done():
+            waiting.set_result(None)
+
+    async def beyond(self, serial: int, timeout: float) -> int:
+        """Return the present serial once it differs from `serial`, or after `timeout` seconds."""
+        if self.serial == serial:
+            try:
+                await asyncio.wait_for(asyncio.shield(self._next), timeout)
+            except TimeoutError:
+                pass
+        return self.serial
+
+    def committed_at(self, seq: int) -> float | None:
+        """Return the monotonic instant since which event `seq` is durable, None if that is long ago."""
+        position = bisect.bisect_left(self._recent, seq, key=lambda one: one.last)
+        if position < len(self._recent) and self._recent[position].first <= seq:
+            return self._recent[position].instant
+        return None
+
+    def _wake(self, committed: Committed) -> None:
+        self._recent.append(committed)
+        self.poke()

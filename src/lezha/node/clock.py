@@ -1,0 +1,21 @@
+"""The one clock of a node."""
+
+import datetime as dt
+
+_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def utc_now() -> str:
+    """Return the present as RFC 3339 UTC with microseconds; such strings sort by time."""
+    return stamp(dt.datetime.now(dt.UTC))
+
+
+def stamp(moment: dt.datetime) -> str:
+    """Return `moment`, which must carry a time zone, in the form of `utc_now`."""
+    return moment.astimezone(dt.UTC).strftime(_FORMAT)
+
+
+def later(now: str, **delta: float) -> str:
+    """Return the time `timedelta(**delta)` after `now`."""
+    moment = dt.datetime.strptime(now, _FORMAT).replace(tzinfo=dt.UTC)
+    return stamp(moment + dt.timedelta(**delta))

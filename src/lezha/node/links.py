@@ -1,0 +1,165 @@
+"""The sending loops: one task per active peer."""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import structlog
+
+from lezha.federation import document, frame
+from lezha.federation.client import PeerClient
+from lezha.federation.errors import FederationError
+from lezha.federation.frame import Batch
+from lezha.federation.outbox import Fork, Greet, Outbox, Pause, Send, Wait
+from lezha.federation.tls import client_context
+from lezha.flows import share
+from lezha.node.changes import Changes
+from lezha.node.clock import utc_now
+from lezha.node.identity import Identity
+from lezha.store import peers, statements, views
+from lezha.store.log import Log
+from lezha.store.peers import Peer, PeerState
+
+_IDLE_S: Final = 30.0
+_FORK_PAUSE_S: Final = 30.0
+_LATENCIES_KEPT: Final = 10_000
+_logger = structlog.get_logger()
+
+
+class LinkState(msgspec.Struct):
+    """What an operator wants to know of a link's sending end. Latencies are commit here → receipt, in ms."""
+
+    phase: str = "starting"
+    fault: str = ""
+    last_receipt: str = ""
+    latencies: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=_LATENCIES_KEPT))
+
+
+class Link:
+    """Send one peer its view, for ever. Nothing that the peer or the network does ends the task."""
+
+    def __init__(self, log: Log, identity: Identity, incarnation: str, changes: Changes, peer: Peer) -> None:
+        self._log = log
+        self._identity = identity
+        self._incarnation = incarnation
+        self._changes = changes
+        self._member = peer.member
+        self._document = document.read(peer.document).document
+        self._keys = self._document.keys()
+        self._contact = asyncio.Event()
+        self._outbox = Outbox(incarnation, random.random)
+        self.state = LinkState()
+
+    def contact(self) -> None:
+        """Note that the peer made contact: end a pause."""
+        self._contact.set()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        context = client_context(self._identity.leaf, self._document.tls_root)
+        client = PeerClient(self._document.endpoints[0], self._member, context)
+        try:
+            while True:
+                try:
+                    await self._step(client)
+                except Fork as fork:
+                    self._fault("fork", str(fork))
+                    await self._pause(_FORK_PAUSE_S)
+                except FederationError as error:
+                    self._fault("unreachable", str(error))
+                    self._outbox.failed()
+                except Exception as error:
+                    _logger.exception("link.error", peer=self._member)
+                    self._fault("error", f"{type(error).__name__}: {error}")
+                    self._outbox.failed()
+        finally:
+            await client.close()
+
+    async def _step(self, client: PeerClient) -> None:
+        serial = self._changes.serial
+        with self._log.read() as conn:
+            peer = peers.by_member(conn, self._member)
+        if peer.state is not PeerState.ACTIVE:
+            self.state.phase = peer.state.value
+            await self._changes.beyond(serial, _IDLE_S)
+            return
+        head = await share.decide(self._log, peer.recipient())
+        match self._outbox.next(head.number):
+            case Greet():
+                await self._post(client, Batch(frame.PROTOCOL, self._incarnation, utc_now()))
+            case Send(after):
+                with self._log.read() as conn:
+                    batch = share.batch(conn, peer.recipient(), self._incarnation, after, utc_now())
+                await self._post(client, batch)
+            case Wait():
+                self.state.phase = "up to date"
+                await self._changes.beyond(serial, _IDLE_S)
+            case Pause(seconds):
+                await self._pause(seconds)
+
+    async def _post(self, client: PeerClient, batch: Batch) -> None:
+        before = self._outbox.acknowledged
+        raw = await client.send(frame.encode(batch))
+        arrived = time.monotonic()
+        receipt = frame.read_receipt(raw, self._keys, self._member, self._identity.member)
+        with self._log.read() as conn:
+            head = views.head(conn, self._member)
+            entry = views.entry(conn, self._member, receipt.head) if receipt.head else None
+            own = views.GENESIS if receipt.head == 0 else None
+            self._outbox.receipted(receipt, head.number, entry.chain if entry else own)
+            if before is not None:
+                self._measure(statements.seqs_in_view(conn, self._member, before, receipt.head), arrived)
+        self.state.phase, self.state.fault, self.state.last_receipt = "sending", "", receipt.at
+        if batch.frames:
+            await self._log.write(
+                lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, receipt.refused)
+            )
+        if receipt.refused:
+            _logger.warning("link.refused", peer=self._document.name, refused=receipt.refused)
+
+    def _measure(self, seqs: list[int], arrived: float) -> None:
+        instants = [self._changes.committed_at(seq) for seq in seqs]
+        self.state.latencies.extend((arrived - instant) * 1e3 for instant in instants if instant is not None)
+
+    async def _pause(self, seconds: float) -> None:
+        self._contact.clear()
+        try:
+            await asyncio.wait_for(self._contact.wait(), seconds)
+        except TimeoutError:
+            pass
+
+    def _fault(self, phase: str, words: str) -> None:
+        if (self.state.phase, self.state.fault) != (phase, words):
+            _logger.warning("link.fault", peer=self._document.name, phase=phase, fault=words)
+        self.state.phase, self.state.fault = phase, words
+
+
+class Links:
+    """All sending loops; one begins when its peer becomes active."""
+
+    def __init__(self, make: Callable[[Peer], Link]) -> None:
+        self._make = make
+        self._running: dict[str, tuple[Link, asyncio.Task[None]]] = {}
+
+    def keep(self, present: list[Peer]) -> None:
+        """Begin the loops of active peers that have none."""
+        for peer in present:
+            if peer.state is PeerState.ACTIVE and peer.member not in self._running:
+                link = self._make(peer)
+                self._running[peer.member] = (link, asyncio.create_task(link.run(), name=f"link {peer.name}"))
+
+    def get(self, member: str) -> Link | None:
+        """Return the link to a member, if one runs."""
+        found = self._running.get(member)
+        return found[0] if found else None
+
+    async def stop(self) -> None:
+        """End all loops. What was not acknowledged is sent after the next start."""
+        tasks = [task for _, task in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

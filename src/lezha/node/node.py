@@ -1,0 +1,103 @@
+"""One running node: opens the log, knows the members, keeps the links going."""
+
+import ssl
+import uuid
+from pathlib import Path
+
+from lezha.federation import members as directory
+from lezha.federation import tls
+from lezha.federation.document import read
+from lezha.federation.members import Members
+from lezha.flows import ingest
+from lezha.flows.convene import Convener
+from lezha.flows.introduce import Host
+from lezha.flows.publish import Author
+from lezha.flows.receive import Receiver
+from lezha.node import identity as identities
+from lezha.node import settings as node_settings
+from lezha.node.changes import Changes
+from lezha.node.clock import utc_now
+from lezha.node.links import Link, Links
+from lezha.stix import objects
+from lezha.store import engine, peers
+from lezha.store.log import Log
+from lezha.store.peers import Peer
+
+
+class Node:
+    """The parts of one node, put together. Made inside the event loop; `close` ends it.
+
+    Raises NodeError if the folder holds no usable node.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.settings = node_settings.load(home)
+        self.identity = identities.load(home)
+        self.log = Log(self.settings.database or f"sqlite:///{home / 'lezha.db'}", utc_now)
+        self.changes = Changes()
+        self.log.on_commit(self.changes.heard)
+        self.incarnation = self._incarnation()
+        self.links = Links(lambda peer: Link(self.log, self.identity, self.incarnation, self.changes, peer))
+        with self.log.read() as conn:
+            roots = [read(peer.document).document.tls_root for peer in peers.listed(conn)]
+        self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf, roots)
+        self._peer_names: frozenset[str] = frozenset()
+        self.members: Members = directory.known([])
+        self._refresh()
+
+    @property
+    def author(self) -> Author:
+        """In whose name this node publishes."""
+        own = objects.read(self.identity.known.document.identity.encode())
+        return Author(self.identity.member, self.identity.signer, ingest.content(own))
+
+    @property
+    def receiver(self) -> Receiver:
+        """In whose name this node receives, with the members it knows now."""
+        return Receiver(self.identity.member, self.identity.signer, self.members)
+
+    @property
+    def convener(self) -> Convener:
+        """In whose name this node drafts and signs rosters."""
+        return Convener(self.identity.member, self.settings.name, self.identity.signer, self.identity.public)
+
+    @property
+    def host(self) -> Host:
+        """This node in an introduction."""
+        return Host(self.identity.known, self.settings.peer_clearance)
+
+    async def run(self) -> None:
+        """Keep the links of active peers going until cancelled."""
+        try:
+            while True:
+                serial = self.changes.serial
+                self.links.keep(self._refresh())
+                await self.changes.beyond(serial, 30)
+        finally:
+            await self.links.stop()
+
+    def close(self) -> None:
+        """Close the log."""
+        self.log.close()
+
+    def _refresh(self) -> list[Peer]:
+        with self.log.read() as conn:
+            present = peers.listed(conn)
+        names = frozenset(peer.member for peer in present)
+        if names != self._peer_names or not self.members.identities:
+            documents = [read(peer.document).document for peer in present]
+            for document in documents:
+                if document.member not in self._peer_names:
+                    tls.trust(self.link_tls, document.tls_root)
+            self.members = directory.known([self.identity.known.document, *documents])
+            self._peer_names = names
+        return present
+
+    def _incarnation(self) -> str:
+        with self.log.read() as conn:
+            found = engine.get_meta(conn, "incarnation")
+        if found is None:
+            found = uuid.uuid4().hex
+            made = found
+            self.log.write_now(lambda tx: engine.set_meta(tx.conn, "incarnation", made))
+        return found

@@ -1,0 +1,60 @@
+"""A node's settings: `lezha.toml` in its folder. Nothing else reads files or the environment for settings."""
+
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from lezha.node.errors import NodeError
+from lezha.sharing.tlp import Tlp
+
+FILE: Final = "lezha.toml"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator may change.
+
+    `listen` is for people and tools, plain HTTP: loopback, or behind a reverse proxy. `link_listen` is for peers,
+    TLS on both sides. `endpoint` is where peers find the latter. `database` is an SQLAlchemy URL; empty means SQLite in
+    the folder. `peer_clearance` is what a newly confirmed peer may receive at most.
+    """
+
+    member: str
+    name: str
+    listen: str = "127.0.0.1:8440"
+    link_listen: str = "0.0.0.0:8441"
+    endpoint: str = ""
+    database: str = ""
+    peer_clearance: Tlp = Tlp.STRICT
+    max_bundle_bytes: int = 64 << 20
+
+
+def load(home: Path) -> Settings:
+    """Read the settings of the node in `home`. Raises NodeError."""
+    path = home / FILE
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text()), Settings)
+    except FileNotFoundError:
+        raise NodeError(f"There is no node in {home}: `lezha init` makes one.") from None
+    except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise NodeError(f"{path} can't be used: {error}. Mend that line.") from error
+
+
+def write(home: Path, settings: Settings) -> None:
+    """Write the settings of a new node."""
+    lines = [f"{name} = {_toml(value)}" for name, value in msgspec.to_builtins(settings).items()]
+    (home / FILE).write_text("\n".join(lines) + "\n")
+
+
+def address(text: str) -> tuple[str, int]:
+    """Split `host:port` (an IPv6 host in brackets). Raises NodeError."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise NodeError(f"{text!r} is not an address to listen on: write host:port, e.g. 127.0.0.1:8440.")
+    return host.strip("[]"), int(port)
+
+
+def _toml(value: object) -> str:
+    # A JSON string or number is a TOML one too (TOML 1.0, basic strings).
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,325 @@
+"""The HTTP API for tools and for the command line: JSON in, JSON out, `Authorization: Bearer`."""
+
+import asyncio
+import datetime as dt
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.params import Parameter
+
+from lezha.access import tokens as access_tokens
+from lezha.access.rights import Principal, Right, Role
+from lezha.federation import enrolment, tls
+from lezha.federation.client import PeerClient, fetch_document
+from lezha.federation.members import Members
+from lezha.flows import convene, introduce, look, publish
+from lezha.flows.convene import Convener, Draft
+from lezha.flows.errors import FlowError
+from lezha.flows.introduce import Host
+from lezha.flows.look import LinkPhase, ObjectReport, PeerReport
+from lezha.flows.publish import Author, Published
+from lezha.node.clock import later, stamp, utc_now
+from lezha.node.identity import Identity
+from lezha.node.links import Links
+from lezha.sharing.terms import Terms
+from lezha.sharing.tlp import Pap, Tlp
+from lezha.store import communities, contents, peers, search, tokens
+from lezha.store.log import Log
+from lezha.store.search import Found, Query
+from lezha.web.auth import needs
+
+_INVITATION_HOURS: Final = 24
+_ROSTER_DAYS: Final = 365
+_Request = Request[Principal, str, Any]
+
+
+class Invite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for an invitation for the peer to be called `name`."""
+
+    name: str
+
+
+class Accept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Take up an invitation; `name` is what to call the inviter here, empty for its own name."""
+
+    invitation: str
+    name: str = ""
+
+
+class Confirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The phrase that the peer's officer has read aloud."""
+
+    name: str
+    phrase: str
+
+
+class NewCommunity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Found a community."""
+
+    name: str
+    members: tuple[str, ...]
+    stewards: tuple[str, ...] = ("self",)
+    threshold: int = 1
+
+
+class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for a token."""
+
+    name: str
+    role: Role
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page of objects; `next` is what to pass as `before` for the next one, None at the end."""
+
+    objects: list[Found]
+    next: int | None
+
+
+class Status(msgspec.Struct, frozen=True):
+    """This node in short."""
+
+    member: str
+    name: str
+    title: str
+    objects: dict[str, int]
+    peers: list[PeerReport]
+
+
+class CommunityReport(msgspec.Struct, frozen=True):
+    """A community as this node sees it; `members` are names where they are known here."""
+
+    id: str
+    name: str
+    number: int
+    expires: str
+    members: list[str]
+
+
+@get("/status", guards=[needs(Right.LOOK)])
+async def status(log: Log, identity: Identity, links: Links) -> Status:
+    """Return what this node holds and how its links are."""
+    document = identity.known.document
+    with log.read() as conn:
+        return Status(
+            member=document.member,
+            name=document.name,
+            title=document.title,
+            objects=search.count_by_type(conn),
+            peers=look.peer_reports(conn, lambda member: phase(links, member)),
+        )
+
+
+@post("/publish", guards=[needs(Right.PUBLISH)], status_code=200)
+async def publish_bundle(
+    request: _Request,
+    log: Log,
+    author: Author,
+    members: Members,
+    tlp: Tlp,
+    to: Annotated[list[str], Parameter(required=True)],
+    pap: Pap = Pap.GREEN,
+    onward: bool = False,
+    future_members: bool | None = None,
+    expires: str | None = None,
+    strict: bool = False,
+    dry_run: bool = False,
+) -> Published:
+    """Publish the STIX 2.1 bundle in the body under these terms, or with `dry_run` say who would get it."""
+    raw = await request.body()
+    with log.read() as conn:
+        audience = publish.audience(conn, to)
+    terms = Terms(
+        tlp=tlp,
+        audience=audience,
+        pap=pap,
+        onward=onward,
+        future_members=tlp.rank <= Tlp.GREEN.rank if future_members is None else future_members,
+        expires=_time(expires),
+    )
+    wanted = publish.Request(raw, terms, strict)
+    if dry_run:
+        return await asyncio.to_thread(publish.preview, log, author, members, wanted, utc_now())
+    return await publish.publish(log, author, members, wanted, request.user.name)
+
+
+@get("/objects", guards=[needs(Right.LOOK)])
+async def find_objects(
+    log: Log,
+    id: str = "",  # noqa: A002  # the name in the query string
+    type: str = "",  # noqa: A002  # the name in the query string
+    value: str = "",
+    text: str = "",
+    origin: str = "",
+    before: int = 0,
+    limit: Annotated[int, Parameter(ge=1, le=1000)] = 50,
+) -> Page:
+    """Find objects, newest first. `value` is an observable and also finds the networks or parents that contain it."""
+    query = Query(id=id, type=type, text=text, origin=origin, before=before, limit=limit)
+
+    def work() -> list[Found]:
+        with log.read() as conn:
+            return look.search_objects(conn, query, value)
+
+    found = await asyncio.to_thread(work)
+    return Page(found, found[-1].seq if len(found) == limit else None)
+
+
+@get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
+async def object_report(log: Log, stix_id: str) -> list[ObjectReport]:
+    """Return each version of an object with who said what of it and who was told."""
+    with log.read() as conn:
+        return look.object_report(conn, stix_id)
+
+
+@get("/contents/{content:str}", guards=[needs(Right.LOOK)])
+async def exact_bytes(log: Log, content: str) -> Response[bytes]:
+    """Return the exact bytes of a content."""
+    with log.read() as conn:
+        return Response(contents.raw(conn, content), media_type="application/stix+json;version=2.1")
+
+
+@get("/peers", guards=[needs(Right.LOOK)])
+async def list_peers(log: Log, links: Links) -> list[PeerReport]:
+    """Return all peers with lag, receipts, refusals and what was withheld from them."""
+    with log.read() as conn:
+        return look.peer_reports(conn, lambda member: phase(links, member))
+
+
+@get("/peers/{name:str}/latencies", guards=[needs(Right.LOOK)])
+async def latencies(log: Log, links: Links, name: str) -> list[float]:
+    """Return the latest measured times from commit here to the peer's signed receipt, in ms."""
+    with log.read() as conn:
+        member = peers.by_name(conn, name).member
+    running = links.get(member)
+    return [round(value, 3) for value in running.state.latencies] if running else []
+
+
+@post("/peers/invite", guards=[needs(Right.PEERS)], status_code=200)
+async def invite(request: _Request, log: Log, host: Host, data: Invite) -> dict[str, str]:
+    """Make a single-use invitation, good for 24 hours."""
+    expires = later(utc_now(), hours=_INVITATION_HOURS)
+    return {
+        "invitation": await introduce.invite(log, host, data.name, expires, request.user.name),
+        "expires": expires,
+    }
+
+
+@post("/peers/accept", guards=[needs(Right.PEERS)], status_code=200)
+async def accept(log: Log, host: Host, data: Accept) -> dict[str, str]:
+    """Take up an invitation and return the phrase to compare with the inviting officer."""
+    offer = enrolment.read_offer(data.invitation)
+    inviter = await fetch_document(offer.endpoint, offer.document)
+    client = PeerClient(
+        offer.endpoint, inviter.document.member, tls.client_context(None, inviter.document.tls_root)
+    )
+    try:
+        phrase = await introduce.accept(log, host, offer, inviter, client, data.name)
+    finally:
+        await client.close()
+    return {"name": data.name or inviter.document.name, "title": inviter.document.title, "phrase": phrase}
+
+
+@get("/peers/{name:str}/phrase", guards=[needs(Right.PEERS)])
+async def pending_phrase(log: Log, name: str) -> dict[str, str]:
+    """Return the phrase of a peer, to compare with its officer."""
+    with log.read() as conn:
+        found = peers.by_name(conn, name)
+    return {"name": found.name, "state": found.state.value, "phrase": found.phrase}
+
+
+@post("/peers/confirm", guards=[needs(Right.PEERS)], status_code=200)
+async def confirm(request: _Request, log: Log, data: Confirm) -> dict[str, str]:
+    """Make a pending peer active, its phrase having been compared over another channel."""
+    peer = await introduce.confirm(log, data.name, data.phrase, request.user.name)
+    return {"name": peer.name, "member": peer.member, "state": peer.state.value}
+
+
+@get("/communities", guards=[needs(Right.LOOK)])
+async def list_communities(log: Log, members: Members) -> list[CommunityReport]:
+    """Return all communities by their current rosters."""
+    with log.read() as conn:
+        present = communities.current(conn)
+    return [
+        CommunityReport(c.id, c.name, c.number, c.expires, sorted(members.names.get(m, m) for m in c.members))
+        for c in present.values()
+    ]
+
+
+@post("/communities", guards=[needs(Right.COMMUNITIES)], status_code=200)
+async def found_community(log: Log, convener: Convener, data: NewCommunity) -> Response[bytes]:
+    """Draft the first roster of a community and sign it; nothing is in force until it is accepted."""
+    now = utc_now()
+    draft = Draft(data.name, data.members, data.stewards, data.threshold, now, later(now, days=_ROSTER_DAYS))
+    with log.read() as conn:
+        return Response(convene.found(conn, convener, draft), media_type="application/json")
+
+
+@post("/communities/sign", guards=[needs(Right.COMMUNITIES)], status_code=200)
+async def sign_roster(request: _Request, convener: Convener) -> Response[bytes]:
+    """Add this member's signature as a steward to the roster in the body."""
+    return Response(convene.cosign(convener, await request.body()), media_type="application/json")
+
+
+@post("/communities/accept", guards=[needs(Right.COMMUNITIES)], status_code=200)
+async def accept_roster(request: _Request, log: Log, members: Members) -> CommunityReport:
+    """Take the roster in the body as true and admit its members here."""
+    c = await convene.accept(log, await request.body(), request.user.name)
+    return CommunityReport(
+        c.id, c.name, c.number, c.expires, sorted(members.names.get(m, m) for m in c.members)
+    )
+
+
+@post("/tokens", guards=[needs(Right.TOKENS)], status_code=200)
+async def new_token(request: _Request, log: Log, data: NewToken) -> dict[str, str]:
+    """Make a token and return it: the only time it is shown."""
+    made = access_tokens.mint()
+    await log.write(lambda tx: tokens.add(tx, made.id, data.name, data.role, made.digest, request.user.name))
+    return {"name": data.name, "role": data.role.value, "token": made.text}
+
+
+@post("/tokens/{name:str}/revoke", guards=[needs(Right.TOKENS)], status_code=200)
+async def revoke_token(request: _Request, log: Log, name: str) -> dict[str, str]:
+    """Revoke a token at once."""
+    await log.write(lambda tx: tokens.revoke(tx, name, request.user.name))
+    return {"name": name, "state": "revoked"}
+
+
+@get("/sightings", guards=[needs(Right.LOOK)])
+async def list_sightings(
+    log: Log, limit: Annotated[int, Parameter(ge=1, le=10_000)] = 1000
+) -> list[look.Seen]:
+    """Return the sightings held here, oldest first: by whom, of what, how often, and when they came."""
+    with log.read() as conn:
+        return look.sightings(conn, limit)
+
+
+def phase(links: Links, member: str) -> LinkPhase | None:
+    """Return how the sending end of the link to `member` is, or None if it does not run."""
+    running = links.get(member)
+    if running is None:
+        return None
+    return LinkPhase(running.state.phase, running.state.fault, list(running.state.latencies))
+
+
+def _time(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        moment = msgspec.convert(text, dt.datetime)
+    except msgspec.ValidationError as error:
+        raise FlowError(f"{text!r} is not a time: write 2026-03-31T12:00:00Z.") from error
+    if moment.tzinfo is None:
+        raise FlowError(f"{text!r} has no time zone: write 2026-03-31T12:00:00Z.")
+    return stamp(moment)
+
+
+router = Router(
+    path="/api/v1",
+    route_handlers=[
+        status, publish_bundle, find_objects, object_report, exact_bytes, list_peers, latencies, invite, accept,
+        pending_phrase, confirm, list_communities, found_community, sign_roster, accept_roster, new_token,
+        revoke_token, list_sightings,
+    ],
+)  # fmt: skip

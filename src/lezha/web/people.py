@@ -1,0 +1,58 @@
+"""The application for people and tools."""
+
+from typing import Final
+
+from litestar import Litestar
+from litestar.datastructures import ResponseHeader, State
+from litestar.di import Provide
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+import lezha
+from lezha.node import settings as node_settings
+from lezha.node.node import Node
+from lezha.web import api, pages, sensors
+from lezha.web.auth import Authentication, Sessions
+from lezha.web.problems import HANDLERS
+
+_CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": _CSP,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def app(node: Node) -> Litestar:
+    """Return the application of the listener for people and tools."""
+    # Cookies don't know ports (RFC 6265 §8.5): two nodes on one machine must not share one.
+    sessions = Sessions(f"lezha_{node_settings.address(node.settings.listen)[1]}")
+    return Litestar(
+        route_handlers=[api.router, sensors.router, pages.router, pages.static_files()],
+        middleware=[DefineMiddleware(Authentication)],
+        dependencies={
+            "log": Provide(lambda: node.log, sync_to_thread=False),
+            "identity": Provide(lambda: node.identity, sync_to_thread=False),
+            "author": Provide(lambda: node.author, sync_to_thread=False),
+            "members": Provide(lambda: node.members, sync_to_thread=False),
+            "convener": Provide(lambda: node.convener, sync_to_thread=False),
+            "host": Provide(lambda: node.host, sync_to_thread=False),
+            "links": Provide(lambda: node.links, sync_to_thread=False),
+            "changes": Provide(lambda: node.changes, sync_to_thread=False),
+            "sessions": Provide(lambda: sessions, sync_to_thread=False),
+        },
+        exception_handlers=HANDLERS,
+        logging_config=None,
+        state=State({"log": node.log, "sessions": sessions}),
+        response_headers=[ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
+        openapi_config=OpenAPIConfig(
+            title="lezha", version=lezha.__version__, path="/api", render_plugins=[JsonRenderPlugin()]
+        ),
+        request_max_body_size=node.settings.max_bundle_bytes,
+        template_config=pages.templates(),
+    )

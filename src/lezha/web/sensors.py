@@ -1,0 +1,63 @@
+"""What a sensor may call, with its own token: fetch what to watch for, report what was seen."""
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Router, get, post
+from litestar.params import Parameter
+
+from lezha.access.rights import Principal, Right
+from lezha.detection.feed import Feed, Taken
+from lezha.detection.sensor import MAX_REPORTS, Batch
+from lezha.flows import detect
+from lezha.flows.errors import FlowError
+from lezha.flows.publish import Author
+from lezha.node.changes import Changes
+from lezha.node.clock import utc_now
+from lezha.sharing.release import Recipient, Standing
+from lezha.sharing.tlp import Tlp
+from lezha.store.log import Log
+from lezha.web.auth import needs
+
+_Request = Request[Principal, str, Any]
+
+
+@get("/indicators", guards=[needs(Right.SENSE)])
+async def indicators(
+    request: _Request,
+    log: Log,
+    changes: Changes,
+    after: Annotated[int, Parameter(ge=0)] = 0,
+    wait: Annotated[float, Parameter(ge=0, le=30)] = 0,
+) -> Feed:
+    """Return the rows of the sensor's view after row `after`; with none, wait up to `wait` seconds for one."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + wait
+    while True:
+        serial = changes.serial
+        found = await detect.feed(log, _sensor(request.user), after, utc_now())
+        left = end - loop.time()
+        if found.head > after or left <= 0:
+            return found
+        await changes.beyond(serial, left)
+
+
+@post("/reports", guards=[needs(Right.SENSE)], status_code=200, request_max_body_size=1 << 20)
+async def reports(request: _Request, log: Log, author: Author) -> Taken:
+    """Take a batch of reports; the answer follows the commit, and a batch that comes twice counts once."""
+    try:
+        batch = msgspec.json.decode(await request.body(), type=Batch)
+    except msgspec.MsgspecError as error:
+        raise FlowError(f"The reports can't be read: {error}.") from error
+    if len(batch.reports) > MAX_REPORTS or len(batch.id) > 100:
+        raise FlowError(f"A batch may hold {MAX_REPORTS} reports.")
+    return await detect.report(log, author, _sensor(request.user), batch)
+
+
+def _sensor(user: Principal) -> Recipient:
+    # A member's own sensor is cleared to TLP:RED: what it matches stays with the member.
+    return Recipient(id=f"sensor:{user.id}", standing=Standing.OWN, clearance=Tlp.RED)
+
+
+router = Router(path="/api/v1/sensor", route_handlers=[indicators, reports])
