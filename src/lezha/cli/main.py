@@ -7,7 +7,7 @@ import typer
 import lezha
 from lezha.cli import community, node, objects, peer, publish, sensor, token
 from lezha.cli.console import fail
-from lezha.cli.demo import command as demo
+from lezha.cli.demo.command import demo
 from lezha.cli.errors import CliError
 from lezha.detection.errors import DetectionError
 from lezha.node.errors import NodeError
@@ -25,7 +25,7 @@ app.command("init")(node.init)
 app.command("serve")(node.serve)
 app.command("publish")(publish.publish)
 app.command("sensor")(sensor.sensor)
-app.command("demo")(demo.demo)
+app.command("demo")(demo)
 app.add_typer(objects.app, name="objects")
 app.add_typer(peer.app, name="peer")
 app.add_typer(community.app, name="community")

@@ -1,5 +1,6 @@
 """Release statements: a member's signed word on who may have one content."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -51,8 +52,9 @@ Keyring = Mapping[str, MemberKey]
 
 def sign(statement: Statement, one: CryptoSigner) -> KnownStatement:
     """Sign a statement with the member's signing key."""
-    raw = envelope.seal(msgspec.json.encode(statement), PayloadType.STATEMENT, one)
-    return read(raw, {one.public_key.keyid: MemberKey(statement.member, one.public_key)})
+    payload = msgspec.json.encode(statement)
+    raw = envelope.seal(payload, PayloadType.STATEMENT, one)
+    return KnownStatement(statement, raw, hashlib.sha256(payload).hexdigest())
 
 
 def read(raw: bytes, keyring: Keyring) -> KnownStatement:

@@ -83,7 +83,7 @@ def _sighting(
     contents.add(tx, [content], sensor)
     audience = Audience(members=() if origin == author.member else (origin,))
     terms = Terms(tlp=Tlp.STRICT, audience=audience, pap=Pap.AMBER)
-    statements.add(tx, publish.sign(tx, author, content, terms), sensor)
+    statements.add(tx, [publish.sign(tx, author, content, terms)], sensor)
     return content.stix_id
 
 

@@ -66,6 +66,16 @@ class Published(msgspec.Struct, frozen=True):
     at: str = ""
 
 
+class _Ground(msgspec.Struct, frozen=True):
+    """What is known before a plan is made: of the objects that the given ones name, and of their earlier versions."""
+
+    communities: Communities
+    batch: frozenset[str]
+    held: frozenset[str]
+    told: dict[str, list[tuple[str, Audience]]]
+    in_conflict: frozenset[str]
+
+
 class _Plan(msgspec.Struct, frozen=True):
     objects: tuple[tuple[Content, Terms], ...]
     rejected: tuple[Rejected, ...]
@@ -161,8 +171,7 @@ def _write(
     plan = _plan(tx.conn, author, members, request, objects, rejected)
     contents.add(tx, [author.identity, *(content for content, _ in plan.objects)], actor)
     signed = [sign(tx, author, content, terms) for content, terms in plan.objects]
-    for one in signed:
-        statements.add(tx, one, actor)
+    statements.add(tx, signed, actor)
     outlook = _outlook(tx.conn, statements.facts(tx.conn, [one.hash for one in signed]), tx.at)
     taken = tuple((content.stix_id, one.hash) for (content, _), one in zip(plan.objects, signed, strict=True))
     return Published(taken, plan.rejected, outlook, _warnings(plan), tx.at)
@@ -176,19 +185,16 @@ def _plan(
     objects: list[Object],
     rejected: list[Rejected],
 ) -> _Plan:
-    present = communities.current(conn)
     refused = list(rejected)
     plan: list[tuple[Content, Terms]] = []
-    batch = {item.id for item in objects}
-    for item in objects:
-        content = ingest.content(item)
-        reason = _unfit(conn, author, members, content) or _wider_than_named(
-            conn, content, request.terms, present
-        )
+    read = [ingest.content(item) for item in objects]
+    ground = _ground(conn, read)
+    for content in read:
+        reason = _unfit(author, members, content, ground) or _wider_than_named(content, request.terms, ground)
         if reason:
             refused.append(reason)
         else:
-            terms = msgspec.structs.replace(request.terms, open_refs=_open_refs(conn, content, batch))
+            terms = msgspec.structs.replace(request.terms, open_refs=_open_refs(content, ground))
             plan.append((content, terms))
     if refused and request.strict:
         raise NothingTaken(f"Nothing was published: {len(refused)} of the objects are not in order.", refused)
@@ -197,35 +203,52 @@ def _plan(
     return _Plan(tuple(plan), tuple(refused))
 
 
-def _unfit(conn: Connection, author: Author, members: Members, content: Content) -> Rejected | None:
-    # DESIGN §4, authority: what claims a member as creator needs that member's own statement.
+def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
+    targets = {target for content in read for target in content.refs}
+    about = statements.about_any(conn, targets)
+    facts = {
+        one.statement: one for one in statements.facts(conn, [key for keys in about.values() for key in keys])
+    }
+    told = {
+        target: [
+            (facts[key].origin, terms.audience) for key in keys if (terms := facts[key].terms) is not None
+        ]
+        for target, keys in about.items()
+    }
+    return _Ground(
+        communities=communities.current(conn),
+        batch=frozenset(content.stix_id for content in read),
+        held=frozenset(contents.ids_held(conn, targets)),
+        told=told,
+        in_conflict=frozenset(contents.in_conflict(conn, read)),
+    )
+
+
+def _unfit(author: Author, members: Members, content: Content, ground: _Ground) -> Rejected | None:
+    # docs/design.md, authority: what claims a member as creator needs that member's own statement.
     if content.creator != author.member and content.creator in members.identities:
         name = members.names[content.creator]
         return Rejected(content.stix_id, "lezha authority", f"{name} wrote it: only {name} can publish it.")
-    if content.creator == author.member and contents.other_bytes(conn, content):
+    if content.creator == author.member and content.hash in ground.in_conflict:
         # STIX 2.1 §3.6.1: any change needs a later `modified`.
         reason = "other bytes with this id and version were published already: raise its `modified`."
         return Rejected(content.stix_id, "STIX 2.1 §3.6.1", reason)
     return None
 
 
-def _wider_than_named(
-    conn: Connection, content: Content, terms: Terms, present: Communities
-) -> Rejected | None:
+def _wider_than_named(content: Content, terms: Terms, ground: _Ground) -> Rejected | None:
     for target in content.refs:
-        hashes = statements.about(conn, target)
-        named = [(one.origin, one.terms.audience) for one in statements.facts(conn, hashes) if one.terms]
-        own_only = not named and not target.startswith("identity--") and contents.ids_held(conn, [target])
-        if own_only or (named and not within(terms.audience, named, present)):
+        told = ground.told.get(target, [])
+        own_only = not told and target in ground.held and not target.startswith("identity--")
+        if own_only or (told and not within(terms.audience, told, ground.communities)):
             reason = f"it names {target}, which not everyone in this audience may know: narrow the audience."
             return Rejected(content.stix_id, "lezha references", reason)
     return None
 
 
-def _open_refs(conn: Connection, content: Content, batch: set[str]) -> tuple[str, ...]:
-    named = [ref for ref in content.refs if ref not in batch and not ref.startswith(_NOT_OBJECTS)]
-    there = contents.ids_held(conn, named)
-    return tuple(ref for ref in named if ref not in there)
+def _open_refs(content: Content, ground: _Ground) -> tuple[str, ...]:
+    here = ground.batch | ground.held
+    return tuple(ref for ref in content.refs if ref not in here and not ref.startswith(_NOT_OBJECTS))
 
 
 def _facts(content: Content, terms: Terms, author: Author, now: str) -> Facts:

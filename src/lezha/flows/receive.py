@@ -148,30 +148,44 @@ def _take(
     tx: Tx, receiver: Receiver, sender: str, sent: Batch, checked: Sequence[tuple[Frame, _Checked]]
 ) -> tuple[Head, list[tuple[int, str]], str]:
     start = head = inbound.head(tx.conn, sender, sent.incarnation)
+    taken: list[tuple[Frame, _Checked]] = []
     for one, found in checked:
         placement = inbox.place(head.number, head.chain, one)
         if placement is Placement.FORK:
             tx.event("fork", sender, "peer", incarnation=sent.incarnation, number=one.number)
         if placement is Placement.NEXT:
-            _take_one(tx, receiver, sender, sent.incarnation, one, found)
+            taken.append((one, found))
             head = Head(one.number, one.chain())
         elif placement is not Placement.DUPLICATE:
             break
+    for one, refused in _keep(tx, receiver, sender, taken):
+        raw = msgspec.msgpack.encode(one)
+        inbound.put_aside(
+            tx, Quarantined(sender, sent.incarnation, one.number, refused.code, str(refused), raw)
+        )
     if head != start:
         inbound.move(tx, sender, sent.incarnation, head)
     first = sent.frames[0].number if sent.frames else head.number + 1
     return head, inbound.refusals(tx.conn, sender, sent.incarnation, first - 1), tx.at
 
 
-def _take_one(tx: Tx, receiver: Receiver, sender: str, incarnation: str, one: Frame, found: _Checked) -> None:
-    refused = found if isinstance(found, Refused) else None
-    if isinstance(found, KnownRoster):
-        refused = _keep_roster(tx, found)
-    elif isinstance(found, _Told):
-        refused = _keep_statement(tx, receiver, sender, found)
-    if refused is not None:
-        raw = msgspec.msgpack.encode(one)
-        inbound.put_aside(tx, Quarantined(sender, incarnation, one.number, refused.code, str(refused), raw))
+def _keep(
+    tx: Tx, receiver: Receiver, sender: str, taken: Sequence[tuple[Frame, _Checked]]
+) -> list[tuple[Frame, Refused]]:
+    """Write what is in order and return the frames that are not, with the reasons."""
+    refused = [(one, found) for one, found in taken if isinstance(found, Refused)]
+    for one, found in taken:
+        if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found)):
+            refused.append((one, reason))
+    told = [(one, found) for one, found in taken if isinstance(found, _Told)]
+    clashing = _equivocal(tx, [found for _, found in told])
+    for one, found in told:
+        if found.known.digest in clashing:
+            said = found.known.statement
+            words = f"{said.member} signed two different {said.object_id} of one version."
+            refused.append((one, Refused("equivocation", words)))
+    _keep_statements(tx, receiver, sender, [found for _, found in told if found.known.digest not in clashing])
+    return refused
 
 
 def _keep_roster(tx: Tx, known: KnownRoster) -> Refused | None:
@@ -182,24 +196,35 @@ def _keep_roster(tx: Tx, known: KnownRoster) -> Refused | None:
     return None
 
 
-def _keep_statement(tx: Tx, receiver: Receiver, sender: str, told: _Told) -> Refused | None:
-    said, subject = told.known.statement, told.contents[0]
-    if subject.creator == said.member and contents.other_bytes(tx.conn, subject):
-        return Refused("equivocation", f"{said.member} signed two different {said.object_id} of one version.")
-    contents.add(tx, told.contents, "peer")
-    signed = Signed(
-        hash=told.known.digest,
-        content=said.content,
-        origin=said.member,
-        own=said.member == receiver.member,
-        terms=said.terms,
-        issued=said.issued,
-        envelope=told.known.raw,
-        companions=said.companions,
-    )
+def _equivocal(tx: Tx, told: Sequence[_Told]) -> set[str]:
+    """Return the digests of statements by which a creator signs other bytes for a version that it signed before."""
+    own = [one for one in told if one.contents[0].creator == one.known.statement.member]
+    clashing = contents.in_conflict(tx.conn, [one.contents[0] for one in own])
+    first: dict[tuple[str, str], str] = {}
+    for one in own:
+        subject = one.contents[0]
+        if first.setdefault((subject.stix_id, subject.version), subject.hash) != subject.hash:
+            clashing.add(subject.hash)
+    return {one.known.digest for one in own if one.contents[0].hash in clashing}
+
+
+def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_Told]) -> None:
+    contents.add(tx, [content for one in told for content in one.contents], "peer")
+    signed = [
+        Signed(
+            hash=one.known.digest,
+            content=one.known.statement.content,
+            origin=one.known.statement.member,
+            own=one.known.statement.member == receiver.member,
+            terms=one.known.statement.terms,
+            issued=one.known.statement.issued,
+            envelope=one.known.raw,
+            companions=one.known.statement.companions,
+        )
+        for one in told
+    ]
     statements.add(tx, signed, "peer")
-    statements.arrived(tx, signed.hash, sender)
-    return None
+    statements.arrived(tx, [one.hash for one in signed], sender)
 
 
 def kept_roster(known: KnownRoster) -> KeptRoster:

@@ -13,24 +13,21 @@ from sqlalchemy import Connection
 from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
 from lezha.sharing.community import Communities
-from lezha.sharing.release import Facts, Reason, Recipient, Released, Standing, Withheld, release
+from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
 from lezha.store import communities, statements, views
 from lezha.store.log import Log, Tx
 from lezha.store.views import Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
-_KINDS: Final = ("statement", "roster", "admission", "peer")
+KINDS: Final = frozenset({"statement", "roster", "admission", "peer"})
+"""The events that may change what a recipient is given."""
 
 
 async def decide(log: Log, recipient: Recipient) -> Head:
     """Bring the view of `recipient` up to date and return its head."""
-    while True:
-        with log.read() as conn:
-            head = views.head(conn, recipient.id)
-            waiting = views.changes(conn, views.cursor(conn, recipient.id), _KINDS, 1)
-        if not waiting:
-            return head
-        await log.write(lambda tx: _decide_some(tx, recipient))
+    while (head := await log.write(lambda tx: _decide_some(tx, recipient))) is None:
+        pass
+    return head
 
 
 def preview(
@@ -45,11 +42,13 @@ def batch(conn: Connection, recipient: Recipient, incarnation: str, after: int, 
     """Pack the frames numbered above `after` for a peer: at most 256 of them, or the first that reach 1 MiB."""
     present = communities.current(conn)
     previous = _chain_at(conn, recipient.id, after)
+    entries = views.entries(conn, recipient.id, after, frame.BATCH_FRAMES)
+    parcels = _parcels(conn, entries, recipient, present, now)
     frames: list[Frame] = []
     size = 0
-    for entry in views.entries(conn, recipient.id, after, frame.BATCH_FRAMES):
-        parcel = _parcel(conn, entry, recipient, present, now)
-        if isinstance(parcel, Parcel):
+    for entry in entries:
+        parcel = parcels.get(entry.ref)
+        if parcel is not None:
             packed = Frame(entry.number, parcel.kind, previous, parcel.envelope, parcel.contents)
             size += parcel.size
         else:
@@ -61,32 +60,39 @@ def batch(conn: Connection, recipient: Recipient, incarnation: str, after: int, 
     return Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
 
 
-def _decide_some(tx: Tx, recipient: Recipient) -> None:
-    changes = views.changes(tx.conn, views.cursor(tx.conn, recipient.id), _KINDS, _CHANGES_PER_COMMIT)
+def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
+    """Decide for the next changes; return the view's head, or None if there may be more changes."""
+    changes = views.changes(tx.conn, views.cursor(tx.conn, recipient.id), KINDS, _CHANGES_PER_COMMIT)
     if not changes:
-        return
+        return views.head(tx.conn, recipient.id)
     present = communities.current(tx.conn)
     inputs = [c for c in changes if c.kind != "statement" and (c.kind != "peer" or c.subject == recipient.id)]
-    hashes: dict[str, None] = {}
+    fresh = list(dict.fromkeys(c.subject for c in changes if c.kind == "statement"))
     if inputs:
         _number_rosters(tx, recipient)
-        hashes.update(dict.fromkeys(views.withheld_from(tx.conn, recipient.id)))
-    hashes.update(dict.fromkeys(c.subject for c in changes if c.kind == "statement"))
-    wanted = list(hashes)
-    for start in range(0, len(wanted), _CHANGES_PER_COMMIT):
-        _decide_statements(tx, recipient, present, wanted[start : start + _CHANGES_PER_COMMIT])
+        again = [key for key in views.withheld_from(tx.conn, recipient.id) if key not in set(fresh)]
+        for start in range(0, len(again), _CHANGES_PER_COMMIT):
+            part = again[start : start + _CHANGES_PER_COMMIT]
+            views.no_longer_withheld(tx, recipient.id, part)
+            _decide_statements(tx, recipient, present, part)
+    _decide_statements(tx, recipient, present, fresh)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
+    return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
 
 def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashes: list[str]) -> None:
-    there = views.offered(tx.conn, recipient.id, hashes)
-    facts = statements.facts(tx.conn, [key for key in hashes if key not in there])
-    decisions = [release(one, recipient, present, tx.at) for one in facts]
+    """Decide for statements that are neither in the recipient's view nor recorded as withheld from it."""
+    if not hashes:
+        return
+    decisions = [release(one, recipient, present, tx.at) for one in statements.facts(tx.conn, hashes)]
     released = [one for one in decisions if isinstance(one, Released)]
-    views.withhold(tx, [one for one in decisions if isinstance(one, Withheld)])
-    views.no_longer_withheld(tx, recipient.id, [one.statement for one in released])
-    parcels = [(ViewKind.STATEMENT, one.statement, one.rule, _pack(tx.conn, one)) for one in released]
-    _number(tx, recipient.id, parcels)
+    views.withhold(tx, recipient.id, [one for one in decisions if isinstance(one, Withheld)])
+    packed = _pack(tx.conn, released)
+    _number(
+        tx,
+        recipient.id,
+        [(ViewKind.STATEMENT, one.statement, one.rule, packed[one.statement]) for one in released],
+    )
 
 
 def _number_rosters(tx: Tx, recipient: Recipient) -> None:
@@ -103,6 +109,8 @@ def _number_rosters(tx: Tx, recipient: Recipient) -> None:
 
 
 def _number(tx: Tx, recipient: str, parcels: Sequence[tuple[ViewKind, str, str, Parcel]]) -> None:
+    if not parcels:
+        return
     head = views.head(tx.conn, recipient)
     entries: list[Entry] = []
     for kind, ref, rule, parcel in parcels:
@@ -112,21 +120,24 @@ def _number(tx: Tx, recipient: str, parcels: Sequence[tuple[ViewKind, str, str, 
     views.append(tx, recipient, entries)
 
 
-def _parcel(
-    conn: Connection, entry: Entry, recipient: Recipient, present: Communities, now: str
-) -> Parcel | Reason:
-    if entry.kind is ViewKind.ROSTER:
-        kept = communities.by_hash(conn, entry.ref)
-        if kept is None or recipient.suspended:
-            return Reason.NOT_IN_AUDIENCE
-        return frame.pack_roster(kept.envelope)
-    decision = release(statements.facts(conn, [entry.ref])[0], recipient, present, now)
-    return decision.reason if isinstance(decision, Withheld) else _pack(conn, decision)
+def _parcels(
+    conn: Connection, entries: Sequence[Entry], recipient: Recipient, present: Communities, now: str
+) -> dict[str, Parcel]:
+    """Pack what may still be sent of numbered rows; what is missing from the result has been denied since."""
+    told = [entry.ref for entry in entries if entry.kind is ViewKind.STATEMENT]
+    decisions = [release(one, recipient, present, now) for one in statements.facts(conn, told)]
+    parcels = _pack(conn, [one for one in decisions if isinstance(one, Released)])
+    for entry in entries:
+        if entry.kind is ViewKind.ROSTER and not recipient.suspended:
+            kept = communities.by_hash(conn, entry.ref)
+            if kept is not None and recipient.id in kept.members:
+                parcels[entry.ref] = frame.pack_roster(kept.envelope)
+    return parcels
 
 
-def _pack(conn: Connection, released: Released) -> Parcel:
-    envelope, contents = statements.parts(conn, released.statement)
-    return frame.pack_statement(released, envelope, contents)
+def _pack(conn: Connection, released: Sequence[Released]) -> dict[str, Parcel]:
+    kept = statements.parcels(conn, [one.statement for one in released]) if released else {}
+    return {one.statement: frame.pack_statement(one, *kept[one.statement]) for one in released}
 
 
 def _chain_at(conn: Connection, recipient: str, number: int) -> bytes:

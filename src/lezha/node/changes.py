@@ -11,9 +11,13 @@ _REMEMBERED: Final = 20_000
 
 
 class Changes:
-    """Wake all who wait whenever the log has grown. To be made inside the event loop."""
+    """Wake all who wait whenever the log has grown by events of `kinds`, None for any.
 
-    def __init__(self) -> None:
+    To be made inside the event loop.
+    """
+
+    def __init__(self, kinds: frozenset[str] | None = None) -> None:
+        self._kinds = kinds
         self._loop = asyncio.get_running_loop()
         self._next = self._loop.create_future()
         self._recent: deque[Committed] = deque(maxlen=_REMEMBERED)
@@ -21,14 +25,8 @@ class Changes:
 
     def heard(self, committed: Committed) -> None:
         """Take word of a commit; may be called from any thread."""
-        self._loop.call_soon_threadsafe(self._wake, committed)
-
-    def poke(self) -> None:
-        """Wake all who wait though nothing was committed."""
-        self.serial += 1
-        waiting, self._next = self._next, self._loop.create_future()
-        if not waiting.done():
-            waiting.set_result(None)
+        if self._kinds is None or self._kinds & committed.kinds:
+            self._loop.call_soon_threadsafe(self._wake, committed)
 
     async def beyond(self, serial: int, timeout: float) -> int:
         """Return the present serial once it differs from `serial`, or after `timeout` seconds."""
@@ -48,4 +46,6 @@ class Changes:
 
     def _wake(self, committed: Committed) -> None:
         self._recent.append(committed)
-        self.poke()
+        self.serial += 1
+        waiting, self._next = self._next, self._loop.create_future()
+        waiting.set_result(None)

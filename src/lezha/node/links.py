@@ -23,6 +23,7 @@ from lezha.node.identity import Identity
 from lezha.store import peers, statements, views
 from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
+from lezha.store.views import Head
 
 _IDLE_S: Final = 30.0
 _FORK_PAUSE_S: Final = 30.0
@@ -48,6 +49,9 @@ class Link:
         self._incarnation = incarnation
         self._changes = changes
         self._member = peer.member
+        self._peer = peer
+        self._decided = -1
+        self._head = Head(0, views.GENESIS)
         self._document = document.read(peer.document).document
         self._keys = self._document.keys()
         self._contact = asyncio.Event()
@@ -81,19 +85,22 @@ class Link:
 
     async def _step(self, client: PeerClient) -> None:
         serial = self._changes.serial
-        with self._log.read() as conn:
-            peer = peers.by_member(conn, self._member)
-        if peer.state is not PeerState.ACTIVE:
-            self.state.phase = peer.state.value
+        if serial != self._decided:
+            with self._log.read() as conn:
+                self._peer = peers.by_member(conn, self._member)
+            if self._peer.state is PeerState.ACTIVE:
+                self._head = await share.decide(self._log, self._peer.recipient())
+            self._decided = serial
+        if self._peer.state is not PeerState.ACTIVE:
+            self.state.phase = self._peer.state.value
             await self._changes.beyond(serial, _IDLE_S)
             return
-        head = await share.decide(self._log, peer.recipient())
-        match self._outbox.next(head.number):
+        match self._outbox.next(self._head.number):
             case Greet():
                 await self._post(client, Batch(frame.PROTOCOL, self._incarnation, utc_now()))
             case Send(after):
                 with self._log.read() as conn:
-                    batch = share.batch(conn, peer.recipient(), self._incarnation, after, utc_now())
+                    batch = share.batch(conn, self._peer.recipient(), self._incarnation, after, utc_now())
                 await self._post(client, batch)
             case Wait():
                 self.state.phase = "up to date"
@@ -102,26 +109,34 @@ class Link:
                 await self._pause(seconds)
 
     async def _post(self, client: PeerClient, batch: Batch) -> None:
-        before = self._outbox.acknowledged
         raw = await client.send(frame.encode(batch))
         arrived = time.monotonic()
         receipt = frame.read_receipt(raw, self._keys, self._member, self._identity.member)
-        with self._log.read() as conn:
-            head = views.head(conn, self._member)
-            entry = views.entry(conn, self._member, receipt.head) if receipt.head else None
-            own = views.GENESIS if receipt.head == 0 else None
-            self._outbox.receipted(receipt, head.number, entry.chain if entry else own)
-            if before is not None:
-                self._measure(statements.seqs_in_view(conn, self._member, before, receipt.head), arrived)
+        before = self._outbox.acknowledged
+        self._outbox.receipted(receipt, self._head.number, self._chain_at(batch, receipt.head))
         self.state.phase, self.state.fault, self.state.last_receipt = "sending", "", receipt.at
-        if batch.frames:
-            await self._log.write(
-                lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, receipt.refused)
-            )
+        if not batch.frames:
+            return
+        if before is not None:
+            self._measure(before, receipt.head, arrived)
+        await self._log.write(
+            lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, receipt.refused)
+        )
         if receipt.refused:
             _logger.warning("link.refused", peer=self._document.name, refused=receipt.refused)
 
-    def _measure(self, seqs: list[int], arrived: float) -> None:
+    def _chain_at(self, batch: Batch, number: int) -> bytes | None:
+        if number == 0:
+            return views.GENESIS
+        if batch.frames and batch.frames[-1].number == number:
+            return batch.frames[-1].chain()
+        with self._log.read() as conn:
+            entry = views.entry(conn, self._member, number)
+        return entry.chain if entry else None
+
+    def _measure(self, before: int, head: int, arrived: float) -> None:
+        with self._log.read() as conn:
+            seqs = statements.seqs_in_view(conn, self._member, before, head)
         instants = [self._changes.committed_at(seq) for seq in seqs]
         self.state.latencies.extend((arrived - instant) * 1e3 for instant in instants if instant is not None)
 

@@ -3,12 +3,13 @@
 import ssl
 import uuid
 from pathlib import Path
+from typing import Final
 
 from lezha.federation import members as directory
 from lezha.federation import tls
 from lezha.federation.document import read
 from lezha.federation.members import Members
-from lezha.flows import ingest
+from lezha.flows import ingest, share
 from lezha.flows.convene import Convener
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author
@@ -18,10 +19,12 @@ from lezha.node import settings as node_settings
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.links import Link, Links
-from lezha.stix import objects
+from lezha.stix import objects, schema
 from lezha.store import engine, peers
 from lezha.store.log import Log
 from lezha.store.peers import Peer
+
+_IDLE_S: Final = 30.0
 
 
 class Node:
@@ -31,13 +34,17 @@ class Node:
     """
 
     def __init__(self, home: Path) -> None:
+        schema.compile_all()
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
         self.log = Log(self.settings.database or f"sqlite:///{home / 'lezha.db'}", utc_now)
         self.changes = Changes()
-        self.log.on_commit(self.changes.heard)
+        self.decisive = Changes(share.KINDS)
+        self._peer_changes = Changes(frozenset({"peer"}))
+        for one in (self.changes, self.decisive, self._peer_changes):
+            self.log.on_commit(one.heard)
         self.incarnation = self._incarnation()
-        self.links = Links(lambda peer: Link(self.log, self.identity, self.incarnation, self.changes, peer))
+        self.links = Links(lambda peer: Link(self.log, self.identity, self.incarnation, self.decisive, peer))
         with self.log.read() as conn:
             roots = [read(peer.document).document.tls_root for peer in peers.listed(conn)]
         self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf, roots)
@@ -70,9 +77,9 @@ class Node:
         """Keep the links of active peers going until cancelled."""
         try:
             while True:
-                serial = self.changes.serial
+                serial = self._peer_changes.serial
                 self.links.keep(self._refresh())
-                await self.changes.beyond(serial, 30)
+                await self._peer_changes.beyond(serial, _IDLE_S)
         finally:
             await self.links.stop()
 

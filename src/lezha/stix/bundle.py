@@ -51,21 +51,11 @@ def slices(raw: bytes, limits: Limits = LIMITS) -> list[bytes]:
     raw = bytes(raw).strip(WHITESPACE)
     _check_beginning(raw)
     try:
-        members = _MEMBERS.decode(raw)
-        kind = msgspec.json.decode(members.get("type", b"null"))
+        return _take_apart(raw, limits)
     except RecursionError:
         raise TooLarge(
             f"it nests deeper than the {limits.depth} levels that this node takes", clause="limit depth"
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return _careful(raw, limits, str(error))
-    if not _is_container(kind, "objects" in members):
-        return [raw]
-    if raw.count(b",") >= limits.objects:
-        return _careful(raw, limits, "its list of objects cannot be read")
-    values = {name: bytes(value).strip(WHITESPACE) for name, value in members.items()}
-    _check_members(raw, values)
-    return _quick(values, limits)
 
 
 def write(objects: Iterable[Object | bytes]) -> bytes:
@@ -93,6 +83,21 @@ def _check_beginning(raw: bytes) -> None:
         raise NotJson("it begins with a byte order mark, which JSON must not", clause="RFC 8259 §8.1")
     if not raw.startswith(b"{"):
         raise NotJson("it is not a JSON object in braces", clause="RFC 8259 §4")
+
+
+def _take_apart(raw: bytes, limits: Limits) -> list[bytes]:
+    try:
+        members = _MEMBERS.decode(raw)
+        kind = msgspec.json.decode(members.get("type", b"null"))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _careful(raw, limits, str(error))
+    if not _is_container(kind, "objects" in members):
+        return [raw]
+    if raw.count(b",") >= limits.objects:
+        return _careful(raw, limits, "its list of objects cannot be read")
+    values = {name: bytes(value).strip(WHITESPACE) for name, value in members.items()}
+    _check_members(raw, values)
+    return _quick(values, limits)
 
 
 def _is_container(kind: object, has_objects: bool) -> bool:

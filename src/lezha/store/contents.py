@@ -9,6 +9,7 @@ from lezha.sharing.tlp import Tlp
 from lezha.store import schema
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
+from lezha.store.rows import parts
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -46,19 +47,23 @@ class Watched(msgspec.Struct, frozen=True):
 
 def held(conn: Connection, hashes: Iterable[str]) -> set[str]:
     """Return those of `hashes` that the log holds."""
-    wanted = list(hashes)
-    rows = conn.execute(select(schema.contents.c.hash).where(schema.contents.c.hash.in_(wanted)))
-    return {row.hash for row in rows}
+    table = schema.contents
+    return {
+        row.hash
+        for part in parts(hashes)
+        for row in conn.execute(select(table.c.hash).where(table.c.hash.in_(part)))
+    }
 
 
 def add(tx: Tx, contents: Sequence[Content], actor: str) -> int:
     """Add the contents that are new; return how many were."""
     unique = {content.hash: content for content in contents}
-    new = [unique[key] for key in unique.keys() - held(tx.conn, unique)]
-    new.sort(key=lambda content: (content.version, content.hash))
+    there = held(tx.conn, unique)
+    new = [content for key, content in unique.items() if key not in there]
     if not new:
         return 0
-    rows = [_row(content, tx.event("content", content.hash, actor)) for content in new]
+    seqs = tx.events("content", [content.hash for content in new], actor)
+    rows = [_row(content, seq) for content, seq in zip(new, seqs, strict=True)]
     tx.conn.execute(insert(schema.contents), rows)
     seen = [
         {
@@ -94,27 +99,28 @@ def raw(conn: Connection, content: str) -> bytes:
 
 def ids_held(conn: Connection, stix_ids: Iterable[str]) -> set[str]:
     """Return those of `stix_ids` of which some version is held."""
-    wanted = list(stix_ids)
-    found: set[str] = set()
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        rows = conn.execute(
-            select(schema.contents.c.stix_id).where(schema.contents.c.stix_id.in_(part)).distinct()
-        )
-        found.update(row.stix_id for row in rows)
-    return found
-
-
-def other_bytes(conn: Connection, content: Content) -> bool:
-    """True if other bytes with the same id, version and creator are held."""
     table = schema.contents
-    found = select(table.c.hash).where(
-        table.c.stix_id == content.stix_id,
-        table.c.version == content.version,
-        table.c.creator == content.creator,
-        table.c.hash != content.hash,
-    )
-    return conn.execute(found.limit(1)).first() is not None
+    return {
+        row.stix_id
+        for part in parts(stix_ids)
+        for row in conn.execute(select(table.c.stix_id).where(table.c.stix_id.in_(part)).distinct())
+    }
+
+
+def in_conflict(conn: Connection, contents: Iterable[Content]) -> set[str]:
+    """Return the hashes of those contents of whose id, version and creator other bytes are held."""
+    table = schema.contents
+    given = list(contents)
+    there: dict[tuple[str, str, str], set[str]] = {}
+    for part in parts(content.stix_id for content in given):
+        query = select(table.c.stix_id, table.c.version, table.c.creator, table.c.hash)
+        for row in conn.execute(query.where(table.c.stix_id.in_(part))):
+            there.setdefault((row.stix_id, row.version, row.creator), set()).add(row.hash)
+    return {
+        content.hash
+        for content in given
+        if there.get((content.stix_id, content.version, content.creator), set()) - {content.hash}
+    }
 
 
 def watched(conn: Connection, content: str) -> Watched | None:

@@ -4,7 +4,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar, cast
@@ -23,10 +23,11 @@ _Job = tuple[Callable[["Tx"], Any], "Future[Any]"]
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """Events `first`..`last` are durable since `instant` (monotonic seconds)."""
+    """Events `first`..`last`, of these kinds, are durable since `instant` (monotonic seconds)."""
 
     first: int
     last: int
+    kinds: frozenset[str]
     instant: float
 
 
@@ -37,21 +38,25 @@ class Tx:
         self.conn: Final = conn
         self.at: Final = at
         self.seq = seq
+        self.kinds: set[str] = set()
 
     def event(self, kind: str, subject: str, actor: str = "node", **detail: object) -> int:
         """Append an event and return its seq."""
-        self.seq += 1
-        self.conn.execute(
-            insert(schema.events).values(
-                seq=self.seq,
-                at=self.at,
-                kind=kind,
-                subject=subject,
-                actor=actor,
-                detail=msgspec.json.encode(detail).decode(),
-            )
-        )
-        return self.seq
+        return self.events(kind, [subject], actor, **detail)[0]
+
+    def events(self, kind: str, subjects: Sequence[str], actor: str, **detail: object) -> range:
+        """Append one event for each of `subjects` and return their seqs."""
+        if not subjects:
+            return range(0)
+        seqs = range(self.seq + 1, self.seq + 1 + len(subjects))
+        common = {"at": self.at, "kind": kind, "actor": actor, "detail": msgspec.json.encode(detail).decode()}
+        rows = [
+            {"seq": seq, "subject": subject} | common for seq, subject in zip(seqs, subjects, strict=True)
+        ]
+        self.conn.execute(insert(schema.events), rows)
+        self.seq = seqs[-1]
+        self.kinds.add(kind)
+        return seqs
 
 
 class Log:
@@ -130,6 +135,7 @@ class Log:
 
     def _commit(self, group: list[_Job]) -> None:
         before = self._seq
+        kinds: set[str] = set()
         done: list[tuple[Future[Any], Any]] = []
         self._at = max(self._clock(), self._at)
         seq = before
@@ -142,16 +148,17 @@ class Log:
                         with conn.begin_nested():
                             done.append((future, work(tx)))
                         seq = tx.seq
-                    except Exception as error:
+                        kinds |= tx.kinds
+                    except Exception as error:  # noqa: BLE001  # whatever it is, it goes to whoever asked
                         future.set_exception(error)
-        except Exception as error:  # the commit itself failed: nothing was written
+        except Exception as error:  # noqa: BLE001  # the commit failed: nothing was written, and all must hear of it
             for _, future in group:
                 if not future.done():
                     future.set_exception(StoreError(f"Nothing was written: {error}"))
             return
         self._seq = seq
         if seq > before:
-            committed = Committed(before + 1, seq, time.monotonic())
+            committed = Committed(before + 1, seq, frozenset(kinds), time.monotonic())
             for listener in self._listeners:
                 listener(committed)
         for future, result in done:

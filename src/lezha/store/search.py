@@ -86,6 +86,53 @@ def said(conn: Connection, content: str) -> list[Said]:
     return [record(row._mapping, Said) for row in rows]
 
 
+def said_about(conn: Connection, hashes: Sequence[str]) -> dict[str, list[Said]]:
+    """Return the statements about each of some contents, oldest first."""
+    table = schema.statements
+    columns = (table.c.hash, table.c.origin, table.c.own, table.c.issued, table.c.at, table.c.terms)
+    rows = conn.execute(
+        select(table.c.content, *columns).where(table.c.content.in_(list(hashes))).order_by(table.c.seq)
+    )
+    found: dict[str, list[Said]] = {}
+    for row in rows:
+        found.setdefault(row.content, []).append(record(row._mapping, Said))
+    return found
+
+
+def bytes_of(conn: Connection, hashes: Sequence[str]) -> dict[str, bytes]:
+    """Return the exact bytes of each of some contents."""
+    table = schema.contents
+    rows = conn.execute(select(table.c.hash, table.c.bytes).where(table.c.hash.in_(list(hashes))))
+    return {row[0]: row[1] for row in rows}
+
+
+def names(conn: Connection, stix_ids: Sequence[str]) -> dict[str, str]:
+    """Return the name of the newest version of each of some objects, as far as they are held."""
+    table = schema.contents
+    rows = conn.execute(
+        select(table.c.stix_id, table.c.name).where(table.c.stix_id.in_(list(stix_ids))).order_by(table.c.seq)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def observables(conn: Connection, content: str) -> list[tuple[str, str, bool]]:
+    """Return (kind, value, anchor) of each observable of a content."""
+    table = schema.observables
+    rows = conn.execute(
+        select(table.c.kind, table.c.value, table.c.anchor)
+        .where(table.c.content == content)
+        .order_by(table.c.anchor, table.c.kind, table.c.value)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def named_by(conn: Connection, content: str) -> list[str]:
+    """Return the ids that a content names."""
+    table = schema.refs
+    rows = conn.execute(select(table.c.target).where(table.c.content == content).order_by(table.c.target))
+    return [row[0] for row in rows]
+
+
 def naming(conn: Connection, stix_id: str, limit: int = 50) -> list[Found]:
     """Return objects that name `stix_id`, newest first."""
     contents, refs = schema.contents, schema.refs

@@ -1,16 +1,16 @@
 """Views: the numbered list of what each recipient was given, and how far each decision has come."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import schema
 from lezha.store.log import Tx
-from lezha.store.rows import record
+from lezha.store.rows import parts, record
 
 GENESIS: Final = bytes(32)
 
@@ -48,15 +48,32 @@ class Change(msgspec.Struct, frozen=True):
     subject: str
 
 
+# Statements on the way of every object are built once: SQLAlchemy takes longer to build one than SQLite to run it.
+_VIEWS, _EVENTS = schema.views, schema.events
+_HEAD: Final = (
+    select(_VIEWS.c.number, _VIEWS.c.chain)
+    .where(_VIEWS.c.recipient == bindparam("recipient"))
+    .order_by(_VIEWS.c.number.desc())
+    .limit(1)
+)
+_ENTRIES: Final = (
+    select(_VIEWS.c.number, _VIEWS.c.kind, _VIEWS.c.ref, _VIEWS.c.rule, _VIEWS.c.digest, _VIEWS.c.chain)
+    .where(_VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.number > bindparam("after"))
+    .order_by(_VIEWS.c.number)
+    .limit(bindparam("limit"))
+)
+_CURSOR: Final = select(schema.cursors.c.seq).where(schema.cursors.c.recipient == bindparam("recipient"))
+_CHANGES: Final = (
+    select(_EVENTS.c.seq, _EVENTS.c.kind, _EVENTS.c.subject)
+    .where(_EVENTS.c.seq > bindparam("after"), _EVENTS.c.kind.in_(bindparam("kinds", expanding=True)))
+    .order_by(_EVENTS.c.seq)
+    .limit(bindparam("limit"))
+)
+
+
 def head(conn: Connection, recipient: str) -> Head:
     """Return the head of a recipient's view."""
-    table = schema.views
-    row = conn.execute(
-        select(table.c.number, table.c.chain)
-        .where(table.c.recipient == recipient)
-        .order_by(table.c.number.desc())
-        .limit(1)
-    ).first()
+    row = conn.execute(_HEAD, {"recipient": recipient}).first()
     return Head(0, GENESIS) if row is None else Head(row.number, row.chain)
 
 
@@ -72,13 +89,7 @@ def append(tx: Tx, recipient: str, entries: Sequence[Entry]) -> None:
 
 def entries(conn: Connection, recipient: str, after: int, limit: int) -> list[Entry]:
     """Return up to `limit` rows numbered above `after`, in order."""
-    table = schema.views
-    rows = conn.execute(
-        select(table.c.number, table.c.kind, table.c.ref, table.c.rule, table.c.digest, table.c.chain)
-        .where(table.c.recipient == recipient, table.c.number > after)
-        .order_by(table.c.number)
-        .limit(limit)
-    )
+    rows = conn.execute(_ENTRIES, {"recipient": recipient, "after": after, "limit": limit})
     return [record(row._mapping, Entry) for row in rows]
 
 
@@ -88,28 +99,21 @@ def entry(conn: Connection, recipient: str, number: int) -> Entry | None:
     return found[0] if found and found[0].number == number else None
 
 
-def offered(conn: Connection, recipient: str, refs: Sequence[str]) -> set[str]:
+def offered(conn: Connection, recipient: str, refs: Iterable[str]) -> set[str]:
     """Return those of `refs` that are in the recipient's view."""
     table = schema.views
-    rows = conn.execute(
-        select(table.c.ref).where(table.c.recipient == recipient, table.c.ref.in_(list(refs)))
-    )
-    return {row.ref for row in rows}
+    query = select(table.c.ref).where(table.c.recipient == recipient)
+    return {row.ref for part in parts(refs) for row in conn.execute(query.where(table.c.ref.in_(part)))}
 
 
-def withhold(tx: Tx, decisions: Sequence[Withheld]) -> None:
-    """Record the present reason why each statement is withheld, in place of an earlier one."""
-    table = schema.withheld
-    for decision in decisions:
-        _forget(tx.conn, decision.recipient, [decision.statement])
-        tx.conn.execute(
-            insert(table).values(
-                recipient=decision.recipient,
-                statement=decision.statement,
-                reason=decision.reason.value,
-                at=tx.at,
-            )
-        )
+def withhold(tx: Tx, recipient: str, decisions: Sequence[Withheld]) -> None:
+    """Record why each of the statements, for which no reason is recorded, is withheld from a recipient."""
+    rows = [
+        {"recipient": recipient, "statement": one.statement, "reason": one.reason.value, "at": tx.at}
+        for one in decisions
+    ]
+    if rows:
+        tx.conn.execute(insert(schema.withheld), rows)
 
 
 def no_longer_withheld(tx: Tx, recipient: str, statements: Sequence[str]) -> None:
@@ -140,8 +144,7 @@ def withheld_counts(conn: Connection, recipient: str) -> dict[str, int]:
 
 def cursor(conn: Connection, recipient: str) -> int:
     """Return the seq up to which events have been decided for a recipient."""
-    found = conn.scalar(select(schema.cursors.c.seq).where(schema.cursors.c.recipient == recipient))
-    return found or 0
+    return conn.scalar(_CURSOR, {"recipient": recipient}) or 0
 
 
 def move_cursor(tx: Tx, recipient: str, seq: int) -> None:
@@ -151,15 +154,9 @@ def move_cursor(tx: Tx, recipient: str, seq: int) -> None:
         tx.conn.execute(insert(table).values(recipient=recipient, seq=seq))
 
 
-def changes(conn: Connection, after: int, kinds: Sequence[str], limit: int) -> list[Change]:
+def changes(conn: Connection, after: int, kinds: Iterable[str], limit: int) -> list[Change]:
     """Return up to `limit` events of these kinds after `after`, in order."""
-    table = schema.events
-    rows = conn.execute(
-        select(table.c.seq, table.c.kind, table.c.subject)
-        .where(table.c.seq > after, table.c.kind.in_(list(kinds)))
-        .order_by(table.c.seq)
-        .limit(limit)
-    )
+    rows = conn.execute(_CHANGES, {"after": after, "kinds": sorted(kinds), "limit": limit})
     return [Change(row.seq, row.kind, row.subject) for row in rows]
 
 
@@ -234,4 +231,5 @@ def reason(conn: Connection, recipient: str, statement: str) -> Reason | None:
 
 def _forget(conn: Connection, recipient: str, statements: Sequence[str]) -> None:
     table = schema.withheld
-    conn.execute(delete(table).where(table.c.recipient == recipient, table.c.statement.in_(list(statements))))
+    for part in parts(statements):
+        conn.execute(delete(table).where(table.c.recipient == recipient, table.c.statement.in_(part)))

@@ -27,7 +27,7 @@ _Request = Request[Principal, str, Any]
 async def indicators(
     request: _Request,
     log: Log,
-    changes: Changes,
+    decisive: Changes,
     after: Annotated[int, Parameter(ge=0)] = 0,
     wait: Annotated[float, Parameter(ge=0, le=30)] = 0,
 ) -> Feed:
@@ -35,12 +35,12 @@ async def indicators(
     loop = asyncio.get_running_loop()
     end = loop.time() + wait
     while True:
-        serial = changes.serial
+        serial = decisive.serial
         found = await detect.feed(log, _sensor(request.user), after, utc_now())
         left = end - loop.time()
         if found.head > after or left <= 0:
             return found
-        await changes.beyond(serial, left)
+        await decisive.beyond(serial, left)
 
 
 @post("/reports", guards=[needs(Right.SENSE)], status_code=200, request_max_body_size=1 << 20)

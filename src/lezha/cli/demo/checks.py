@@ -185,7 +185,7 @@ def _count(seat: Seat, stix_type: str) -> int:
 
 def _sound(seat: Seat) -> bool:
     with closing(_open(seat.home)) as conn:
-        return conn.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return bool(conn.execute("PRAGMA integrity_check").fetchone() == ("ok",))
 
 
 def _open(home: Path) -> sqlite3.Connection:

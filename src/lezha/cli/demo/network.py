@@ -117,7 +117,7 @@ class Network:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "lezha",
+                "lezha.cli",
                 *map(str, arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=file,

@@ -1,5 +1,0 @@
-"""`python -m lezha` is `lezha`."""
-
-from lezha.cli import main
-
-main()

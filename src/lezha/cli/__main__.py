@@ -1,0 +1,5 @@
+"""`python -m lezha.cli` is `lezha`."""
+
+from lezha.cli import main
+
+main()

@@ -1,0 +1,340 @@
+"""The log tells the duty officer what has happened lately: who got what, what came in, what was seen."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from lezha.federation import document
+from lezha.federation.document import NodeDocument
+from lezha.flows import look
+from lezha.flows.look import LinkPhase, PeerReport
+from lezha.sharing.terms import Terms
+from lezha.store import activity, communities, peers, search, views
+from lezha.store.activity import RecentEvent, RecentStatement
+
+_STATEMENTS: Final = 400
+_EVENTS: Final = 100
+_RECEIPTS: Final = 40
+_SIGHTINGS: Final = 300
+_TOGETHER_S: Final = 5.0
+_GISTS_KEPT: Final = 20_000
+_EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token")
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    PUBLISHED = "published"
+    RECEIVED = "received"
+    SIGHTED = "sighted"
+    TAKEN = "taken"
+    REFUSED = "refused"
+    WITHHELD = "withheld"
+    ROSTER = "roster"
+    PEER = "peer"
+    INVITATION = "invitation"
+    PUT_ASIDE = "quarantined"
+    FORK = "fork"
+    TOKEN = "token"
+
+
+class Happening(msgspec.Struct, frozen=True):
+    """One line of the activity. `since`..`at` is the time in which `count` like things happened.
+
+    `who` is the id of the member concerned; `object_id` and `name` are set where one object is meant.
+    """
+
+    kind: Kind
+    at: str
+    since: str
+    who: str = ""
+    count: int = 1
+    exercise: bool = False
+    terms: Terms | None = None
+    object_id: str = ""
+    object_type: str = ""
+    name: str = ""
+    times: int = 0
+    detail: str = ""
+    actor: str = ""
+
+
+class Sighted(msgspec.Struct, frozen=True):
+    """What one member saw of one object: how often, in how many reports, from when to when."""
+
+    of: str
+    name: str
+    by: str
+    own: bool
+    exercise: bool
+    count: int
+    reports: int
+    first_seen: str
+    last_seen: str
+    at: str
+
+
+class Party(msgspec.Struct, frozen=True):
+    """A member as pages name it. `peer` is its local name, empty for this node's own member."""
+
+    member: str
+    title: str
+    peer: str
+    phone: str
+    mail: str
+
+
+class PeerLine(msgspec.Struct, frozen=True):
+    """A peer with whom to call and since when something waits for its receipt (empty if nothing does)."""
+
+    report: PeerReport
+    party: Party
+    waiting_since: str
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """All that the desk shows at one instant."""
+
+    parties: Mapping[str, Party]
+    circles: Mapping[str, str]
+    peers: tuple[PeerLine, ...]
+    happenings: tuple[Happening, ...]
+    sightings: tuple[Sighted, ...]
+    sightings_back: int
+    sightings_own: int
+    objects: Mapping[str, int]
+
+
+class Gist(msgspec.Struct, frozen=True):
+    """What a list needs of an object beyond its columns. An object that can't be read has an empty one."""
+
+    labels: tuple[str, ...] = ()
+    sighting_of_ref: str = ""
+    count: int = 1
+    first_seen: str = ""
+    last_seen: str = ""
+
+    @property
+    def exercise(self) -> bool:
+        """True if its author labelled it an exercise."""
+        return any(label.lower() == "exercise" for label in self.labels)
+
+
+class Gists:
+    """The gists of contents read lately; contents never change, so neither do these."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Gist] = {}
+
+    def of(self, conn: Connection, hashes: Iterable[str]) -> Mapping[str, Gist]:
+        """Return the gist of each content."""
+        wanted = list(dict.fromkeys(hashes))
+        missing = [key for key in wanted if key not in self._held]
+        if len(self._held) > _GISTS_KEPT:
+            self._held = {}
+            missing = wanted
+        for start in range(0, len(missing), 100):
+            for key, raw in search.bytes_of(conn, missing[start : start + 100]).items():
+                self._held[key] = _gist(raw)
+        return {key: self._held.get(key, Gist()) for key in wanted}
+
+
+def desk(
+    conn: Connection,
+    own: NodeDocument,
+    phases: Callable[[str], LinkPhase | None],
+    gists: Gists,
+    lines: int = 40,
+) -> Desk:
+    """Return what the desk shows, at most `lines` of activity and of sightings."""
+    linked = peers.listed(conn)
+    recent = activity.statements(conn, _STATEMENTS)
+    known = gists.of(conn, (one.content for one in recent))
+    happened = [
+        *_told_and_heard(recent, known),
+        *_withheld(conn, [peer.member for peer in linked], recent),
+        *(one for peer in linked for one in _receipted(conn, peer.member)),
+        *(_event(one) for one in activity.events(conn, _EVENT_KINDS, _EVENTS)),
+    ]
+    shown = _together(happened)[:lines]
+    back, at_home = activity.sighting_counts(conn)
+    return Desk(
+        parties=parties(conn, own),
+        circles=circles(conn),
+        peers=peer_lines(conn, phases),
+        happenings=tuple(_named(conn, shown)),
+        sightings=tuple(_sightings(conn, gists, activity.statements(conn, _SIGHTINGS, "sighting")))[:lines],
+        sightings_back=back,
+        sightings_own=at_home,
+        objects=search.count_by_type(conn),
+    )
+
+
+def parties(conn: Connection, own: NodeDocument) -> dict[str, Party]:
+    """Return this node's member and all peers by member id."""
+    found = {peer.member: _party(_document(peer.document), peer.name) for peer in peers.listed(conn)}
+    found[own.member] = _party(own, "")
+    return found
+
+
+def circles(conn: Connection) -> dict[str, str]:
+    """Return the communities' names by id."""
+    return {one.id: one.name for one in communities.current(conn).values()}
+
+
+def peer_lines(conn: Connection, phases: Callable[[str], LinkPhase | None]) -> tuple[PeerLine, ...]:
+    """Report on all peers."""
+    documents = {peer.member: _document(peer.document) for peer in peers.listed(conn)}
+    lines = []
+    for report in look.peer_reports(conn, phases):
+        acknowledged = views.acknowledged(conn, report.member)[0]
+        since = activity.waiting_since(conn, report.member, acknowledged)
+        lines.append(PeerLine(report, _party(documents[report.member], report.name), since))
+    return tuple(lines)
+
+
+def sightings_of(conn: Connection, stix_id: str, gists: Gists) -> list[Sighted]:
+    """Return who saw an object, the latest first."""
+    return list(_sightings(conn, gists, activity.sightings_of(conn, stix_id, _SIGHTINGS)))
+
+
+def _told_and_heard(recent: Sequence[RecentStatement], known: Mapping[str, Gist]) -> Iterator[Happening]:
+    for one in recent:
+        gist = known[one.content]
+        kind = Kind.PUBLISHED if one.own else Kind.RECEIVED
+        sighting = one.type == "sighting"
+        yield Happening(
+            kind=Kind.SIGHTED if sighting else kind,
+            at=one.at,
+            since=one.at,
+            who=one.origin,
+            exercise=gist.exercise,
+            terms=msgspec.structs.replace(msgspec.json.decode(one.terms, type=Terms), open_refs=()),
+            object_id=gist.sighting_of_ref if sighting else one.id,
+            object_type=one.type,
+            name="" if sighting else one.name,
+            times=gist.count if sighting else 0,
+        )
+
+
+def _withheld(
+    conn: Connection, members: Sequence[str], recent: Sequence[RecentStatement]
+) -> Iterator[Happening]:
+    for one in activity.withheld(conn, members, recent):
+        yield Happening(Kind.WITHHELD, one.at, one.at, who=one.recipient, count=one.count, detail=one.reason)
+
+
+def _receipted(conn: Connection, member: str) -> Iterator[Happening]:
+    for one in activity.receipts(conn, member, _RECEIPTS):
+        if one.statements > one.refused:
+            yield Happening(Kind.TAKEN, one.at, one.at, who=member, count=one.statements - one.refused)
+        if one.refused:
+            yield Happening(Kind.REFUSED, one.at, one.at, who=member, count=one.refused)
+
+
+def _event(one: RecentEvent) -> Happening:
+    detail = msgspec.json.decode(one.detail, type=dict[str, object])
+    kind = Kind(one.kind)
+    word = {
+        Kind.ROSTER: "community",
+        Kind.PEER: "state",
+        Kind.INVITATION: "name",
+        Kind.PUT_ASIDE: "code",
+        Kind.TOKEN: "role",
+    }.get(kind, "")
+    return Happening(
+        kind=kind,
+        at=one.at,
+        since=one.at,
+        who="" if kind in (Kind.ROSTER, Kind.INVITATION, Kind.TOKEN) else one.subject,
+        detail=str(detail.get(word, "")),
+        name=str(detail.get("name", one.subject)) if kind in (Kind.TOKEN, Kind.INVITATION) else "",
+        times=int(str(detail.get("number", 0))) if kind is Kind.ROSTER else 0,
+        actor=one.actor,
+    )
+
+
+def _together(happened: Iterable[Happening]) -> list[Happening]:
+    """Join like things that happened within five seconds; newest first."""
+    joined: list[Happening] = []
+    latest: dict[tuple[object, ...], int] = {}
+    for one in sorted(happened, key=lambda each: each.at):
+        key = (one.kind, one.who, one.exercise, one.terms, one.detail, one.actor, _apart(one))
+        place = latest.get(key)
+        if place is not None and _seconds(joined[place].since, one.at) <= _TOGETHER_S:
+            before = joined[place]
+            same = before.object_id == one.object_id
+            joined[place] = msgspec.structs.replace(
+                before,
+                at=one.at,
+                count=before.count + one.count,
+                times=before.times + one.times if one.kind is Kind.SIGHTED else before.times,
+                object_id=one.object_id if same else "",
+                object_type=one.object_type if before.object_type == one.object_type else "",
+                name=one.name if same else "",
+            )
+        else:
+            latest[key] = len(joined)
+            joined.append(one)
+    return sorted(joined, key=lambda each: each.at, reverse=True)
+
+
+def _apart(one: Happening) -> str:
+    """What keeps two like things apart: sightings of different objects, tokens and invitations by name."""
+    return {Kind.SIGHTED: one.object_id, Kind.TOKEN: one.name, Kind.INVITATION: one.name}.get(one.kind, "")
+
+
+def _named(conn: Connection, shown: Sequence[Happening]) -> Iterator[Happening]:
+    held = search.names(conn, [one.object_id for one in shown if one.kind is Kind.SIGHTED])
+    for one in shown:
+        if one.kind is Kind.SIGHTED:
+            yield msgspec.structs.replace(one, name=held.get(one.object_id, one.object_id))
+        else:
+            yield one
+
+
+def _sightings(conn: Connection, gists: Gists, rows: Sequence[RecentStatement]) -> Iterator[Sighted]:
+    known = gists.of(conn, (row.content for row in rows))
+    held = search.names(conn, list({gist.sighting_of_ref for gist in known.values()}))
+    groups: dict[tuple[str, str], list[RecentStatement]] = {}
+    for row in rows:
+        groups.setdefault((known[row.content].sighting_of_ref, row.origin), []).append(row)
+    for (of, by), members in groups.items():
+        reports = {row.id: known[row.content] for row in members}.values()
+        yield Sighted(
+            of=of,
+            name=held.get(of, "") or of,
+            by=by,
+            own=members[0].own,
+            exercise=any(one.exercise for one in reports),
+            count=sum(one.count for one in reports),
+            reports=len(reports),
+            first_seen=min(one.first_seen for one in reports),
+            last_seen=max(one.last_seen for one in reports),
+            at=members[0].at,
+        )
+
+
+def _gist(raw: bytes) -> Gist:
+    try:
+        return msgspec.json.decode(raw, type=Gist)
+    except msgspec.MsgspecError:
+        return Gist()
+
+
+def _party(known: NodeDocument, peer: str) -> Party:
+    return Party(known.member, known.title or known.name, peer, known.contact.phone, known.contact.mail)
+
+
+@lru_cache(maxsize=512)
+def _document(raw: bytes) -> NodeDocument:
+    return document.read(raw).document
+
+
+def _seconds(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
