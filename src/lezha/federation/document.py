@@ -38,7 +38,7 @@ class NodeDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: int
     issued: str
 
-    def keys(self) -> list[Key]:
+    def verification_keys(self) -> list[Key]:
         """The keys that verify what this member signs."""
         return [envelope.key(public) for public in self.signing_keys]
 

@@ -23,7 +23,7 @@ def known(documents: Iterable[NodeDocument]) -> Members:
     identities: dict[str, str] = {}
     names: dict[str, str] = {}
     for document in documents:
-        for key in document.keys():
+        for key in document.verification_keys():
             keyring[key.keyid] = MemberKey(document.member, key)
         identities[document.member] = hashlib.sha256(document.identity.encode()).hexdigest()
         names[document.member] = document.name

@@ -58,32 +58,33 @@ def _report(tx: Tx, author: Author, sensor: Recipient, batch: Batch) -> Taken:
         origin = _told_by(tx.conn, sensor.id, one.key)
         if origin is None:
             unknown.append(one.key)
-        else:
-            made.append(_sighting(tx, author, sensor.id, batch.id, batch.taken, one, origin))
+            continue
+        raw = _build(tx.conn, author, f"{sensor.id} {batch.id}", batch.taken, one)
+        made.append(_keep(tx, author, sensor.id, raw, origin))
     return Taken(tuple(made), tuple(unknown))
 
 
-def _sighting(
-    tx: Tx, author: Author, sensor: str, batch_id: str, taken: datetime, one: Report, origin: str
-) -> str:
+def _build(conn: Connection, author: Author, report_key: str, taken: datetime, one: Report) -> bytes:
     try:
-        raw = sighting.build(
+        return sighting.build(
             one,
             indicator_id=one.key,
             member_id=author.member,
-            report_key=f"{sensor} {batch_id}",
+            report_key=report_key,
             now=taken,
-            labels=_labels(tx.conn, one.key),
+            labels=_labels(conn, one.key),
         )
     except SightingError as error:
         raise FlowError(str(error)) from error
+
+
+def _keep(tx: Tx, author: Author, sensor: str, raw: bytes, origin: str) -> str:
     content = ingest.content(objects.read(raw))
-    if contents.held(tx.conn, [content.hash]):
-        return content.stix_id
-    contents.add(tx, [content], sensor)
-    audience = Audience(members=() if origin == author.member else (origin,))
-    terms = Terms(tlp=Tlp.STRICT, audience=audience, pap=Pap.AMBER)
-    statements.add(tx, [publish.sign(tx, author, content, terms)], sensor)
+    if not contents.held(tx.conn, [content.hash]):
+        contents.add(tx, [content], sensor)
+        audience = Audience(members=() if origin == author.member else (origin,))
+        terms = Terms(tlp=Tlp.STRICT, audience=audience, pap=Pap.AMBER)
+        statements.add(tx, [publish.sign(tx, author, content, terms)], sensor)
     return content.stix_id
 
 

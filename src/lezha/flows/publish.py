@@ -1,5 +1,6 @@
 """An own bundle and its terms become signed statements in the log."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,7 +19,6 @@ from lezha.sharing.release import Facts, Recipient, Released, Withheld
 from lezha.sharing.terms import Audience, CommunityTerm, Terms
 from lezha.stix import bundle
 from lezha.stix.errors import StixError
-from lezha.stix.objects import Object
 from lezha.store import communities, contents, peers, statements
 from lezha.store.contents import Content
 from lezha.store.log import Log, Tx
@@ -66,6 +66,16 @@ class Published(msgspec.Struct, frozen=True):
     at: str = ""
 
 
+class _Draft(msgspec.Struct, frozen=True):
+    """A request that has been read; nothing in the log has been looked at yet."""
+
+    author: Author
+    members: Members
+    request: Request
+    contents: tuple[Content, ...]
+    rejected: tuple[Rejected, ...]
+
+
 class _Ground(msgspec.Struct, frozen=True):
     """What is known before a plan is made: of the objects that the given ones name, and of their earlier versions."""
 
@@ -109,11 +119,12 @@ def audience(conn: Connection, names: Sequence[str]) -> Audience:
 
 def preview(log: Log, author: Author, members: Members, request: Request, now: str) -> Published:
     """Say what `publish` would do, without writing anything. Raises NothingTaken, FlowError."""
-    objects, rejected = _read(request)
+    draft = _draft(author, members, request)
     with log.read() as conn:
-        plan = _plan(conn, author, members, request, objects, rejected)
-        facts = [_facts(content, terms, author, now) for content, terms in plan.objects]
-        outlook = _outlook(conn, facts, now)
+        plan = _plan(conn, draft)
+        outlook = _outlook(
+            conn, [_facts(content, terms, author, now) for content, terms in plan.objects], now
+        )
     taken = tuple((content.stix_id, "") for content, _ in plan.objects)
     return Published(taken, plan.rejected, outlook, _warnings(plan))
 
@@ -123,8 +134,8 @@ async def publish(log: Log, author: Author, members: Members, request: Request, 
 
     Raises NothingTaken if there are none, or with `strict` if one is not; then nothing is written.
     """
-    objects, rejected = _read(request)
-    return await log.write(lambda tx: _write(tx, author, members, request, objects, rejected, actor))
+    draft = await asyncio.to_thread(_draft, author, members, request)
+    return await log.write(lambda tx: _write(tx, draft, actor))
 
 
 def sign(tx: Tx, author: Author, content: Content, terms: Terms) -> Signed:
@@ -145,52 +156,37 @@ def sign(tx: Tx, author: Author, content: Content, terms: Terms) -> Signed:
     return Signed(known.digest, content.hash, author.member, True, terms, tx.at, known.raw, companions)
 
 
-def _read(request: Request) -> tuple[list[Object], list[Rejected]]:
-    objects: list[Object] = []
+def _draft(author: Author, members: Members, request: Request) -> _Draft:
+    read: list[Content] = []
     rejected: list[Rejected] = []
     try:
         for item in bundle.split(request.raw):
             if isinstance(item, StixError):
                 rejected.append(Rejected(item.object_id or "", item.clause, item.message))
             else:
-                objects.append(item)
+                read.append(ingest.content(item))
     except StixError as error:
         raise NothingTaken(str(error)) from error
-    return objects, rejected
+    return _Draft(author, members, request, tuple(read), tuple(rejected))
 
 
-def _write(
-    tx: Tx,
-    author: Author,
-    members: Members,
-    request: Request,
-    objects: list[Object],
-    rejected: list[Rejected],
-    actor: str,
-) -> Published:
-    plan = _plan(tx.conn, author, members, request, objects, rejected)
-    contents.add(tx, [author.identity, *(content for content, _ in plan.objects)], actor)
-    signed = [sign(tx, author, content, terms) for content, terms in plan.objects]
+def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
+    plan = _plan(tx.conn, draft)
+    contents.add(tx, [draft.author.identity, *(content for content, _ in plan.objects)], actor)
+    signed = [sign(tx, draft.author, content, terms) for content, terms in plan.objects]
     statements.add(tx, signed, actor)
     outlook = _outlook(tx.conn, statements.facts(tx.conn, [one.hash for one in signed]), tx.at)
     taken = tuple((content.stix_id, one.hash) for (content, _), one in zip(plan.objects, signed, strict=True))
     return Published(taken, plan.rejected, outlook, _warnings(plan), tx.at)
 
 
-def _plan(
-    conn: Connection,
-    author: Author,
-    members: Members,
-    request: Request,
-    objects: list[Object],
-    rejected: list[Rejected],
-) -> _Plan:
-    refused = list(rejected)
+def _plan(conn: Connection, draft: _Draft) -> _Plan:
+    request = draft.request
+    refused = list(draft.rejected)
     plan: list[tuple[Content, Terms]] = []
-    read = [ingest.content(item) for item in objects]
-    ground = _ground(conn, read)
-    for content in read:
-        reason = _unfit(author, members, content, ground) or _wider_than_named(content, request.terms, ground)
+    ground = _ground(conn, draft.contents)
+    for content in draft.contents:
+        reason = _unfit(draft, content, ground) or _wider_than_named(content, request.terms, ground)
         if reason:
             refused.append(reason)
         else:
@@ -224,7 +220,8 @@ def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
     )
 
 
-def _unfit(author: Author, members: Members, content: Content, ground: _Ground) -> Rejected | None:
+def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
+    author, members = draft.author, draft.members
     # docs/design.md, authority: what claims a member as creator needs that member's own statement.
     if content.creator != author.member and content.creator in members.identities:
         name = members.names[content.creator]

@@ -2,6 +2,7 @@
 
 import asyncio
 import bisect
+import contextlib
 from collections import deque
 from typing import Final
 
@@ -28,13 +29,11 @@ class Changes:
         if self._kinds is None or self._kinds & committed.kinds:
             self._loop.call_soon_threadsafe(self._wake, committed)
 
-    async def beyond(self, serial: int, timeout: float) -> int:
-        """Return the present serial once it differs from `serial`, or after `timeout` seconds."""
+    async def beyond(self, serial: int, seconds: float) -> int:
+        """Return the present serial once it differs from `serial`, or after `seconds`."""
         if self.serial == serial:
-            try:
-                await asyncio.wait_for(asyncio.shield(self._next), timeout)
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._next), seconds)
         return self.serial
 
     def committed_at(self, seq: int) -> float | None:

@@ -1,6 +1,7 @@
 """The sending loops: one task per active peer."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import deque
@@ -53,7 +54,7 @@ class Link:
         self._decided = -1
         self._head = Head(0, views.GENESIS)
         self._document = document.read(peer.document).document
-        self._keys = self._document.keys()
+        self._keys = self._document.verification_keys()
         self._contact = asyncio.Event()
         self._outbox = Outbox(incarnation, random.random)
         self.state = LinkState()
@@ -142,10 +143,8 @@ class Link:
 
     async def _pause(self, seconds: float) -> None:
         self._contact.clear()
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._contact.wait(), seconds)
-        except TimeoutError:
-            pass
 
     def _fault(self, phase: str, words: str) -> None:
         if (self.state.phase, self.state.fault) != (phase, words):

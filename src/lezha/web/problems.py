@@ -1,11 +1,13 @@
-"""Errors of the rooms below as HTTP answers: a JSON body with `title`, and details where there are any."""
+"""Errors of the rooms below as HTTP answers: a page for a browser, for tools a JSON body with `title` and details."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 import structlog
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
+from litestar.response import Template
 from litestar.types import ExceptionHandlersMap
 
 from lezha.federation.errors import EnrolmentError, LinkFault, Refused
@@ -22,35 +24,71 @@ _STATUS: Final[dict[type[Exception], int]] = {
     LinkFault: 502,
     StoreError: 503,
 }
+_HEADINGS: Final = {
+    400: "This can't be read",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Not possible here",
+    500: "This node made a mistake",
+    503: "Not now",
+}
+# Litestar's own words for these are an URL or a phrase of the protocol.
+_SENTENCES: Final = {
+    404: "There is no such page or object on this node.",
+    405: "This address can't be used in that way.",
+}
 
 
-def _told(_request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-    body: dict[str, object] = {"title": str(error)}
-    if isinstance(error, NothingTaken):
-        body["rejected"] = msgspec.to_builtins(error.rejected)
-    if isinstance(error, Refused):
-        body["code"] = error.code
-    return Response(body, status_code=status, media_type=MediaType.JSON)
-
-
-def _http(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+def told(
+    request: Request[Any, Any, Any],
+    status: int,
+    title: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    details: Mapping[str, object] | None = None,
+) -> Response[Any]:
+    """Return an error as a page if a browser asks for one, else as JSON."""
+    if _wants_page(request):
+        heading = _HEADINGS.get(status, "This did not work")
+        context = {"heading": heading, "sentence": title}
+        return Template("problem.html", context=context, status_code=status)
     return Response(
-        {"title": error.detail},
-        status_code=error.status_code,
-        headers=error.headers,
+        {"title": title, **(details or {})},
+        status_code=status,
+        headers=dict(headers) if headers else None,
         media_type=MediaType.JSON,
     )
 
 
+def _wants_page(request: Request[Any, Any, Any]) -> bool:
+    pages = request.app.template_engine is not None and not request.url.path.startswith("/api")
+    return pages and "text/html" in request.headers.get("accept", "")
+
+
+def _ours(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    details: dict[str, object] = {}
+    if isinstance(error, NothingTaken):
+        details["rejected"] = msgspec.to_builtins(error.rejected)
+    if isinstance(error, Refused):
+        details["code"] = error.code
+    return told(request, status, str(error), details=details)
+
+
+def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    sentence = error.detail
+    if _wants_page(request):
+        sentence = _SENTENCES.get(error.status_code, sentence)
+    return told(request, error.status_code, sentence, headers=error.headers)
+
+
 def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     _logger.error("web.error", path=request.url.path, exc_info=error)
-    title = "This node made a mistake; it is in its log."
-    return Response({"title": title}, status_code=500, media_type=MediaType.JSON)
+    return told(request, 500, "This node made a mistake; it is in its log.")
 
 
 HANDLERS: Final[ExceptionHandlersMap] = {
-    **dict.fromkeys(_STATUS, _told),
+    **dict.fromkeys(_STATUS, _ours),
     HTTPException: _http,
     Exception: _unexpected,
 }

@@ -152,7 +152,7 @@ def _statements_verify(seat: Seat, author: Seat) -> bool:
 def _receipts_verify(author: Seat, others: Iterable[Seat]) -> bool:
     with closing(_open(author.home)) as conn:
         for seat in others:
-            keys = document.read((seat.home / "node.json").read_bytes()).document.keys()
+            keys = document.read((seat.home / "node.json").read_bytes()).document.verification_keys()
             query = "SELECT head, envelope FROM receipts WHERE recipient = ? ORDER BY head DESC LIMIT 1"
             row = conn.execute(query, (seat.member,)).fetchone()
             (head,) = conn.execute(

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,23 +40,32 @@ class Seat(msgspec.Struct):
 
 
 class Network:
-    """Four nodes under `folder`; `viewer` is a token that signs in to the pages of each."""
+    """Nodes under `folder`, of all the cast or of some; `viewer` is a token that signs in to the pages of each."""
 
-    def __init__(self, folder: Path, cast: Cast) -> None:
+    def __init__(self, folder: Path, cast: Cast, actors: Sequence[Actor] | None = None) -> None:
         self._folder = folder
         self._viewer = access_tokens.mint()
         self._sensor: asyncio.subprocess.Process | None = None
         self.viewer: Final = self._viewer.text
         self.cast: Final = cast
-        self.seats: Final = {actor.name: self._seat(actor) for actor in cast.actors}
+        self.seats: Final = {actor.name: self._seat(actor) for actor in actors or cast.actors}
 
     async def start(self) -> None:
         """Start all nodes and wait until they answer. Raises CliError."""
-        for seat in self.seats.values():
-            seat.process = await self._spawn(
-                seat.home.parent / f"{seat.actor.name}.log", "serve", "--home", seat.home
-            )
-        await asyncio.gather(*(self._answering(seat) for seat in self.seats.values()))
+        await asyncio.gather(*(self.start_one(seat) for seat in self.seats.values()))
+
+    async def start_one(self, seat: Seat) -> None:
+        """Start one node, again if need be, and wait until it answers. Raises CliError."""
+        log = seat.home.parent / f"{seat.actor.name}.log"
+        seat.process = await self._spawn(log, "serve", "--home", seat.home)
+        await self._answering(seat)
+
+    async def kill(self, seat: Seat) -> None:
+        """End one node as a power cut would (SIGKILL)."""
+        if seat.process is not None:
+            seat.process.kill()
+            await seat.process.wait()
+            seat.process = None
 
     async def introduce(self) -> bool:
         """Link every node to every other; return whether both sides of each saw the same phrase."""

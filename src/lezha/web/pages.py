@@ -1,0 +1,294 @@
+"""The people's pages: the desk, objects, peers. They work without scripts and are live with them."""
+
+import asyncio
+from typing import Annotated, Any, Final, Literal, cast
+from urllib.parse import quote, urlencode
+
+import msgspec
+from litestar import Request, Response, Router, get
+from litestar.datastructures import CacheControlHeader, ResponseHeader, State
+from litestar.di import Provide
+from litestar.exceptions import NotAuthorizedException
+from litestar.params import Parameter
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.response import Redirect, Stream, Template
+from litestar.static_files import create_static_files_router
+from litestar.template import TemplateConfig
+from sqlalchemy import Connection
+
+from lezha.access.rights import Principal, Right
+from lezha.detection.lookup import lookups
+from lezha.flows import desk, look
+from lezha.flows.desk import Gists
+from lezha.flows.look import ObjectReport
+from lezha.node.changes import Changes
+from lezha.node.clock import utc_now
+from lezha.node.identity import Identity
+from lezha.node.links import Links
+from lezha.sharing.terms import Terms
+from lezha.store import contents, search, tokens
+from lezha.store.log import Log
+from lezha.store.search import Found, Query, Said
+from lezha.web import forms, rendering, words
+from lezha.web.auth import Sessions, needs
+from lezha.web.live import Boards
+from lezha.web.problems import told
+
+_ROWS: Final = 50
+_SHOWN_BYTES: Final = 256 * 1024
+_Request = Request[Principal, str, Any]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the form of the objects page says."""
+
+    value: str = ""
+    text: str = ""
+    type: str = ""
+    origin: str = ""
+    id: str = ""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One object in the list, by the first statement about it; `more` statements say more."""
+
+    found: Found
+    exercise: bool
+    expired: bool
+    terms: Terms | None
+    origin: str
+    at: str
+    more: int
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One version of an object. `pretty` is None if it is too long to show."""
+
+    found: Found
+    exercise: bool
+    statements: tuple[tuple[Said, Terms], ...]
+    told: tuple[look.Told, ...]
+    observables: tuple[tuple[str, str, bool], ...]
+    names: tuple[tuple[str, str | None], ...]
+    pretty: str | None
+    size: int
+
+
+async def boards(state: State, log: Log, identity: Identity, links: Links, changes: Changes) -> Boards:
+    """Return the boards of this application, made when the first page asks."""
+    if "boards" not in state:
+        state["boards"] = Boards(log, identity.known.document, links, changes)
+    return cast(Boards, state["boards"])
+
+
+@get("/", guards=[needs(Right.LOOK)])
+async def show_desk(request: _Request, identity: Identity, boards: Boards) -> Template:
+    """Show how the links are and what happens."""
+    board = await boards.latest()
+    return _page(request, identity, "desk.html", stream=True, board=board)
+
+
+@get("/peers", guards=[needs(Right.LOOK)])
+async def show_peers(request: _Request, identity: Identity, boards: Boards) -> Template:
+    """Show the peers and whom to call."""
+    board = await boards.latest()
+    return _page(request, identity, "peers.html", stream=True, board=board)
+
+
+@get("/live", guards=[needs(Right.LOOK)])
+async def stream(
+    request: _Request, log: Log, sessions: Sessions, boards: Boards, page: Literal["desk", "peers"] = "desk"
+) -> Stream:
+    """Send what changes on a page, for as long as its reader is signed in."""
+    user, key = request.user, request.cookies.get(sessions.cookie, "")
+    by_session = request.auth == "session"
+
+    def may_stay() -> bool:
+        if by_session and sessions.token_id(key) != user.id:
+            return False
+        with log.read() as conn:
+            kept = tokens.get(conn, user.id)
+        return kept is not None and not kept.revoked
+
+    return Stream(
+        boards.stream(page, may_stay), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
+
+
+@get("/objects", guards=[needs(Right.LOOK)])
+async def find_objects(
+    request: _Request,
+    log: Log,
+    identity: Identity,
+    boards: Boards,
+    q: Annotated[str, Parameter(max_length=2000)] = "",
+    value: Annotated[str, Parameter(max_length=2000)] = "",
+    text: Annotated[str, Parameter(max_length=2000)] = "",
+    type: Annotated[str, Parameter(max_length=250)] = "",  # noqa: A002  # the name in the query string
+    origin: Annotated[str, Parameter(max_length=250)] = "",
+    id: Annotated[str, Parameter(max_length=250)] = "",  # noqa: A002  # the name in the query string
+    before: Annotated[int, Parameter(ge=0, le=1 << 62)] = 0,
+) -> Template | Redirect:
+    """List objects, newest first; the whole state is in the URL."""
+    if q.strip():
+        return Redirect(f"/objects?{urlencode(_read(q))}", status_code=303)
+    asked = Asked(words.refang(value), text.strip(), type, origin, id.strip())
+    query = Query(
+        id=asked.id, type=asked.type, text=asked.text, origin=asked.origin, before=before, limit=_ROWS + 1
+    )
+    own, now = identity.known.document, utc_now()
+
+    def work() -> dict[str, Any]:
+        with log.read() as conn:
+            found = look.search_objects(conn, query, asked.value)
+            return {
+                "rows": _rows(conn, found[:_ROWS], boards.gists, now),
+                "older": found[_ROWS - 1].seq if len(found) > _ROWS else 0,
+                "types": search.count_by_type(conn),
+                "parties": desk.parties(conn, own),
+                "circles": desk.circles(conn),
+            }
+
+    context = await asyncio.to_thread(work)
+    state = {name: given for name, given in msgspec.structs.asdict(asked).items() if given}
+    older = context.pop("older")
+    return _page(
+        request,
+        identity,
+        "objects.html",
+        asked=asked,
+        filtered=bool(state),
+        older=f"/objects?{urlencode(state | {'before': older})}" if older else "",
+        newest=f"/objects?{urlencode(state)}" if before else "",
+        **context,
+    )
+
+
+@get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
+async def show_object(
+    request: _Request, log: Log, identity: Identity, boards: Boards, stix_id: str
+) -> Template:
+    """Show all that is known of an object."""
+    own = identity.known.document
+
+    def work() -> dict[str, Any]:
+        with log.read() as conn:
+            parties = desk.parties(conn, own)
+            versions = [_version(conn, one, boards.gists) for one in look.object_report(conn, stix_id)]
+            return {
+                "versions": versions,
+                "newest": versions[0],
+                "parties": parties,
+                "circles": desk.circles(conn),
+                "titles": {party.peer: party.title for party in parties.values()},
+                "sightings": desk.sightings_of(conn, stix_id, boards.gists),
+                "naming": search.naming(conn, stix_id),
+            }
+
+    return _page(request, identity, "object.html", **await asyncio.to_thread(work))
+
+
+def static_files() -> Router:
+    """Return the route of what pages load."""
+    return create_static_files_router(
+        path="/static",
+        directories=[rendering.STATIC],
+        cache_control=CacheControlHeader(no_cache=True),
+        include_in_schema=False,
+    )
+
+
+def templates() -> TemplateConfig[JinjaTemplateEngine]:
+    """Return how Litestar finds the templates."""
+    return TemplateConfig(instance=JinjaTemplateEngine(engine_instance=rendering.ENVIRONMENT))
+
+
+def _page(
+    request: _Request, identity: Identity, template: str, *, stream: bool = False, **context: Any
+) -> Template:
+    document = identity.known.document
+    titles = [document.title, *(party.title for party in context.get("parties", {}).values())]
+    shown = {
+        "node": document,
+        "user": request.user,
+        "here": request.url.path,
+        "now": utc_now(),
+        "stream": stream,
+        "scripts": rendering.live(),
+        "own": document.member,
+    }
+    if "board" in context:
+        titles += context["board"].titles
+    return Template(
+        template, context={**shown, **context, "footnote": any("Kosovo*" in title for title in titles)}
+    )
+
+
+def _read(written: str) -> dict[str, str]:
+    """Return the form's field for what was written into the one box: an id, a value, or else words."""
+    meant = words.refang(written)
+    kind, dashes, rest = meant.partition("--")
+    if dashes and kind and rest and " " not in meant:
+        return {"id": meant}
+    return {"value": meant} if lookups(meant) else {"text": written.strip()}
+
+
+def _rows(conn: Connection, found: list[Found], gists: Gists, now: str) -> list[Row]:
+    said = search.said_about(conn, [one.hash for one in found])
+    known = gists.of(conn, [one.hash for one in found])
+    rows = []
+    for one in found:
+        statements = said.get(one.hash, [])
+        first = statements[0] if statements else None
+        rows.append(
+            Row(
+                found=one,
+                exercise=known[one.hash].exercise,
+                expired=bool(one.valid_until) and one.valid_until <= now,
+                terms=msgspec.json.decode(first.terms, type=Terms) if first else None,
+                origin=first.origin if first else "",
+                at=first.at if first else "",
+                more=max(0, len(statements) - 1),
+            )
+        )
+    return rows
+
+
+def _version(conn: Connection, report: ObjectReport, gists: Gists) -> Version:
+    content = report.found.hash
+    raw = contents.raw(conn, content)
+    named = search.named_by(conn, content)
+    held = search.names(conn, named)
+    return Version(
+        found=report.found,
+        exercise=gists.of(conn, [content])[content].exercise,
+        statements=tuple((said, msgspec.json.decode(said.terms, type=Terms)) for said in report.statements),
+        told=report.told,
+        observables=tuple(search.observables(conn, content)),
+        names=tuple((one, held.get(one)) for one in named),
+        # Only white space is put between the tokens; the tokens stay as they are signed.
+        pretty=msgspec.json.format(raw, indent=2).decode() if len(raw) <= _SHOWN_BYTES else None,
+        size=len(raw),
+    )
+
+
+def _to_sign_in(request: Request[Any, Any, Any], error: NotAuthorizedException) -> Response[Any]:
+    if "text/html" not in request.headers.get("accept", ""):
+        return told(request, error.status_code, error.detail, headers=error.headers)
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    here = f"?next={quote(asked)}" if request.method == "GET" and asked != "/" else ""
+    return Redirect(f"/sign-in{here}", status_code=303)
+
+
+router = Router(
+    path="/",
+    route_handlers=[
+        forms.sign_in_form, forms.sign_in, forms.sign_out, show_desk, show_peers, stream, find_objects, show_object,
+    ],
+    dependencies={"boards": Provide(boards)},
+    exception_handlers={NotAuthorizedException: _to_sign_in},
+    # With no-referrer browsers send `Origin: null` with forms, which same-origin checks refuse (Fetch, "append a
+    # request Origin header").
+    response_headers=[ResponseHeader(name="Referrer-Policy", value="same-origin")],
+    include_in_schema=False,
+)  # fmt: skip

@@ -1,0 +1,171 @@
+"""What the pages say, in plain words. Pure."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from markupsafe import Markup, escape
+
+from lezha.flows.desk import Party, PeerLine
+from lezha.sharing.release import Reason
+from lezha.sharing.terms import Audience
+from lezha.sharing.tlp import Tlp
+
+FOOTNOTE: Final = (
+    "* This designation is without prejudice to positions on status, and is in line with UNSCR 1244/1999 and the "
+    "ICJ Opinion on the Kosovo declaration of independence."
+)
+_DEFANGED: Final = (
+    (re.compile(r"\[\.\]|\(\.\)|\{\.\}|\[dot\]", re.IGNORECASE), "."),
+    (re.compile(r"\[:\]"), ":"),
+    (re.compile(r"\[@\]|\[at\]", re.IGNORECASE), "@"),
+    (re.compile(r"^hxxp", re.IGNORECASE), "http"),
+)
+_KEPT_SPACES: Final = frozenset("\n\t ")
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A state: its tone (`good`, `idle`, `warn`, `bad`), what it is in two words, and more where there is more."""
+
+    tone: str
+    words: str
+    more: str = ""
+
+
+_PHASES: Final = {
+    "up to date": Mark("good", "up to date"),
+    "sending": Mark("good", "sending"),
+    "starting": Mark("idle", "connecting"),
+    "unreachable": Mark("bad", "unreachable"),
+    "fork": Mark("bad", "stream forked"),
+    "error": Mark("bad", "error"),
+}
+_STATES: Final = {
+    "pending": Mark("warn", "pending", "its phrase has not been compared yet"),
+    "suspended": Mark("warn", "suspended"),
+}
+
+
+def link(line: PeerLine) -> Mark:
+    """Say how the link to a peer is."""
+    report = line.report
+    if report.state in _STATES:
+        return _STATES[report.state]
+    mark = _PHASES.get(report.phase, Mark("warn", report.phase or "not running"))
+    return msgspec.structs.replace(mark, more=report.fault) if report.fault else mark
+
+
+def links(lines: Iterable[PeerLine]) -> Mark:
+    """Say how all links are together."""
+    marks = [link(line) for line in lines]
+    if not marks:
+        return Mark("idle", "no peers yet", "`lezha peer invite` links the first one")
+    counts: dict[str, int] = {}
+    for mark in marks:
+        word = "up to date" if mark.tone == "good" else mark.words
+        counts[word] = counts.get(word, 0) + 1
+    tone = max((mark.tone for mark in marks), key=("good", "idle", "warn", "bad").index)
+    if len(counts) == 1:
+        (word,) = counts
+        return Mark(tone, f"all {len(marks)} {word}" if len(marks) > 1 else f"1 {word}")
+    return Mark(tone, ", ".join(f"{count} {word}" for word, count in counts.items()))
+
+
+def reason(code: str) -> str:
+    """Say why something is withheld."""
+    try:
+        return Reason(code).words
+    except ValueError:
+        return plain(code)
+
+
+def plain(code: str) -> str:
+    """Return a code of a protocol as words."""
+    return code.replace("_", " ").replace("-", " ")
+
+
+def audience(told: Audience, parties: Mapping[str, Party], circles: Mapping[str, str]) -> str:
+    """Name an audience."""
+    if told.everyone:
+        return "everyone"
+    named = [circles.get(term.id, "a community unknown here") for term in told.communities]
+    named += [member(one, parties) for one in told.members]
+    if not named:
+        return "nobody else"
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+
+
+def member(member_id: str, parties: Mapping[str, Party]) -> str:
+    """Name a member."""
+    party = parties.get(member_id)
+    return party.title if party else f"a member unknown here ({member_id.partition('--')[2][:8]})"
+
+
+def tlp(level: Tlp) -> str:
+    """Return a TLP 2.0 label as FIRST writes it."""
+    return f"TLP:{level.value.upper()}"
+
+
+def number(value: int) -> str:
+    """Write a whole number."""
+    return f"{value:,}"
+
+
+def count(value: int, one: str, many: str = "") -> str:
+    """Write a number with its noun."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def milliseconds(value: float) -> str:
+    """Write a latency with three figures or so."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def clock(at: str, now: str) -> Markup:
+    """Write an RFC 3339 UTC time: the time of day, with the day unless that is the present one."""
+    if len(at) < 19:
+        return Markup("")
+    day, time = at[:10], at[11:19]
+    shown = time if day == now[:10] else f"{day} {time}"
+    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(at, shown)
+
+
+def visible(text: str) -> Markup:
+    """Return a text of anyone's as HTML, with what would reorder or hide parts of it shown as a code.
+
+    Right-to-left overrides, zero-width and control characters make a hostile name read as another one.
+    """
+    return (
+        Markup("").join(
+            Markup('<span class="odd">U+{:04X}</span>').format(ord(letter))
+            if _odd(letter)
+            else escape(letter)
+            for letter in text
+        )
+        if any(_odd(letter) for letter in text)
+        else escape(text)
+    )
+
+
+def refang(text: str) -> str:
+    """Return a value as it is, of one that was written so that nobody clicks it: hxxp://1.2.3[.]4."""
+    text = text.strip()
+    for pattern, meant in _DEFANGED:
+        text = pattern.sub(meant, text)
+    return text
+
+
+def local(path: str) -> str:
+    """Return a path of this site as it came, "/" for anything else: where to go after signing in."""
+    if not path.startswith("/") or path.startswith(("//", "/\\", "/sign-in")):
+        return "/"
+    # Browsers drop tabs and line ends from URLs and take \ for /: neither has a place here.
+    if "\\" in path or any(unicodedata.category(letter) == "Cc" for letter in path):
+        return "/"
+    return path
+
+
+def _odd(letter: str) -> bool:
+    return letter not in _KEPT_SPACES and unicodedata.category(letter) in {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
