@@ -16,6 +16,7 @@ from lezha.node.identity import ADMIN_TOKEN
 T = TypeVar("T")
 UNREACHABLE: Final = 3
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=600, sock_connect=5)
+_MAX_TOKEN: Final = 200
 Query = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
@@ -49,12 +50,12 @@ class Api:
 
     async def get(self, path: str, query: Query = ()) -> Any:
         """GET /api/v1`path` and return the JSON. Raises CliError."""
-        return msgspec.json.decode(await self.call("GET", path, query))
+        return self._json(await self.call("GET", path, query))
 
     async def post(self, path: str, data: object = None, query: Query = ()) -> Any:
         """POST JSON (or bytes as they are) and return the JSON. Raises CliError."""
         body = data if isinstance(data, bytes) else msgspec.json.encode(data)
-        return msgspec.json.decode(await self.call("POST", path, query, body))
+        return self._json(await self.call("POST", path, query, body))
 
     async def call(self, method: str, path: str, query: Query = (), body: bytes | None = None) -> bytes:
         """Call and return the raw answer. Raises CliError."""
@@ -72,6 +73,20 @@ class Api:
         if response.status >= 400:
             raise _refusal(reply, response.status)
         return reply
+
+    def _json(self, reply: bytes) -> Any:
+        try:
+            return msgspec.json.decode(reply)
+        except msgspec.DecodeError as error:
+            raise CliError(f"What answers at {self._url} is not a node of lezha.", UNREACHABLE) from error
+
+
+class At(msgspec.Struct, frozen=True):
+    """Which node: that of `home`, or the one at `url` with the token in `token_file`."""
+
+    home: Path
+    url: str
+    token_file: Path | None
 
 
 def run(home: Path, url: str, token_file: Path | None, call: Callable[[Api], Awaitable[T]]) -> T:
@@ -101,9 +116,15 @@ def local_url(home: Path) -> str:
 def read_token(path: Path) -> str:
     """Read a token file. Raises CliError."""
     try:
-        return path.expanduser().read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CliError(f"The token in {path} can't be read: {error}.") from error
+        with path.expanduser().open("rb") as file:
+            text = file.read(_MAX_TOKEN + 1).decode("ascii").strip()
+    except OSError as error:
+        raise CliError(f"The token in {path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        text = ""
+    if not text or len(text) > _MAX_TOKEN or not text.isprintable() or " " in text:
+        raise CliError(f"{path} holds no token: `lezha token create` makes one.")
+    return text
 
 
 def _refusal(reply: bytes, status: int) -> Refusal:

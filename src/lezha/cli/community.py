@@ -58,7 +58,10 @@ def sign(
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Add this member's signature, as a steward, to a roster."""
+    """Add this member's signature, as a steward, to a roster.
+
+    Example: lezha community sign nato.roster
+    """
     raw = _read(file)
 
     async def call(node: Api) -> bytes:
@@ -80,7 +83,10 @@ def accept(
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Take a roster that enough stewards signed as true here, and admit its members."""
+    """Take a roster that enough stewards signed as true here, and admit its members.
+
+    Example: lezha community accept nato.roster
+    """
     raw = _read(file)
 
     async def call(node: Api) -> Any:
@@ -97,7 +103,10 @@ def accept(
 def list_communities(
     home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
 ) -> None:
-    """Show the communities known here and their members."""
+    """Show the communities known here and their members.
+
+    Example: lezha community list
+    """
 
     async def call(node: Api) -> Any:
         return await node.get("/communities")
@@ -112,11 +121,13 @@ def list_communities(
 
 def _read(file: Path) -> bytes:
     try:
-        if file.stat().st_size <= _MAX_ROSTER:
-            return file.read_bytes()
+        with file.open("rb") as opened:
+            raw = opened.read(_MAX_ROSTER + 1)
     except OSError as error:
         raise CliError(f"{file} can't be read: {error.strerror}.") from error
-    raise CliError(f"{file} is too large for a roster.")
+    if len(raw) > _MAX_ROSTER:
+        raise CliError(f"{file} is too large for a roster.")
+    return raw
 
 
 def _write(file: Path, raw: bytes) -> None:

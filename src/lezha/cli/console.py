@@ -1,5 +1,11 @@
-"""Output: results on stdout, as tables or as JSON; everything else on stderr."""
+"""Output: results on stdout, as tables or as JSON; everything else on stderr.
 
+What others wrote may hold terminal escapes and rich's own markup. Neither is ever obeyed: control characters are
+shown as \\x1b, markup as it stands.
+"""
+
+import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -8,13 +14,15 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+_UNBOUNDED = 10_000  # columns of a table that goes into a file or a pipe: one row, one line
 
 
 def show_json(value: object) -> None:
     """Print one JSON document."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value).decode(), indent=2) + "\n")
+    text = msgspec.json.format(msgspec.json.encode(value).decode(), indent=2)
+    sys.stdout.write("".join(letter if _harmless(letter) else _escaped(letter) for letter in text) + "\n")
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
@@ -27,17 +35,17 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> 
         shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*(_plain(cell) for cell in row))
-    out.print(shown)
+    out.print(shown, width=None if out.is_terminal or "COLUMNS" in os.environ else _UNBOUNDED)
 
 
 def say(text: str) -> None:
     """Print a line on stdout."""
-    out.print(_plain(text), markup=False)
+    out.print(_plain(text))
 
 
 def note(text: str) -> None:
     """Print a line on stderr."""
-    err.print(_plain(text), markup=False)
+    err.print(_plain(text))
 
 
 def fail(text: str, code: int) -> NoReturn:
@@ -47,7 +55,15 @@ def fail(text: str, code: int) -> NoReturn:
 
 
 def _plain(text: str) -> str:
-    # What others wrote may hold terminal escapes: show control characters, never send them.
     return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else f"\\x{ord(letter):02x}" for letter in text
+        letter if _harmless(letter) or letter == "\t" else f"\\x{ord(letter):02x}" for letter in text
     )
+
+
+def _harmless(letter: str) -> bool:
+    return letter.isprintable() or letter == "\n"
+
+
+def _escaped(letter: str) -> str:
+    # JSON has escapes of its own; msgspec leaves C1 controls and marks that turn text around as they are.
+    return json.dumps(letter)[1:-1]

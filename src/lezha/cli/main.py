@@ -9,7 +9,6 @@ from lezha.cli import community, node, objects, peer, publish, sensor, token
 from lezha.cli.console import fail
 from lezha.cli.demo.command import demo
 from lezha.cli.errors import CliError
-from lezha.detection.errors import DetectionError
 from lezha.node.errors import NodeError
 from lezha.store.errors import StoreError
 
@@ -50,7 +49,7 @@ def main() -> None:
         app()
     except CliError as error:
         fail(str(error), error.exit_code)
-    except (NodeError, StoreError, DetectionError) as error:
+    except (NodeError, StoreError) as error:
         fail(str(error), 1)
     except KeyboardInterrupt:
         sys.exit(130)

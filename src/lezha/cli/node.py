@@ -1,22 +1,17 @@
 """`lezha init` and `lezha serve`."""
 
-import asyncio
 import datetime as dt
-import logging
 import os
-import signal
-import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
+from urllib.parse import urlsplit
 
-import structlog
 import typer
-import uvloop
 
 from lezha.access import tokens as access_tokens
 from lezha.access.rights import Role
 from lezha.access.tokens import NewToken
-from lezha.cli.console import note, say, show_json
+from lezha.cli.console import say, show_json
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json
 from lezha.federation.document import Contact
@@ -24,14 +19,7 @@ from lezha.node import identity as identities
 from lezha.node import settings as node_settings
 from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
-from lezha.node.node import Node
 from lezha.node.settings import Settings
-from lezha.store import tokens
-from lezha.store.log import Log
-from lezha.web import peers, people
-from lezha.web import serve as listeners
-
-_SWITCH_S: Final = 0.0005
 
 
 def init(
@@ -56,8 +44,8 @@ def init(
     home = home.expanduser()
     for address in (listen, link_listen):
         node_settings.address(address)
-    if not endpoint.startswith("https://"):
-        raise CliError("--endpoint must be an https:// URL: links use TLS on both sides.", 2)
+    if not _is_endpoint(endpoint):
+        raise CliError("--endpoint must be an https:// URL, as https://192.0.2.10:8441: links use TLS.", 2)
     if not name or not name.replace("-", "").isalnum() or len(name) > 60:
         raise CliError(f"{name!r} can't name a node: use letters, digits and -.", 2)
     settings = Settings(
@@ -76,10 +64,14 @@ def init(
 
 def make(home: Path, settings: Settings, title: str, contact: Contact) -> Identity:
     """Make a node in the new or empty folder `home`, with a token for its administrator. Raises CliError."""
-    if home.exists() and any(home.iterdir()):
-        raise CliError(f"{home} is not empty: a node is made in a new folder, never over another one.")
     os.umask(0o077)
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        empty = not any(home.iterdir())
+    except OSError as error:
+        raise CliError(f"A node can't be made in {home}: {error.strerror}.") from error
+    if not empty:
+        raise CliError(f"{home} is not empty: a node is made in a new folder, never over another one.")
     identity = identities.create(home, settings, title, contact, dt.datetime.now(dt.UTC))
     made = access_tokens.mint()
     keep_token(home, "admin", Role.ADMIN, made)
@@ -89,6 +81,9 @@ def make(home: Path, settings: Settings, title: str, contact: Contact) -> Identi
 
 def keep_token(home: Path, name: str, role: Role, made: NewToken) -> None:
     """Make a token known to a node that is not running."""
+    from lezha.store import tokens
+    from lezha.store.log import Log
+
     log = Log(f"sqlite:///{home / 'lezha.db'}", utc_now)
     try:
         log.write_now(lambda tx: tokens.add(tx, made.id, name, role, made.digest, "init"))
@@ -97,50 +92,18 @@ def keep_token(home: Path, name: str, role: Role, made: NewToken) -> None:
 
 
 def serve(home: Home = DEFAULT_HOME) -> None:
-    """Run the node until it is told to stop (SIGTERM, SIGINT). Logs go to stderr, a JSON object a line."""
-    log_to_stderr()
-    # The writer and the event loop hand the interpreter to one another many times per object; the default of 5 ms per
-    # handover would be most of the way to a peer.
-    sys.setswitchinterval(_SWITCH_S)
-    uvloop.run(_serve(home.expanduser()))
+    """Run the node until it is told to stop (SIGTERM, Ctrl-C). Logs go to stderr, a JSON object a line.
+
+    Example: lezha serve --home /var/lib/lezha
+    """
+    from lezha.cli.serve import run
+
+    run(home.expanduser())
 
 
-async def _serve(home: Path) -> None:
-    node = Node(home)
-    host, port = node_settings.address(node.settings.listen)
-    link_host, link_port = node_settings.address(node.settings.link_listen)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    loops = asyncio.create_task(node.run())
-    note(
-        f"{node.settings.name}: people and tools at http://{host}:{port}, peers at {node.settings.link_listen}"
-    )
+def _is_endpoint(text: str) -> bool:
     try:
-        await listeners.until(
-            stop,
-            listeners.people_server(people.app(node), host, port),
-            listeners.peers_server(peers.app(node), link_host, link_port, node.link_tls),
-        )
-    except SystemExit:
-        raise CliError(
-            f"The node can't listen on {node.settings.listen} or {node.settings.link_listen}."
-        ) from None
-    finally:
-        loops.cancel()
-        await asyncio.gather(loops, return_exceptions=True)
-        node.close()
-
-
-def log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+        parts = urlsplit(text)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

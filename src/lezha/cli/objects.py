@@ -1,6 +1,7 @@
 """`lezha objects`: what this node holds."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -58,10 +59,13 @@ def show(
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Show an object's versions, who said what of it, and who was told or not and why."""
+    """Show an object's versions, who said what of it, and who was told or not and why.
+
+    Example: lezha objects show indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f
+    """
 
     async def call(node: Api) -> Any:
-        return await node.get(f"/objects/{id}")
+        return await node.get(f"/objects/{quote(id, safe='')}")
 
     found = api.run(home, url, token_file, call)
     if json:

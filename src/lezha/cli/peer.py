@@ -2,6 +2,7 @@
 
 import sys
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -61,7 +62,10 @@ def accept(
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Take up an ally's invitation, then compare the phrase with the inviting officer by telephone."""
+    """Take up an ally's invitation, then compare the phrase with the inviting officer by telephone.
+
+    Example: lezha peer accept - < podgorica.invitation
+    """
     text = sys.stdin.read() if invitation == "-" else invitation
 
     async def call(node: Api) -> Any:
@@ -94,7 +98,7 @@ def confirm(
     """
 
     async def ask(node: Api) -> Any:
-        return await node.get(f"/peers/{name}/phrase")
+        return await node.get(f"/peers/{quote(name, safe='')}/phrase")
 
     async def call(node: Api) -> Any:
         return await node.post("/peers/confirm", {"name": name, "phrase": phrase})
@@ -112,14 +116,61 @@ def confirm(
     say(f"{done['name']} is active.")
 
 
+@app.command("suspend")
+def suspend(
+    name: Name, home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
+) -> None:
+    """Send a peer nothing more and take nothing from it, from now on.
+
+    Example: lezha peer suspend podgorica
+    """
+    _change("suspend", name, api.At(home, url, token_file), json=json)
+
+
+@app.command("resume")
+def resume(
+    name: Name, home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
+) -> None:
+    """Let the link to a suspended peer run again.
+
+    Example: lezha peer resume podgorica
+    """
+    _change("resume", name, api.At(home, url, token_file), json=json)
+
+
+@app.command("remove")
+def remove(
+    name: Name, home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
+) -> None:
+    """Forget a peer that was never confirmed, so that it can be invited again.
+
+    Example: lezha peer remove podgorica
+    """
+    _change("remove", name, api.At(home, url, token_file), json=json)
+
+
+def _change(verb: str, name: str, at: api.At, *, json: bool) -> None:
+    async def call(node: Api) -> Any:
+        return await node.post(f"/peers/{name}/{verb}", {})
+
+    done = api.run(at.home, at.url, at.token_file, call)
+    if json:
+        show_json(done)
+        return
+    say(f"{done['name']} is {done['state']}.")
+
+
 @app.command("phrase")
 def phrase(
     name: Name, home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
 ) -> None:
-    """Show the phrase of a pending peer, to read it to the peer's officer."""
+    """Show the phrase of a pending peer, to read it to the peer's officer.
+
+    Example: lezha peer phrase podgorica
+    """
 
     async def call(node: Api) -> Any:
-        return await node.get(f"/peers/{name}/phrase")
+        return await node.get(f"/peers/{quote(name, safe='')}/phrase")
 
     found = api.run(home, url, token_file, call)
     if json:
@@ -132,7 +183,10 @@ def phrase(
 def list_peers(
     home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
 ) -> None:
-    """Show each peer: is its link up, what waits, what was withheld, when it last signed a receipt."""
+    """Show each peer: is its link up, what waits, what was withheld, when it last signed a receipt.
+
+    Example: lezha peer list
+    """
 
     async def call(node: Api) -> Any:
         return await node.get("/peers")

@@ -72,12 +72,15 @@ def publish(
 
 def _read(file: Path) -> bytes:
     try:
-        size = file.stat().st_size
-        if size > _MAX_FILE:
-            raise CliError(f"{file} has {size} bytes; {_MAX_FILE} are allowed: publish it in parts.")
-        return file.read_bytes()
+        with file.open("rb") as opened:  # a device or a pipe tells no size beforehand
+            raw = opened.read(_MAX_FILE + 1)
     except OSError as error:
         raise CliError(f"{file} can't be read: {error.strerror}.") from error
+    if len(raw) > _MAX_FILE:
+        raise CliError(
+            f"{file} has more than the {_MAX_FILE:,} bytes that are taken at once: publish it in parts."
+        )
+    return raw
 
 
 def _show_rejected(rejected: list[dict[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -9,6 +10,7 @@ from lezha.access.rights import Role
 from lezha.cli import api
 from lezha.cli.api import Api
 from lezha.cli.console import say, show_json
+from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
 from lezha.node.identity import write_secret
 
@@ -35,9 +37,17 @@ def create(
     async def call(node: Api) -> Any:
         return await node.post("/tokens", {"name": name, "role": role.value})
 
+    # Looked at first: a token whose file can't be written would be lost, and still be valid.
+    if out is not None and (out.exists() or not out.parent.is_dir()):
+        raise CliError(f"The token can't be written to {out}: name a new file in a folder that is there.")
     made = api.run(home, url, token_file, call)
     if out is not None:
-        write_secret(out, made.pop("token").encode() + b"\n")
+        try:
+            write_secret(out, made.pop("token").encode() + b"\n")
+        except OSError as error:
+            raise CliError(
+                f"The token can't be written to {out}: {error.strerror}. Now: lezha token revoke {name}"
+            ) from error
         made["file"] = str(out)
     if json:
         show_json(made)
@@ -53,10 +63,13 @@ def revoke(
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Revoke a token at once."""
+    """Revoke a token at once.
+
+    Example: lezha token revoke sensor-1
+    """
 
     async def call(node: Api) -> Any:
-        return await node.post(f"/tokens/{name}/revoke", {})
+        return await node.post(f"/tokens/{quote(name, safe='')}/revoke", {})
 
     done = api.run(home, url, token_file, call)
     if json:

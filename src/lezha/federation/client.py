@@ -34,7 +34,7 @@ class PeerClient:
         raw = await self._post("/link/v1/enrol/commit", msgspec.json.encode(message), "application/json")
         try:
             return msgspec.json.decode(raw, type=enrolment.Committed)
-        except msgspec.MsgspecError as error:
+        except ValueError as error:
             raise EnrolmentError(f"The inviting node answered nonsense: {error}.") from error
 
     async def reveal(self, message: enrolment.Reveal) -> None:
@@ -66,16 +66,19 @@ class PeerClient:
         return reply
 
 
-async def fetch_document(endpoint: str, digest: str) -> KnownDocument:
+async def fetch_document(offer: enrolment.Offer) -> KnownDocument:
     """Fetch the inviter's node document over an unverified connection and check it against its pin.
 
     Nothing is sent but the request; nothing is believed but the bytes whose digest the invitation names.
     Raises LinkFault, EnrolmentError.
     """
+    endpoint = offer.endpoint
     try:
         async with (
             aiohttp.ClientSession(timeout=TIMEOUT) as session,
-            session.get(URL(endpoint) / "link/v1/document", ssl=False, allow_redirects=False) as reply,
+            session.get(
+                URL(endpoint) / "link/v1/document" / offer.id, ssl=False, allow_redirects=False
+            ) as reply,
         ):
             raw = await reply.content.read(_MAX_REPLY)
             while not reply.content.at_eof() and len(raw) < _MAX_REPLY:
@@ -86,7 +89,7 @@ async def fetch_document(endpoint: str, digest: str) -> KnownDocument:
         known = read(raw)
     except Refused as error:
         raise EnrolmentError(f"{endpoint} is not the node that invited: {error}") from error
-    if known.digest != digest:
+    if known.digest != offer.document:
         raise EnrolmentError(
             f"The node at {endpoint} is not the one that wrote the invitation: somebody may stand in between. "
             "Call the inviting officer."

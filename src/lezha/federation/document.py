@@ -5,9 +5,11 @@ from typing import Final
 import msgspec
 from securesystemslib.signer import CryptoSigner, Key
 
-from lezha.federation import envelope
+from lezha.federation import envelope, tls
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
+from lezha.stix import objects
+from lezha.stix.errors import StixError
 
 _MAX_DOCUMENT: Final = 64 * 1024
 
@@ -72,8 +74,19 @@ def read(raw: bytes) -> KnownDocument:
 def _decode(payload: bytes) -> NodeDocument:
     try:
         document = msgspec.json.decode(payload, type=NodeDocument)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise Refused("malformed_document", f"A node document can't be read: {error}.") from error
-    if not (document.member.startswith("identity--") and document.signing_keys and document.endpoints):
-        raise Refused("malformed_document", "A node document lacks a member, a signing key or an endpoint.")
+    if not (document.signing_keys and document.endpoints):
+        raise Refused("malformed_document", "A node document lacks a signing key or an endpoint.")
+    if any(not endpoint.startswith("https://") for endpoint in document.endpoints):
+        raise Refused("malformed_document", "An endpoint in a node document is not an https:// URL.")
+    try:
+        identity = objects.read(document.identity.encode())
+    except StixError as error:
+        raise Refused(
+            "malformed_document", f"The identity in a node document is not STIX: {error}"
+        ) from error
+    if (identity.type, identity.id) != ("identity", document.member):
+        raise Refused("malformed_document", "The identity in a node document is not that of its member.")
+    tls.check_root(document.tls_root)
     return document

@@ -132,7 +132,7 @@ def decode(raw: bytes) -> Batch:
         raise Refused("too_large", f"A batch has {len(raw)} bytes; {MAX_BATCH_BYTES} are allowed.")
     try:
         batch = msgspec.msgpack.decode(raw, type=Batch)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise Refused("malformed_batch", f"A batch can't be read: {error}.") from error
     if batch.protocol != PROTOCOL:
         raise Refused(
@@ -140,7 +140,9 @@ def decode(raw: bytes) -> Batch:
         )
     sound = (
         len(batch.frames) <= BATCH_FRAMES
-        and 0 < len(batch.incarnation) <= 64
+        and len(batch.incarnation) <= 64
+        and batch.incarnation.isascii()
+        and batch.incarnation.isalnum()
         and all(map(_sound, batch.frames))
     )
     if not sound:
@@ -158,7 +160,7 @@ def read_receipt(raw: bytes, keys: Sequence[Key], receiver: str, sender: str) ->
     opened = envelope.open_sealed(raw, PayloadType.RECEIPT, keys)
     try:
         receipt = msgspec.json.decode(opened.payload, type=Receipt)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise Refused("malformed_receipt", f"A receipt can't be read: {error}.") from error
     if (receipt.receiver, receipt.sender) != (receiver, sender):
         raise Refused("wrong_member", f"A receipt names {receipt.receiver} and {receipt.sender}.")

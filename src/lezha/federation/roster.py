@@ -5,7 +5,7 @@ stewards behind the members' backs.
 """
 
 import hashlib
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from securesystemslib.signer import CryptoSigner, Key
@@ -13,6 +13,7 @@ from securesystemslib.signer import CryptoSigner, Key
 from lezha.federation import envelope
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
+from lezha.sharing.terms import Time
 
 _MAX_STEWARDS: Final = 32
 _MAX_MEMBERS: Final = 1_000
@@ -21,7 +22,7 @@ _MAX_MEMBERS: Final = 1_000
 class Charter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a community is for ever. `stewards` are Ed25519 public keys in hex; `nonce` makes it unique."""
 
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern=r"\A[^\x00-\x1f\x7f]{1,100}\Z")]
     stewards: tuple[str, ...]
     threshold: int
     nonce: str
@@ -36,10 +37,10 @@ class Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The members of a community. `members` maps identity id to the number of the roster that admitted it."""
 
     charter: Charter
-    number: int
+    number: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
     members: dict[str, int]
-    issued: str
-    expires: str
+    issued: Time
+    expires: Time
 
 
 class KnownRoster(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ def peek(raw: bytes) -> Roster:
     """Return a roster WITHOUT verifying it, to show it to an operator. Raises Refused."""
     try:
         roster = msgspec.json.decode(envelope.peek(raw, PayloadType.ROSTER), type=Roster)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise Refused("malformed_roster", f"A roster can't be read: {error}.") from error
     charter = roster.charter
     sound = (

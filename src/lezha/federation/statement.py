@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from securesystemslib.signer import CryptoSigner, Key
@@ -10,7 +10,7 @@ from securesystemslib.signer import CryptoSigner, Key
 from lezha.federation import envelope
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
-from lezha.sharing.terms import Terms
+from lezha.sharing.terms import Terms, Time
 
 MAX_COMPANIONS: Final = 8
 
@@ -24,9 +24,9 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     member: str
     content: str
-    object_id: str
+    object_id: Annotated[str, msgspec.Meta(pattern=r"\A[!-~]{1,320}\Z")]
     object_version: str
-    issued: str
+    issued: Time
     terms: Terms
     companions: tuple[str, ...] = ()
 
@@ -65,7 +65,7 @@ def read(raw: bytes, keyring: Keyring) -> KnownStatement:
     opened = envelope.open_sealed(raw, PayloadType.STATEMENT, [entry.key for entry in keyring.values()])
     try:
         statement = msgspec.json.decode(opened.payload, type=Statement)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:
         raise Refused("malformed_statement", f"A signed statement can't be read: {error}.") from error
     if any(keyring[keyid].member != statement.member for keyid in opened.keyids):
         raise Refused("wrong_member", f"A statement in the name of {statement.member} is signed by another.")

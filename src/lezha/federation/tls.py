@@ -7,7 +7,6 @@ is sent. Neither is ever resolved.
 
 import datetime as dt
 import ssl
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -89,20 +88,30 @@ def make_leaf(root: Pair, member: str, now: dt.datetime) -> Pair:
     return _pair(certificate, key)
 
 
-def server_context(leaf: Path, roots: Iterable[str]) -> ssl.SSLContext:
+def server_context(leaf: Path) -> ssl.SSLContext:
     """Return the context of the peers' listener. `leaf` is a PEM file with certificate and key.
 
     A certificate of the client is asked for, not demanded, since enrolment comes before one is known; every other
-    route demands it (`member_of`).
+    route demands it (`check_member`). `trust` adds the roots that may have issued it.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # no resumption: every connection shows its certificate
     context.load_cert_chain(leaf)
     context.verify_mode = ssl.CERT_OPTIONAL
-    for root in roots:
-        trust(context, root)
     return context
+
+
+def check_root(root: str) -> None:
+    """Check that `root` (PEM) is one certificate, and one that can issue others. Raises Refused."""
+    try:
+        certificate, *others = x509.load_pem_x509_certificates(root.encode())
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        sound = not others and constraints.ca
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise Refused("malformed_document", f"A TLS root can't be read: {error}.") from error
+    if not sound:
+        raise Refused("malformed_document", "A TLS root must be one certificate that can issue others.")
 
 
 def trust(context: ssl.SSLContext, root: str) -> None:

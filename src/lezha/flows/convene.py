@@ -15,6 +15,7 @@ from lezha.sharing.community import Community
 from lezha.store import communities, peers
 from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Log, Tx
+from lezha.store.peers import PeerState
 
 
 class Convener(msgspec.Struct, frozen=True):
@@ -99,4 +100,6 @@ def _who(conn: Connection, convener: Convener, name: str) -> _Party:
         peer = peers.by_name(conn, name)
     except NotFound:
         raise FlowError(f"There is no peer {name!r}: link its node first.") from None
+    if peer.state is not PeerState.ACTIVE:
+        raise FlowError(f"{name} is {peer.state.value}: confirm it first.")
     return _Party(peer.member, document.read(peer.document).document.signing_keys[0])

@@ -115,6 +115,8 @@ class Gist(msgspec.Struct, frozen=True):
 
     labels: tuple[str, ...] = ()
     sighting_of_ref: str = ""
+    source_ref: str = ""
+    target_ref: str = ""
     count: int = 1
     first_seen: str = ""
     last_seen: str = ""
@@ -157,7 +159,8 @@ def desk(
     known = gists.of(conn, (one.content for one in recent))
     happened = [
         *_told_and_heard(recent, known),
-        *_withheld(conn, [peer.member for peer in linked], recent),
+        # What others told us and we do not pass on is the rule, and counted with the peers; it is no news.
+        *_withheld(conn, [peer.member for peer in linked], [one for one in recent if _our_news(one)]),
         *(one for peer in linked for one in _receipted(conn, peer.member)),
         *(_event(one) for one in activity.events(conn, _EVENT_KINDS, _EVENTS)),
     ]
@@ -227,6 +230,10 @@ def _withheld(
 ) -> Iterator[Happening]:
     for one in activity.withheld(conn, members, recent):
         yield Happening(Kind.WITHHELD, one.at, one.at, who=one.recipient, count=one.count, detail=one.reason)
+
+
+def _our_news(one: RecentStatement) -> bool:
+    return one.own and one.type != "sighting"
 
 
 def _receipted(conn: Connection, member: str) -> Iterator[Happening]:

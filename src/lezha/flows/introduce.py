@@ -3,8 +3,10 @@
 import hashlib
 import hmac
 import secrets
+from typing import Final
 
 import msgspec
+from sqlalchemy import Connection
 
 from lezha.federation import document, enrolment
 from lezha.federation.client import PeerClient
@@ -17,6 +19,8 @@ from lezha.store import peers
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
 from lezha.store.peers import Invitation, Peer, PeerState
+
+_NO_INVITATION: Final = "There is no such invitation, or it was used: ask for a new one."
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -43,6 +47,16 @@ async def invite(log: Log, host: Host, name: str, expires: str, actor: str) -> s
 
     await log.write(work)
     return enrolment.write_offer(offer)
+
+
+def check_open(conn: Connection, invitation_id: str, now: str) -> None:
+    """Check that an invitation is still to be taken up. Raises EnrolmentError."""
+    try:
+        kept = peers.invitation(conn, invitation_id)
+    except NotFound:
+        raise EnrolmentError(_NO_INVITATION) from None
+    if kept.commitment or kept.expires <= now:
+        raise EnrolmentError(_NO_INVITATION)
 
 
 async def committed(log: Log, message: Commit) -> Committed:
@@ -115,6 +129,34 @@ async def confirm(log: Log, name: str, phrase: str, actor: str) -> Peer:
     return await log.write(work)
 
 
+async def change(log: Log, name: str, state: PeerState, actor: str) -> Peer:
+    """Suspend an active peer, or make a suspended one active again. Raises FlowError, NotFound."""
+    before = {PeerState.SUSPENDED: PeerState.ACTIVE, PeerState.ACTIVE: PeerState.SUSPENDED}[state]
+
+    def work(tx: Tx) -> Peer:
+        peer = peers.by_name(tx.conn, name)
+        if peer.state is not before:
+            raise FlowError(f"{peer.name} is {peer.state.value}, not {before.value}.")
+        peers.set_state(tx, peer.member, state, actor)
+        return peers.by_name(tx.conn, name)
+
+    return await log.write(work)
+
+
+async def forget(log: Log, name: str, actor: str) -> None:
+    """Remove a peer that was never confirmed. Raises FlowError, NotFound."""
+
+    def work(tx: Tx) -> None:
+        peer = peers.by_name(tx.conn, name)
+        if peer.state is not PeerState.PENDING:
+            raise FlowError(
+                f"{peer.name} is {peer.state.value}: suspend it instead, so that the record stays whole."
+            )
+        peers.remove(tx, peer.member, actor)
+
+    await log.write(work)
+
+
 def _check_name(tx: Tx, name: str) -> None:
     if not name or len(name) > 60 or not name.replace("-", "").replace("_", "").isalnum():
         raise FlowError(f"{name!r} can't name a peer: use letters, digits, - and _.")
@@ -126,9 +168,9 @@ def _open_invitation(tx: Tx, invitation_id: str, secret: str) -> Invitation:
     try:
         kept = peers.invitation(tx.conn, invitation_id)
     except NotFound:
-        raise EnrolmentError("There is no such invitation: ask for a new one.") from None
+        raise EnrolmentError(_NO_INVITATION) from None
     if not hmac.compare_digest(kept.digest, hashlib.sha256(secret.encode()).hexdigest()):
-        raise EnrolmentError("There is no such invitation: ask for a new one.")
+        raise EnrolmentError(_NO_INVITATION)
     if kept.used_by or kept.expires <= tx.at:
         raise EnrolmentError("This invitation has been used or has expired: ask for a new one.")
     return kept

@@ -30,8 +30,9 @@ class Quantiles(msgspec.Struct, frozen=True):
 class PeerReport(msgspec.Struct, frozen=True):
     """One peer as the desk sees it.
 
-    `delivered` counts what the peer signed for and took, `queued` what waits for its receipt, `withheld` and
-    `refused` count by reason and code, `put_aside` what it sent and this node refused.
+    `delivered` counts what the peer signed for and took, `queued` what waits for its receipt. By reason or code:
+    `withheld` counts what this member published and the peer does not get, `not_passed_on` what others published,
+    `refused` what the peer refused, `put_aside` what it sent and this node refused.
     """
 
     name: str
@@ -44,6 +45,7 @@ class PeerReport(msgspec.Struct, frozen=True):
     delivered: int
     queued: int
     withheld: dict[str, int]
+    not_passed_on: dict[str, int]
     refused: dict[str, int]
     put_aside: dict[str, int]
     received: int
@@ -139,7 +141,8 @@ def _peer_report(conn: Connection, peer: peers.Peer, link: LinkPhase | None) -> 
         fault=link.fault if link else "",
         delivered=views.statements_upto(conn, peer.member, acknowledged) - sum(refused.values()),
         queued=views.head(conn, peer.member).number - acknowledged,
-        withheld=views.withheld_counts(conn, peer.member),
+        withheld=views.withheld_counts(conn, peer.member, own=True),
+        not_passed_on=views.withheld_counts(conn, peer.member, own=False),
         refused=refused,
         put_aside=inbound.put_aside_counts(conn, peer.member),
         received=received,

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -111,10 +112,10 @@ def _check_statement(one: Frame, members: Members, latest: str) -> _Told:
     if digests != (said.content, *said.companions):
         raise Refused("content_mismatch", f"The bytes of {said.object_id} are not those that were signed.")
     try:
-        read = [objects.read(raw) for raw in one.contents]
+        subject, *companions = one.contents
+        kept = (ingest.content(objects.read(subject)), *map(_companion, companions))
     except StixError as error:
         raise Refused("invalid_object", str(error)) from error
-    kept = tuple(ingest.content(item) for item in read)
     if tuple(content.hash for content in kept) != digests:
         raise Refused(
             "content_mismatch", f"The bytes of {said.object_id} have white space around the object."
@@ -129,6 +130,12 @@ def _check_statement(one: Frame, members: Members, latest: str) -> _Told:
             "authority", f"{said.object_id} claims {creator} as creator but {said.member} signed it."
         )
     return _Told(known, kept)
+
+
+@lru_cache(maxsize=256)
+def _companion(raw: bytes) -> Content:
+    # The same few identities travel with every statement.
+    return ingest.content(objects.read(raw))
 
 
 def _check_subject(content: Content, object_id: str, version: str) -> None:

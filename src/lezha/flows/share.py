@@ -67,15 +67,15 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
         return views.head(tx.conn, recipient.id)
     present = communities.current(tx.conn)
     inputs = [c for c in changes if c.kind != "statement" and (c.kind != "peer" or c.subject == recipient.id)]
-    fresh = list(dict.fromkeys(c.subject for c in changes if c.kind == "statement"))
+    fresh = dict.fromkeys(c.subject for c in changes if c.kind == "statement")
     if inputs:
         _number_rosters(tx, recipient)
-        again = [key for key in views.withheld_from(tx.conn, recipient.id) if key not in set(fresh)]
+        again = [key for key in views.withheld_from(tx.conn, recipient.id) if key not in fresh]
         for start in range(0, len(again), _CHANGES_PER_COMMIT):
             part = again[start : start + _CHANGES_PER_COMMIT]
             views.no_longer_withheld(tx, recipient.id, part)
             _decide_statements(tx, recipient, present, part)
-    _decide_statements(tx, recipient, present, fresh)
+    _decide_statements(tx, recipient, present, list(fresh))
     views.move_cursor(tx, recipient.id, changes[-1].seq)
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 

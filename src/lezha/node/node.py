@@ -22,7 +22,7 @@ from lezha.node.links import Link, Links
 from lezha.stix import objects, schema
 from lezha.store import engine, peers
 from lezha.store.log import Log
-from lezha.store.peers import Peer
+from lezha.store.peers import Peer, PeerState
 
 _IDLE_S: Final = 30.0
 
@@ -45,10 +45,7 @@ class Node:
             self.log.on_commit(one.heard)
         self.incarnation = self._incarnation()
         self.links = Links(lambda peer: Link(self.log, self.identity, self.incarnation, self.decisive, peer))
-        with self.log.read() as conn:
-            roots = [read(peer.document).document.tls_root for peer in peers.listed(conn)]
-        self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf, roots)
-        self._peer_names: frozenset[str] = frozenset()
+        self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
         self.members: Members = directory.known([])
         self._refresh()
 
@@ -88,16 +85,13 @@ class Node:
         self.log.close()
 
     def _refresh(self) -> list[Peer]:
+        """Learn who the members are now. A pending peer is a stranger: its keys verify nothing."""
         with self.log.read() as conn:
-            present = peers.listed(conn)
-        names = frozenset(peer.member for peer in present)
-        if names != self._peer_names or not self.members.identities:
-            documents = [read(peer.document).document for peer in present]
-            for document in documents:
-                if document.member not in self._peer_names:
-                    tls.trust(self.link_tls, document.tls_root)
-            self.members = directory.known([self.identity.known.document, *documents])
-            self._peer_names = names
+            present = [peer for peer in peers.listed(conn) if peer.state is not PeerState.PENDING]
+        documents = {peer.member: read(peer.document).document for peer in present}
+        for member in documents.keys() - self.members.identities.keys():
+            tls.trust(self.link_tls, documents[member].tls_root)
+        self.members = directory.known([self.identity.known.document, *documents.values()])
         return present
 
     def _incarnation(self) -> str:

@@ -169,6 +169,8 @@ def _to_own_side(facts: Facts, recipient: Recipient, level: Tlp) -> Reason | str
     if recipient.standing is Standing.CONSTITUENT:
         if facts.terms is None:
             return Reason.NO_STATEMENT
+        if facts.terms.audience.empty:
+            return Reason.EMPTY_AUDIENCE
         # TLP 2.0: AMBER reaches clients; AMBER+STRICT stays inside the organisation, RED with individuals.
         if level.rank > Tlp.AMBER.rank:
             return Reason.CONSTITUENT_TLP
@@ -191,7 +193,11 @@ def _to_member(
         return Reason.CLEARANCE
     if facts.author_here:
         return rule
-    return _relay(facts.terms, recipient, level) or f"{rule}; passed on as TLP:{level.upper()} allows"
+    if not facts.terms.onward:
+        return Reason.NOT_ONWARD
+    if not _may_relay(facts.terms, recipient, communities, now, level):
+        return Reason.RELAY_TLP
+    return f"{rule}; passed on as TLP:{level.upper()} allows"
 
 
 def _in_audience(
@@ -234,13 +240,15 @@ def _by_community(
     return f"member of {community.name}, roster {community.number}"
 
 
-def _relay(terms: Terms, recipient: Recipient, level: Tlp) -> Reason | None:
-    if not terms.onward:
-        return Reason.NOT_ONWARD
+def _may_relay(terms: Terms, recipient: Recipient, communities: Communities, now: str, level: Tlp) -> bool:
     # TLP 2.0: CLEAR without limit; GREEN within the community; AMBER only to those whom the author names.
-    allowed = {
-        Tlp.CLEAR: True,
-        Tlp.GREEN: bool(terms.audience.communities or recipient.id in terms.audience.members),
-        Tlp.AMBER: recipient.id in terms.audience.members,
-    }
-    return None if allowed.get(level, False) else Reason.RELAY_TLP
+    if level is Tlp.CLEAR:
+        return True
+    if level.rank > Tlp.AMBER.rank:
+        return False
+    if recipient.id in terms.audience.members:
+        return True
+    return level is Tlp.GREEN and any(
+        not isinstance(_by_community(terms, term, recipient, communities, now), Reason | None)
+        for term in terms.audience.communities
+    )

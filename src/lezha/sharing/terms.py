@@ -1,8 +1,15 @@
 """What a member says about one content when it signs a release statement."""
 
+from typing import Annotated
+
 import msgspec
 
 from lezha.sharing.tlp import Pap, Tlp
+
+Time = Annotated[
+    str, msgspec.Meta(pattern=r"\A\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z\Z", description="RFC 3339 UTC")
+]
+"""A time as nodes write it, with microseconds: the only form that they take, so that text compares as time does."""
 
 
 class CommunityTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,7 +39,7 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The handling that the author demands.
 
-    `expires` is an RFC 3339 UTC time after which no node sends the object; `onward` lets recipients relay it
+    `expires` is the time after which no node sends the object; `onward` lets recipients relay it
     where TLP allows; `open_refs` lists the objects that it names and that the author did not hold.
     """
 
@@ -41,5 +48,5 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pap: Pap = Pap.GREEN
     onward: bool = False
     future_members: bool = False
-    expires: str | None = None
+    expires: Time | None = None
     open_refs: tuple[str, ...] = ()

@@ -1,11 +1,15 @@
 """What peers have sent here: how far each stream has come, and what was put aside."""
 
+from typing import Final
+
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
 from lezha.store import schema
 from lezha.store.log import Tx
 from lezha.store.views import GENESIS, Head
+
+_FRAMES_KEPT: Final = 1000
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -47,8 +51,14 @@ def move(tx: Tx, member: str, incarnation: str, to: Head) -> None:
 
 
 def put_aside(tx: Tx, item: Quarantined) -> None:
-    """Keep a refused frame for an analyst to look at."""
-    tx.conn.execute(insert(schema.quarantine).values(**msgspec.structs.asdict(item), at=tx.at))
+    """Keep a refused frame for an analyst to look at; of a peer that sends many, the bytes of the first 1,000."""
+    many = (
+        select(func.count()).select_from(schema.quarantine).where(schema.quarantine.c.member == item.member)
+    )
+    row = msgspec.structs.asdict(item) | {"at": tx.at}
+    if (tx.conn.scalar(many) or 0) >= _FRAMES_KEPT:
+        row["frame"] = b""
+    tx.conn.execute(insert(schema.quarantine).values(**row))
     tx.event("quarantined", item.member, "peer", number=item.number, code=item.code)
 
 

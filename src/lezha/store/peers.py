@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
@@ -81,6 +81,12 @@ def set_state(tx: Tx, member: str, state: PeerState, actor: str) -> None:
     table = schema.peers
     tx.conn.execute(update(table).where(table.c.member == member).values(state=state.value))
     tx.event("peer", member, actor, state=state.value)
+
+
+def remove(tx: Tx, member: str, actor: str) -> None:
+    """Remove a peer to which nothing was ever given."""
+    tx.conn.execute(delete(schema.peers).where(schema.peers.c.member == member))
+    tx.event("peer", member, actor, state="removed")
 
 
 def listed(conn: Connection) -> list[Peer]:

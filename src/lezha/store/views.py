@@ -133,11 +133,14 @@ def withheld_from(conn: Connection, recipient: str) -> dict[str, Reason]:
     return {row.statement: Reason(row.reason) for row in rows}
 
 
-def withheld_counts(conn: Connection, recipient: str) -> dict[str, int]:
-    """Count what is withheld from a recipient, by reason."""
-    table = schema.withheld
+def withheld_counts(conn: Connection, recipient: str, *, own: bool) -> dict[str, int]:
+    """Count what is withheld from a recipient, by reason: what this member signed itself, or what others did."""
+    table, statements = schema.withheld, schema.statements
     rows = conn.execute(
-        select(table.c.reason, func.count()).where(table.c.recipient == recipient).group_by(table.c.reason)
+        select(table.c.reason, func.count())
+        .join(statements, statements.c.hash == table.c.statement)
+        .where(table.c.recipient == recipient, statements.c.own == own)
+        .group_by(table.c.reason)
     )
     return {row[0]: row[1] for row in rows}
 

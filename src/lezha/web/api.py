@@ -26,6 +26,7 @@ from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.store import communities, contents, peers, search, tokens
 from lezha.store.log import Log
+from lezha.store.peers import PeerState
 from lezha.store.search import Found, Query
 from lezha.web.auth import needs
 
@@ -210,7 +211,7 @@ async def invite(request: _Request, log: Log, host: Host, data: Invite) -> dict[
 async def accept(log: Log, host: Host, data: Accept) -> dict[str, str]:
     """Take up an invitation and return the phrase to compare with the inviting officer."""
     offer = enrolment.read_offer(data.invitation)
-    inviter = await fetch_document(offer.endpoint, offer.document)
+    inviter = await fetch_document(offer)
     client = PeerClient(
         offer.endpoint, inviter.document.member, tls.client_context(None, inviter.document.tls_root)
     )
@@ -234,6 +235,27 @@ async def confirm(request: _Request, log: Log, data: Confirm) -> dict[str, str]:
     """Make a pending peer active, its phrase having been compared over another channel."""
     peer = await introduce.confirm(log, data.name, data.phrase, request.user.name)
     return {"name": peer.name, "member": peer.member, "state": peer.state.value}
+
+
+@post("/peers/{name:str}/suspend", guards=[needs(Right.PEERS)], status_code=200)
+async def suspend(request: _Request, log: Log, name: str) -> dict[str, str]:
+    """Send a peer nothing more and take nothing from it, from now on."""
+    peer = await introduce.change(log, name, PeerState.SUSPENDED, request.user.name)
+    return {"name": peer.name, "member": peer.member, "state": peer.state.value}
+
+
+@post("/peers/{name:str}/resume", guards=[needs(Right.PEERS)], status_code=200)
+async def resume(request: _Request, log: Log, name: str) -> dict[str, str]:
+    """Let the link to a suspended peer run again."""
+    peer = await introduce.change(log, name, PeerState.ACTIVE, request.user.name)
+    return {"name": peer.name, "member": peer.member, "state": peer.state.value}
+
+
+@post("/peers/{name:str}/remove", guards=[needs(Right.PEERS)], status_code=200)
+async def remove(request: _Request, log: Log, name: str) -> dict[str, str]:
+    """Forget a peer that was never confirmed, so that it can be invited again."""
+    await introduce.forget(log, name, request.user.name)
+    return {"name": name, "state": "removed"}
 
 
 @get("/communities", guards=[needs(Right.LOOK)])
@@ -319,7 +341,7 @@ router = Router(
     path="/api/v1",
     route_handlers=[
         status, publish_bundle, find_objects, object_report, exact_bytes, list_peers, latencies, invite, accept,
-        pending_phrase, confirm, list_communities, found_community, sign_roster, accept_roster, new_token,
+        pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster, accept_roster, new_token,
         revoke_token, list_sightings,
     ],
 )  # fmt: skip

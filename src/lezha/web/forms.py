@@ -1,14 +1,14 @@
 """Signing in and out of the pages: a token is shown once and becomes a session cookie."""
 
 import asyncio
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import structlog
 from litestar import Request, get, post
 from litestar.datastructures import Cookie
-from litestar.enums import RequestEncodingType
+from litestar.di import NamedDependency
 from litestar.exceptions import PermissionDeniedException
-from litestar.params import Body
+from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
 from lezha.access.rights import Principal, Right
@@ -22,11 +22,14 @@ WRONG_S: Final = 0.5
 _MAX_FORM: Final = 16 * 1024
 _logger = structlog.get_logger()
 _Request = Request[Principal | None, str, Any]
-_Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
 @get("/sign-in")
-async def sign_in_form(request: _Request, identity: Identity, next: str = "/") -> Template | Redirect:  # noqa: A002  # the name in the query string
+async def sign_in_form(
+    request: _Request,
+    identity: NamedDependency[Identity],
+    next: FromQuery[str] = "/",  # noqa: A002  # the name in the query string
+) -> Template | Redirect:
     """Ask for a token."""
     target = words.local(next)
     if request.user is not None and request.user.may(Right.LOOK):
@@ -36,7 +39,11 @@ async def sign_in_form(request: _Request, identity: Identity, next: str = "/") -
 
 @post("/sign-in", status_code=200, request_max_body_size=_MAX_FORM)
 async def sign_in(
-    request: _Request, log: Log, identity: Identity, sessions: Sessions, data: _Form
+    request: _Request,
+    log: NamedDependency[Log],
+    identity: NamedDependency[Identity],
+    sessions: NamedDependency[Sessions],
+    data: URLEncodedBody[dict[str, str]],
 ) -> Template | Redirect:
     """Take a token and begin a session; nothing of the token is kept in a log or a URL."""
     # As auth.needs does for sessions: another site must not sign a browser in here under a token of its own.
@@ -62,7 +69,7 @@ async def sign_in(
 
 
 @post("/sign-out", guards=[needs(Right.LOOK)], status_code=303)
-async def sign_out(request: _Request, sessions: Sessions) -> Redirect:
+async def sign_out(request: _Request, sessions: NamedDependency[Sessions]) -> Redirect:
     """End the session."""
     sessions.end(request.cookies.get(sessions.cookie, ""))
     return Redirect("/sign-in", status_code=303, cookies=[_cookie(request, sessions, "", 0)])

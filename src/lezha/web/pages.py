@@ -7,9 +7,9 @@ from urllib.parse import quote, urlencode
 import msgspec
 from litestar import Request, Response, Router, get
 from litestar.datastructures import CacheControlHeader, ResponseHeader, State
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotAuthorizedException
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.response import Redirect, Stream, Template
 from litestar.static_files import create_static_files_router
@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from lezha.access.rights import Principal, Right
 from lezha.detection.lookup import lookups
 from lezha.flows import desk, look
-from lezha.flows.desk import Gists
+from lezha.flows.desk import Gist, Gists
 from lezha.flows.look import ObjectReport
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
@@ -50,7 +50,10 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One object in the list, by the first statement about it; `more` statements say more."""
+    """One object in the list, by the first statement about it; `more` statements say more.
+
+    `about` names what a sighting saw or a relationship ties together, which have no name of their own.
+    """
 
     found: Found
     exercise: bool
@@ -59,6 +62,7 @@ class Row(msgspec.Struct, frozen=True):
     origin: str
     at: str
     more: int
+    about: str
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -74,7 +78,13 @@ class Version(msgspec.Struct, frozen=True):
     size: int
 
 
-async def boards(state: State, log: Log, identity: Identity, links: Links, changes: Changes) -> Boards:
+async def boards(
+    state: State,
+    log: NamedDependency[Log],
+    identity: NamedDependency[Identity],
+    links: NamedDependency[Links],
+    changes: NamedDependency[Changes],
+) -> Boards:
     """Return the boards of this application, made when the first page asks."""
     if "boards" not in state:
         state["boards"] = Boards(log, identity.known.document, links, changes)
@@ -82,14 +92,18 @@ async def boards(state: State, log: Log, identity: Identity, links: Links, chang
 
 
 @get("/", guards=[needs(Right.LOOK)])
-async def show_desk(request: _Request, identity: Identity, boards: Boards) -> Template:
+async def show_desk(
+    request: _Request, identity: NamedDependency[Identity], boards: NamedDependency[Boards]
+) -> Template:
     """Show how the links are and what happens."""
     board = await boards.latest()
     return _page(request, identity, "desk.html", stream=True, board=board)
 
 
 @get("/peers", guards=[needs(Right.LOOK)])
-async def show_peers(request: _Request, identity: Identity, boards: Boards) -> Template:
+async def show_peers(
+    request: _Request, identity: NamedDependency[Identity], boards: NamedDependency[Boards]
+) -> Template:
     """Show the peers and whom to call."""
     board = await boards.latest()
     return _page(request, identity, "peers.html", stream=True, board=board)
@@ -97,7 +111,11 @@ async def show_peers(request: _Request, identity: Identity, boards: Boards) -> T
 
 @get("/live", guards=[needs(Right.LOOK)])
 async def stream(
-    request: _Request, log: Log, sessions: Sessions, boards: Boards, page: Literal["desk", "peers"] = "desk"
+    request: _Request,
+    log: NamedDependency[Log],
+    sessions: NamedDependency[Sessions],
+    boards: NamedDependency[Boards],
+    page: FromQuery[Literal["desk", "peers"]] = "desk",
 ) -> Stream:
     """Send what changes on a page, for as long as its reader is signed in."""
     user, key = request.user, request.cookies.get(sessions.cookie, "")
@@ -118,16 +136,16 @@ async def stream(
 @get("/objects", guards=[needs(Right.LOOK)])
 async def find_objects(
     request: _Request,
-    log: Log,
-    identity: Identity,
-    boards: Boards,
-    q: Annotated[str, Parameter(max_length=2000)] = "",
-    value: Annotated[str, Parameter(max_length=2000)] = "",
-    text: Annotated[str, Parameter(max_length=2000)] = "",
-    type: Annotated[str, Parameter(max_length=250)] = "",  # noqa: A002  # the name in the query string
-    origin: Annotated[str, Parameter(max_length=250)] = "",
-    id: Annotated[str, Parameter(max_length=250)] = "",  # noqa: A002  # the name in the query string
-    before: Annotated[int, Parameter(ge=0, le=1 << 62)] = 0,
+    log: NamedDependency[Log],
+    identity: NamedDependency[Identity],
+    boards: NamedDependency[Boards],
+    q: Annotated[str, QueryParameter(max_length=2000)] = "",
+    value: Annotated[str, QueryParameter(max_length=2000)] = "",
+    text: Annotated[str, QueryParameter(max_length=2000)] = "",
+    type: Annotated[str, QueryParameter(max_length=250)] = "",  # noqa: A002  # the name in the query string
+    origin: Annotated[str, QueryParameter(max_length=250)] = "",
+    id: Annotated[str, QueryParameter(max_length=250)] = "",  # noqa: A002  # the name in the query string
+    before: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
 ) -> Template | Redirect:
     """List objects, newest first; the whole state is in the URL."""
     if q.strip():
@@ -166,7 +184,11 @@ async def find_objects(
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
 async def show_object(
-    request: _Request, log: Log, identity: Identity, boards: Boards, stix_id: str
+    request: _Request,
+    log: NamedDependency[Log],
+    identity: NamedDependency[Identity],
+    boards: NamedDependency[Boards],
+    stix_id: FromPath[str],
 ) -> Template:
     """Show all that is known of an object."""
     own = identity.known.document
@@ -204,7 +226,12 @@ def templates() -> TemplateConfig[JinjaTemplateEngine]:
 
 
 def _page(
-    request: _Request, identity: Identity, template: str, *, stream: bool = False, **context: Any
+    request: _Request,
+    identity: Identity,
+    template: str,
+    *,
+    stream: bool = False,
+    **context: Any,
 ) -> Template:
     document = identity.known.document
     titles = [document.title, *(party.title for party in context.get("parties", {}).values())]
@@ -236,6 +263,7 @@ def _read(written: str) -> dict[str, str]:
 def _rows(conn: Connection, found: list[Found], gists: Gists, now: str) -> list[Row]:
     said = search.said_about(conn, [one.hash for one in found])
     known = gists.of(conn, [one.hash for one in found])
+    named = search.names(conn, [ref for gist in known.values() for ref in _ends(gist)])
     rows = []
     for one in found:
         statements = said.get(one.hash, [])
@@ -249,9 +277,14 @@ def _rows(conn: Connection, found: list[Found], gists: Gists, now: str) -> list[
                 origin=first.origin if first else "",
                 at=first.at if first else "",
                 more=max(0, len(statements) - 1),
+                about=" → ".join(words.short(named.get(ref, "") or ref) for ref in _ends(known[one.hash])),
             )
         )
     return rows
+
+
+def _ends(gist: Gist) -> list[str]:
+    return [ref for ref in (gist.sighting_of_ref, gist.source_ref, gist.target_ref) if ref]
 
 
 def _version(conn: Connection, report: ObjectReport, gists: Gists) -> Version:

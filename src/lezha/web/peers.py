@@ -63,9 +63,11 @@ async def frames(
     return Response(receipt, media_type="application/json")
 
 
-@get("/link/v1/document")
-async def own_document(host: Host) -> Response[bytes]:
-    """Show this node's document; an invitation names its digest."""
+@get("/link/v1/document/{invitation:str}")
+async def own_document(log: Log, host: Host, invitation: str) -> Response[bytes]:
+    """Show this node's document to whoever holds an open invitation; strangers do not learn whose node this is."""
+    with log.read() as conn:
+        introduce.check_open(conn, invitation, utc_now())
     return Response(host.known.raw, media_type="application/json")
 
 

@@ -30,6 +30,7 @@ def environment() -> Environment:
         plain=words.plain,
         tlp=words.tlp,
         reason=words.reason,
+        short=words.short,
         visible=words.visible,
     )
     made.globals["words"] = words

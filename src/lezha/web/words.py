@@ -23,6 +23,7 @@ _DEFANGED: Final = (
     (re.compile(r"\[@\]|\[at\]", re.IGNORECASE), "@"),
     (re.compile(r"^hxxp", re.IGNORECASE), "http"),
 )
+_LONG_HASH: Final = re.compile(r"[0-9A-Fa-f]{32,}")
 _KEPT_SPACES: Final = frozenset("\n\t ")
 
 
@@ -130,6 +131,11 @@ def clock(at: str, now: str) -> Markup:
     day, time = at[:10], at[11:19]
     shown = time if day == now[:10] else f"{day} {time}"
     return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(at, shown)
+
+
+def short(text: str) -> str:
+    """Return a long hash as its two ends; people compare those."""
+    return f"{text[:12]}…{text[-8:]}" if _LONG_HASH.fullmatch(text) else text
 
 
 def visible(text: str) -> Markup:

@@ -29,7 +29,7 @@
   const show = () => {
     const seconds = age();
     const stale = seconds > STALE_S;
-    clock.textContent = stale ? `NOT LIVE: updated ${words(seconds)} ago` : `live, updated ${words(seconds)} ago`;
+    clock.textContent = stale ? `NOT LIVE: updated ${words(seconds)} ago` : `${nodeTime.slice(11, 19)} UTC, live, updated ${words(seconds)} ago`;
     clock.classList.toggle("stale", stale);
     document.body.classList.toggle("stale", stale);
     if (stale) {

@@ -1,0 +1,87 @@
+"""What `lezha serve` does. Apart from `node`, because it loads what the other commands need not wait for."""
+
+import asyncio
+import contextlib
+import fcntl
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from lezha.cli import logs
+from lezha.cli.console import note
+from lezha.cli.errors import CliError
+from lezha.node import settings as node_settings
+from lezha.node.node import Node
+from lezha.web import peers, people
+from lezha.web import serve as listeners
+
+_SWITCH_S: Final = 0.0005
+_LOCK: Final = "serve.lock"
+
+
+def run(home: Path) -> None:
+    """Run the node in `home` until SIGTERM or SIGINT. Raises CliError, NodeError, StoreError."""
+    logs.to_stderr()
+    # The writer and the event loop hand the interpreter to one another many times per object; the default of 5 ms per
+    # handover would be most of the way to a peer.
+    sys.setswitchinterval(_SWITCH_S)
+    settings = node_settings.load(home)
+    for listen in (settings.listen, settings.link_listen):
+        _check_free(listen)
+    with _alone(home):
+        uvloop.run(_serve(home))
+
+
+async def _serve(home: Path) -> None:
+    node = Node(home)
+    host, port = node_settings.address(node.settings.listen)
+    link_host, link_port = node_settings.address(node.settings.link_listen)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    loops = asyncio.create_task(node.run())
+    loops.add_done_callback(lambda _: stop.set())  # a node without its loops must not look alive
+    note(
+        f"{node.settings.name}: people and tools at http://{host}:{port}, peers at {node.settings.link_listen}"
+    )
+    try:
+        await listeners.until(
+            stop,
+            listeners.people_server(people.app(node), host, port),
+            listeners.peers_server(peers.app(node), link_host, link_port, node.link_tls),
+        )
+    finally:
+        loops.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await loops
+        node.close()
+
+
+@contextlib.contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Hold the folder's lock, which ends with the process however that ends. Raises CliError if another holds it."""
+    try:
+        with (home / _LOCK).open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError:
+        raise CliError(f"The node in {home} is running already.") from None
+
+
+def _check_free(listen: str) -> None:
+    # Before anything else, since uvicorn would end the process from within with a trace and a code of its own.
+    host, port = node_settings.address(listen)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        with socket.socket(found[0][0], socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[0][4])
+    except OSError as error:
+        raise CliError(
+            f"The node can't listen on {listen}: {error.strerror}. Stop what listens there, or change lezha.toml."
+        ) from None
