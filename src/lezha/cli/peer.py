@@ -151,7 +151,7 @@ def remove(
 
 def _change(verb: str, name: str, at: api.At, *, json: bool) -> None:
     async def call(node: Api) -> Any:
-        return await node.post(f"/peers/{name}/{verb}", {})
+        return await node.post(f"/peers/{quote(name, safe='')}/{verb}", {})
 
     done = api.run(at.home, at.url, at.token_file, call)
     if json:

@@ -1,5 +1,6 @@
 """Node documents: what a member says about its node, signed by the root key that it keeps offline."""
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -58,6 +59,7 @@ def sign(document: NodeDocument, root: CryptoSigner) -> bytes:
     return envelope.seal(msgspec.json.encode(document), PayloadType.NODE, root)
 
 
+@lru_cache(maxsize=1024)
 def read(raw: bytes) -> KnownDocument:
     """Verify a node document by the root key that it carries itself.
 
@@ -73,7 +75,7 @@ def read(raw: bytes) -> KnownDocument:
 
 def _decode(payload: bytes) -> NodeDocument:
     try:
-        document = msgspec.json.decode(payload, type=NodeDocument)
+        document = envelope.decode(payload, NodeDocument)
     except ValueError as error:
         raise Refused("malformed_document", f"A node document can't be read: {error}.") from error
     if not (document.signing_keys and document.endpoints):

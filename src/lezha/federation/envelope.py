@@ -6,7 +6,7 @@ Each kind has a payload type of its own, which the verifier demands: a receipt c
 import hashlib
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -15,6 +15,10 @@ from securesystemslib.exceptions import Error as SecuresystemsError
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 
 from lezha.federation.errors import Refused
+from lezha.stix import parse
+from lezha.stix.limits import LIMITS
+
+T = TypeVar("T")
 
 MAX_ENVELOPE: Final = 1 << 20
 _MAX_SIGNATURES: Final = 32
@@ -97,6 +101,14 @@ def open_sealed(raw: bytes, kind: PayloadType, keys: Iterable[Key], threshold: i
         raise Refused("bad_signature", "Its signature does not hold: it was altered on the way.") from error
     digest = hashlib.sha256(envelope.payload).hexdigest()
     return Opened(envelope.payload, digest, frozenset(accepted))
+
+
+def decode(payload: bytes, kind: type[T]) -> T:
+    """Read a payload as a `kind`, strictly: a name that stands twice has two meanings, and is refused.
+
+    Raises ValueError, of which msgspec's and STIX's errors are.
+    """
+    return msgspec.convert(parse.decode(payload, LIMITS), kind)
 
 
 def peek(raw: bytes, kind: PayloadType) -> bytes:

@@ -159,7 +159,7 @@ def read_receipt(raw: bytes, keys: Sequence[Key], receiver: str, sender: str) ->
     """Verify a receipt by the receiver's keys and check that it is from and for these members. Raises Refused."""
     opened = envelope.open_sealed(raw, PayloadType.RECEIPT, keys)
     try:
-        receipt = msgspec.json.decode(opened.payload, type=Receipt)
+        receipt = envelope.decode(opened.payload, Receipt)
     except ValueError as error:
         raise Refused("malformed_receipt", f"A receipt can't be read: {error}.") from error
     if (receipt.receiver, receipt.sender) != (receiver, sender):

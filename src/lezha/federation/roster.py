@@ -65,7 +65,7 @@ def cosign(raw: bytes, one: CryptoSigner) -> bytes:
 def peek(raw: bytes) -> Roster:
     """Return a roster WITHOUT verifying it, to show it to an operator. Raises Refused."""
     try:
-        roster = msgspec.json.decode(envelope.peek(raw, PayloadType.ROSTER), type=Roster)
+        roster = envelope.decode(envelope.peek(raw, PayloadType.ROSTER), Roster)
     except ValueError as error:
         raise Refused("malformed_roster", f"A roster can't be read: {error}.") from error
     charter = roster.charter

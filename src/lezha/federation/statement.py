@@ -64,7 +64,7 @@ def read(raw: bytes, keyring: Keyring) -> KnownStatement:
     """
     opened = envelope.open_sealed(raw, PayloadType.STATEMENT, [entry.key for entry in keyring.values()])
     try:
-        statement = msgspec.json.decode(opened.payload, type=Statement)
+        statement = envelope.decode(opened.payload, Statement)
     except ValueError as error:
         raise Refused("malformed_statement", f"A signed statement can't be read: {error}.") from error
     if any(keyring[keyid].member != statement.member for keyid in opened.keyids):

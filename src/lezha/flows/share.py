@@ -1,13 +1,14 @@
 """The log becomes views, and views become frames.
 
 `decide` looks at what has changed since it last looked for a recipient, asks the release kernel, and numbers what is
-released, all in one commit. `batch` packs numbered rows for sending and asks once more: what has been denied since
+released, all in one commit. `pack` packs numbered rows for sending and asks once more: what has been denied since
 goes as a void frame.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from sqlalchemy import Connection
 
 from lezha.federation import frame
@@ -38,16 +39,26 @@ def preview(
     return [release(one, recipient, present, now) for recipient in recipients for one in facts]
 
 
-def batch(conn: Connection, recipient: Recipient, incarnation: str, after: int, now: str) -> Batch:
-    """Pack the frames numbered above `after` for a peer: at most 256 of them, or the first that reach 1 MiB."""
-    present = communities.current(conn)
+class Packed(msgspec.Struct, frozen=True):
+    """Frames to send, and the rows among them that must be made void before: (number, why)."""
+
+    batch: Batch
+    denied: tuple[tuple[int, Withheld], ...]
+
+
+def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, now: str) -> Packed:
+    """Pack the frames numbered above `after` for a peer: at most 256 of them, or the first that reach 1 MiB.
+
+    What has been denied since it was numbered goes as a void frame, and does so whenever it is sent again.
+    """
     previous = _chain_at(conn, recipient.id, after)
     entries = views.entries(conn, recipient.id, after, frame.BATCH_FRAMES)
-    parcels = _parcels(conn, entries, recipient, present, now)
+    parcels, denied = _parcels(conn, entries, recipient, now)
+    void = views.voided(conn, recipient.id, after)
     frames: list[Frame] = []
     size = 0
     for entry in entries:
-        parcel = parcels.get(entry.ref)
+        parcel = None if entry.number in void else parcels.get(entry.ref)
         if parcel is not None:
             packed = Frame(entry.number, parcel.kind, previous, parcel.envelope, parcel.contents)
             size += parcel.size
@@ -57,7 +68,14 @@ def batch(conn: Connection, recipient: Recipient, incarnation: str, after: int, 
         previous = entry.chain
         if size >= frame.BATCH_BYTES:
             break
-    return Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
+    batch = Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
+    last = frames[-1].number if frames else 0
+    fresh = [
+        (entry.number, denied[entry.ref])
+        for entry in entries
+        if entry.ref in denied and entry.number not in void and entry.number <= last
+    ]
+    return Packed(batch, tuple(fresh))
 
 
 def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
@@ -121,10 +139,11 @@ def _number(tx: Tx, recipient: str, parcels: Sequence[tuple[ViewKind, str, str, 
 
 
 def _parcels(
-    conn: Connection, entries: Sequence[Entry], recipient: Recipient, present: Communities, now: str
-) -> dict[str, Parcel]:
-    """Pack what may still be sent of numbered rows; what is missing from the result has been denied since."""
+    conn: Connection, entries: Sequence[Entry], recipient: Recipient, now: str
+) -> tuple[dict[str, Parcel], dict[str, Withheld]]:
+    """Pack what may still be sent of numbered rows, and say what of them has been denied since."""
     told = [entry.ref for entry in entries if entry.kind is ViewKind.STATEMENT]
+    present = communities.current(conn) if told else {}
     decisions = [release(one, recipient, present, now) for one in statements.facts(conn, told)]
     parcels = _pack(conn, [one for one in decisions if isinstance(one, Released)])
     for entry in entries:
@@ -132,7 +151,7 @@ def _parcels(
             kept = communities.by_hash(conn, entry.ref)
             if kept is not None and recipient.id in kept.members:
                 parcels[entry.ref] = frame.pack_roster(kept.envelope)
-    return parcels
+    return parcels, {one.statement: one for one in decisions if isinstance(one, Withheld)}
 
 
 def _pack(conn: Connection, released: Sequence[Released]) -> dict[str, Parcel]:

@@ -101,8 +101,10 @@ class Link:
                 await self._post(client, Batch(frame.PROTOCOL, self._incarnation, utc_now()))
             case Send(after):
                 with self._log.read() as conn:
-                    batch = share.batch(conn, self._peer.recipient(), self._incarnation, after, utc_now())
-                await self._post(client, batch)
+                    packed = share.pack(conn, self._peer.recipient(), self._incarnation, after, utc_now())
+                if packed.denied:
+                    await self._log.write(lambda tx: views.void(tx, self._member, packed.denied))
+                await self._post(client, packed.batch)
             case Wait():
                 self.state.phase = "up to date"
                 await self._changes.beyond(serial, _IDLE_S)

@@ -2,6 +2,7 @@
 
 import ssl
 import uuid
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +50,7 @@ class Node:
         self.members: Members = directory.known([])
         self._refresh()
 
-    @property
+    @cached_property
     def author(self) -> Author:
         """In whose name this node publishes."""
         own = objects.read(self.identity.known.document.identity.encode())

@@ -163,7 +163,16 @@ views: Final = Table(
     Column("chain", LargeBinary, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("at", String(27), nullable=False),
-    Index("views_by_ref", "ref", "recipient", unique=True),
+    Index("views_by_ref", "ref", "recipient"),
+)
+
+voids: Final = Table(
+    "voids",
+    metadata,
+    Column("recipient", Text, primary_key=True),
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("reason", String(24), nullable=False),
+    Column("at", String(27), nullable=False),
 )
 
 withheld: Final = Table(

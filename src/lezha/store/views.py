@@ -62,6 +62,9 @@ _ENTRIES: Final = (
     .order_by(_VIEWS.c.number)
     .limit(bindparam("limit"))
 )
+_VOIDED: Final = select(schema.voids.c.number).where(
+    schema.voids.c.recipient == bindparam("recipient"), schema.voids.c.number > bindparam("after")
+)
 _CURSOR: Final = select(schema.cursors.c.seq).where(schema.cursors.c.recipient == bindparam("recipient"))
 _CHANGES: Final = (
     select(_EVENTS.c.seq, _EVENTS.c.kind, _EVENTS.c.subject)
@@ -204,22 +207,46 @@ def refused_counts(conn: Connection, recipient: str) -> dict[str, int]:
 
 
 def statements_upto(conn: Connection, recipient: str, number: int) -> int:
-    """Count the statements among the rows of a view up to `number`."""
-    table = schema.views
+    """Count the statements that the rows of a view up to `number` gave; void rows gave none."""
+    table, voids = schema.views, schema.voids
+    void = select(voids.c.number).where(voids.c.recipient == recipient)
     found = conn.scalar(
         select(func.count()).where(
             table.c.recipient == recipient,
             table.c.number <= number,
             table.c.kind == ViewKind.STATEMENT.value,
+            table.c.number.not_in(void),
         )
     )
     return found or 0
 
 
+def void(tx: Tx, recipient: str, denied: Sequence[tuple[int, Withheld]]) -> None:
+    """Make rows void for ever, since what they gave has been denied before it was sent.
+
+    The statements are withheld from now on, and get a new number if they are released again.
+    """
+    rows = [
+        {"recipient": recipient, "number": number, "reason": one.reason.value, "at": tx.at}
+        for number, one in denied
+    ]
+    if rows:
+        tx.conn.execute(insert(schema.voids), rows)
+        no_longer_withheld(tx, recipient, [one.statement for _, one in denied])
+        withhold(tx, recipient, [one for _, one in denied])
+
+
+def voided(conn: Connection, recipient: str, after: int) -> set[int]:
+    """Return the numbers above `after` of rows that are void."""
+    return {row.number for row in conn.execute(_VOIDED, {"recipient": recipient, "after": after})}
+
+
 def find(conn: Connection, recipient: str, ref: str) -> Entry | None:
-    """Return the row of a view that gives `ref`, or None."""
+    """Return the latest row of a view that gives `ref`, or None."""
     table = schema.views
-    number = conn.scalar(select(table.c.number).where(table.c.recipient == recipient, table.c.ref == ref))
+    number = conn.scalar(
+        select(func.max(table.c.number)).where(table.c.recipient == recipient, table.c.ref == ref)
+    )
     return None if number is None else entry(conn, recipient, number)
 
 

@@ -89,6 +89,7 @@ def _authenticated(request: Request[Any, Any, Any], log: Log) -> Peer:
     der = client_certificate(request)
     member = tls.claimed_member(der) if der else None
     if der is None or member is None:
+        _logger.warning("peer.refused", claims="", reason="no certificate of a member was shown")
         raise PermissionDeniedException("A peer's certificate is needed here.")
     try:
         with log.read() as conn:

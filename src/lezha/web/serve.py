@@ -11,11 +11,25 @@ import ssl
 from collections.abc import Iterator
 from typing import Any, Final
 
+import structlog
 import uvicorn
 from litestar import Litestar, Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 EXTENSION: Final = "lezha.tls"
+_logger = structlog.get_logger()
+
+
+class ReportingTls(ssl.SSLObject):
+    """TLS that logs whose certificate it refuses: asyncio itself drops such a connection without a word."""
+
+    def do_handshake(self) -> None:
+        """Shake hands."""
+        try:
+            super().do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            _logger.warning("peer.refused", claims="", reason=f"wrong certificate: {error.verify_message}")
+            raise
 
 
 class PeerProtocol(HttpToolsProtocol):
@@ -57,6 +71,7 @@ def peers_server(app: Litestar, host: str, port: int, context: ssl.SSLContext) -
     """Return the server for peers, TLS on both sides."""
     config = _config(app, host, port, http=PeerProtocol)
     config.load()
+    context.sslobject_class = ReportingTls
     config.ssl = context
     return Server(config)
 

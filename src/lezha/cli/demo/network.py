@@ -132,6 +132,7 @@ class Network:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
+                start_new_session=True,  # Ctrl-C is for the demonstration, which then stops them in order
             )
 
     async def _answering(self, seat: Seat) -> None:

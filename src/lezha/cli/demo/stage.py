@@ -47,6 +47,7 @@ async def _play(network: Network, story: Story, folder: Path, *, live: bool) -> 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    writing = asyncio.create_task(traffic.write())
     try:
         with Live(console=out, auto_refresh=False) if live else contextlib.nullcontext() as screen:
             told = ""
@@ -59,7 +60,7 @@ async def _play(network: Network, story: Story, folder: Path, *, live: bool) -> 
                     told = story.phase
                     note(told)
 
-            playing = asyncio.create_task(tell(network, traffic, story, changed))
+            playing = asyncio.create_task(tell(network, list(traffic.paths.values()), story, changed))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait([playing, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not playing.done():
@@ -72,6 +73,8 @@ async def _play(network: Network, story: Story, folder: Path, *, live: bool) -> 
                 await _stay(network, story, stop, changed)
             stopping.cancel()
     finally:
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
         stopped = await network.stop()
     err.print("checking every file and table of the nodes …")
     return await asyncio.to_thread(checks.run, network, story, stopped)

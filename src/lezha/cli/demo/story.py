@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -10,11 +11,11 @@ import msgspec
 from lezha.cli.demo import bundle
 from lezha.cli.demo.bundle import Part
 from lezha.cli.demo.network import Network, Seat
-from lezha.cli.demo.traffic import Traffic
 from lezha.flows.look import PeerReport, Seen
 
 _PATIENCE_S: Final = 20
-_POLL_S: Final = 0.05
+_POLL_S: Final = 0.1
+_SENSOR_S: Final = 1.5
 PLANTED: Final = 12
 
 
@@ -69,8 +70,11 @@ def planted() -> tuple[tuple[str, str], ...]:
     return tuple(chosen)
 
 
-async def tell(network: Network, traffic: Traffic, story: Story, changed: Callable[[], None]) -> None:
-    """Play the story to its end, keeping `story` up to date. Raises CliError if a node fails."""
+async def tell(network: Network, logs: list[Path], story: Story, changed: Callable[[], None]) -> None:
+    """Play the story to its end, keeping `story` up to date; `logs` are being written meanwhile.
+
+    Raises CliError if a node fails.
+    """
 
     def phase(words: str) -> None:
         story.phase = words
@@ -85,18 +89,13 @@ async def tell(network: Network, traffic: Traffic, story: Story, changed: Callab
     await network.convene()
     author, witness = network.seats[cast.author.name], network.seats[cast.witness.name]
     phase(f"a sensor starts at {cast.witness.city.title()}")
-    await network.sense(witness, list(traffic.paths.values()))
-    writing = asyncio.create_task(traffic.write())
-    try:
-        await asyncio.sleep(1)
-        phase(f"{cast.author.city.title()} publishes")
-        await _publish(network, author, story)
-        phase("delivery, detection, sightings")
-        await _settle(author, story, changed)
-        phase("done")
-    finally:
-        writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
+    await network.sense(witness, logs)
+    await asyncio.sleep(_SENSOR_S)
+    phase(f"{cast.author.city.title()} publishes")
+    await _publish(network, author, story)
+    phase("delivery, detection, sightings")
+    await _settle(author, story, changed)
+    phase("done")
 
 
 async def refresh(author: Seat, story: Story) -> None:
