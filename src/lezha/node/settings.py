@@ -50,7 +50,7 @@ def write(home: Path, settings: Settings) -> None:
 def address(text: str) -> tuple[str, int]:
     """Split `host:port` (an IPv6 host in brackets). Raises NodeError."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not (port.isascii() and port.isdigit() and len(port) <= 5) or int(port) > 65535:
         raise NodeError(f"{text!r} is not an address to listen on: write host:port, e.g. 127.0.0.1:8440.")
     return host.strip("[]"), int(port)
 

@@ -1,6 +1,7 @@
 """Contents: exact bytes under their SHA-256, with what is derived from them."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, insert, select
@@ -9,7 +10,7 @@ from lezha.sharing.tlp import Tlp
 from lezha.store import schema
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
-from lezha.store.rows import parts
+from lezha.store.rows import KEYS, each
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -45,14 +46,17 @@ class Watched(msgspec.Struct, frozen=True):
     unmatched: str
 
 
+_CONTENTS: Final = schema.contents
+_HELD: Final = select(_CONTENTS.c.hash).where(_CONTENTS.c.hash.in_(KEYS))
+_IDS_HELD: Final = select(_CONTENTS.c.stix_id).where(_CONTENTS.c.stix_id.in_(KEYS)).distinct()
+_VERSIONS: Final = select(
+    _CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator, _CONTENTS.c.hash
+).where(_CONTENTS.c.stix_id.in_(KEYS))
+
+
 def held(conn: Connection, hashes: Iterable[str]) -> set[str]:
     """Return those of `hashes` that the log holds."""
-    table = schema.contents
-    return {
-        row.hash
-        for part in parts(hashes)
-        for row in conn.execute(select(table.c.hash).where(table.c.hash.in_(part)))
-    }
+    return {row.hash for row in each(conn, _HELD, hashes)}
 
 
 def add(tx: Tx, contents: Sequence[Content], actor: str) -> int:
@@ -99,23 +103,15 @@ def raw(conn: Connection, content: str) -> bytes:
 
 def ids_held(conn: Connection, stix_ids: Iterable[str]) -> set[str]:
     """Return those of `stix_ids` of which some version is held."""
-    table = schema.contents
-    return {
-        row.stix_id
-        for part in parts(stix_ids)
-        for row in conn.execute(select(table.c.stix_id).where(table.c.stix_id.in_(part)).distinct())
-    }
+    return {row.stix_id for row in each(conn, _IDS_HELD, stix_ids)}
 
 
 def in_conflict(conn: Connection, contents: Iterable[Content]) -> set[str]:
     """Return the hashes of those contents of whose id, version and creator other bytes are held."""
-    table = schema.contents
     given = list(contents)
     there: dict[tuple[str, str, str], set[str]] = {}
-    for part in parts(content.stix_id for content in given):
-        query = select(table.c.stix_id, table.c.version, table.c.creator, table.c.hash)
-        for row in conn.execute(query.where(table.c.stix_id.in_(part))):
-            there.setdefault((row.stix_id, row.version, row.creator), set()).add(row.hash)
+    for row in each(conn, _VERSIONS, (content.stix_id for content in given)):
+        there.setdefault((row.stix_id, row.version, row.creator), set()).add(row.hash)
     return {
         content.hash
         for content in given

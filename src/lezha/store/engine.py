@@ -16,7 +16,9 @@ def writer(url: str) -> Engine:
 
 def readers(url: str) -> Engine:
     """Return an engine whose transactions see a snapshot and never wait for the writer."""
-    return _engine(url, "BEGIN")
+    engine = _engine(url, "BEGIN")
+    # SQLite's transactions see a snapshot anyway; PostgreSQL's, by default, whatever each statement finds.
+    return engine.execution_options(isolation_level="REPEATABLE READ") if _is_postgres(url) else engine
 
 
 def migrate(engine: Engine) -> None:
@@ -54,6 +56,10 @@ def _engine(url: str, begin: str) -> Engine:
         event.listen(engine, "connect", _pragmas)
         event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(begin))
     return engine
+
+
+def _is_postgres(url: str) -> bool:
+    return make_url(url).get_backend_name() == "postgresql"
 
 
 def _pragmas(connection: Any, _record: object) -> None:

@@ -146,7 +146,8 @@ class Log:
                     tx = Tx(conn, self._at, seq)
                     try:
                         with conn.begin_nested():
-                            done.append((future, work(tx)))
+                            result = work(tx)
+                        done.append((future, result))
                         seq = tx.seq
                         kinds |= tx.kinds
                     except Exception as error:  # noqa: BLE001  # whatever it is, it goes to whoever asked

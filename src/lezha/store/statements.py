@@ -12,7 +12,7 @@ from lezha.sharing.tlp import Tlp
 from lezha.store import schema
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
-from lezha.store.rows import parts as split
+from lezha.store.rows import KEYS, each
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -26,6 +26,44 @@ class Signed(msgspec.Struct, frozen=True):
     issued: str
     envelope: bytes
     companions: tuple[str, ...] = ()
+
+
+_STATEMENTS, _CONTENTS = schema.statements, schema.contents
+_ARRIVED, _BESIDE = schema.arrivals, schema.companions
+_SUBJECT: Final = _CONTENTS.c.hash == _STATEMENTS.c.content
+_KNOWN: Final = select(_STATEMENTS.c.hash).where(_STATEMENTS.c.hash.in_(KEYS))
+_ARRIVALS: Final = select(_ARRIVED.c.statement, _ARRIVED.c.member).where(_ARRIVED.c.statement.in_(KEYS))
+_FACTS: Final = (
+    select(
+        _STATEMENTS.c.hash,
+        _STATEMENTS.c.content,
+        _STATEMENTS.c.origin,
+        _STATEMENTS.c.own,
+        _STATEMENTS.c.terms,
+        _STATEMENTS.c.issued,
+        _CONTENTS.c.markings,
+        _CONTENTS.c.unreadable_marking,
+    )
+    .join(_CONTENTS, _SUBJECT)
+    .where(_STATEMENTS.c.hash.in_(KEYS))
+)
+_ABOUT: Final = (
+    select(_CONTENTS.c.stix_id, _STATEMENTS.c.hash)
+    .join(_CONTENTS, _SUBJECT)
+    .where(_CONTENTS.c.stix_id.in_(KEYS))
+    .order_by(_STATEMENTS.c.seq)
+)
+_SUBJECTS: Final = (
+    select(_STATEMENTS.c.hash, _STATEMENTS.c.envelope, _CONTENTS.c.bytes)
+    .join(_CONTENTS, _SUBJECT)
+    .where(_STATEMENTS.c.hash.in_(KEYS))
+)
+_COMPANIONS: Final = (
+    select(_BESIDE.c.statement, _BESIDE.c.content)
+    .where(_BESIDE.c.statement.in_(KEYS))
+    .order_by(_BESIDE.c.statement, _BESIDE.c.position)
+)
+_BYTES: Final = select(_CONTENTS.c.hash, _CONTENTS.c.bytes).where(_CONTENTS.c.hash.in_(KEYS))
 
 
 def add(tx: Tx, signed: Sequence[Signed], actor: str) -> None:
@@ -49,39 +87,24 @@ def add(tx: Tx, signed: Sequence[Signed], actor: str) -> None:
 
 def arrived(tx: Tx, hashes: Iterable[str], member: str) -> None:
     """Record that `member` sent these statements here."""
-    table = schema.arrivals
     given = list(dict.fromkeys(hashes))
-    there: set[str] = set()
-    for part in split(given):
-        query = select(table.c.statement).where(table.c.statement.in_(part), table.c.member == member)
-        there.update(row.statement for row in tx.conn.execute(query))
+    there = {row.statement for row in each(tx.conn, _ARRIVALS, given) if row.member == member}
     rows = [{"statement": key, "member": member, "at": tx.at} for key in given if key not in there]
     if rows:
-        tx.conn.execute(insert(table), rows)
+        tx.conn.execute(insert(schema.arrivals), rows)
 
 
 def known(conn: Connection, hashes: Iterable[str]) -> set[str]:
     """Return those of `hashes` that the log holds."""
-    table = schema.statements
-    return {
-        row.hash
-        for part in split(hashes)
-        for row in conn.execute(select(table.c.hash).where(table.c.hash.in_(part)))
-    }
+    return {row.hash for row in each(conn, _KNOWN, hashes)}
 
 
 def facts(conn: Connection, hashes: Sequence[str]) -> list[Facts]:
     """Return the facts for the release kernel, in the order of `hashes`. Raises NotFound."""
-    found: dict[str, RowMapping] = {}
+    found = {row.hash: row._mapping for row in each(conn, _FACTS, hashes)}
     senders: dict[str, set[str]] = {}
-    table = schema.arrivals
-    for part in split(hashes):
-        found.update(
-            (row.hash, row._mapping) for row in conn.execute(_FACTS.where(schema.statements.c.hash.in_(part)))
-        )
-        arrivals = select(table.c.statement, table.c.member).where(table.c.statement.in_(part))
-        for row in conn.execute(arrivals):
-            senders.setdefault(row.statement, set()).add(row.member)
+    for row in each(conn, _ARRIVALS, hashes):
+        senders.setdefault(row.statement, set()).add(row.member)
     missing = [key for key in hashes if key not in found]
     if missing:
         raise NotFound(f"No statement {missing[0]} is held here.")
@@ -102,43 +125,18 @@ def about(conn: Connection, stix_id: str) -> list[str]:
 
 def about_any(conn: Connection, stix_ids: Iterable[str]) -> dict[str, list[str]]:
     """Return the hashes of all statements about any version of each object, oldest first."""
-    statements, contents = schema.statements, schema.contents
     found: dict[str, list[str]] = {}
-    for part in split(stix_ids):
-        rows = conn.execute(
-            select(contents.c.stix_id, statements.c.hash)
-            .join(contents, contents.c.hash == statements.c.content)
-            .where(contents.c.stix_id.in_(part))
-            .order_by(statements.c.seq)
-        )
-        for row in rows:
-            found.setdefault(row.stix_id, []).append(row.hash)
+    for row in each(conn, _ABOUT, stix_ids):
+        found.setdefault(row.stix_id, []).append(row.hash)
     return found
 
 
 def parcels(conn: Connection, hashes: Sequence[str]) -> dict[str, tuple[bytes, list[bytes]]]:
     """Return for each statement its envelope and the bytes of its content and companions, content first."""
-    statements, contents, companions = schema.statements, schema.contents, schema.companions
-    found: dict[str, tuple[bytes, list[bytes]]] = {}
-    beside = (
-        select(companions.c.statement, companions.c.content)
-        .where(companions.c.statement.in_(hashes))
-        .order_by(companions.c.statement, companions.c.position)
-    )
-    rows = conn.execute(
-        select(statements.c.hash, statements.c.envelope, contents.c.bytes)
-        .join(contents, contents.c.hash == statements.c.content)
-        .where(statements.c.hash.in_(hashes))
-    )
-    for row in rows:
-        found[row.hash] = (row.envelope, [row.bytes])
-    wanted = [(row.statement, row.content) for row in conn.execute(beside)]
-    few = {content for _, content in wanted}
-    shared = {
-        row.hash: row.bytes
-        for row in conn.execute(select(contents.c.hash, contents.c.bytes).where(contents.c.hash.in_(few)))
-    }
-    for statement, content in wanted:
+    found = {row.hash: (row.envelope, [row.bytes]) for row in each(conn, _SUBJECTS, hashes)}
+    beside = [(row.statement, row.content) for row in each(conn, _COMPANIONS, hashes)]
+    shared = {row.hash: row.bytes for row in each(conn, _BYTES, (content for _, content in beside))}
+    for statement, content in beside:
         found[statement][1].append(shared[content])
     return found
 
@@ -166,18 +164,6 @@ def _row(statement: Signed, at: str, seq: int) -> dict[str, object]:
         "seq": seq,
         "envelope": statement.envelope,
     }
-
-
-_FACTS: Final = select(
-    schema.statements.c.hash,
-    schema.statements.c.content,
-    schema.statements.c.origin,
-    schema.statements.c.own,
-    schema.statements.c.terms,
-    schema.statements.c.issued,
-    schema.contents.c.markings,
-    schema.contents.c.unreadable_marking,
-).join(schema.contents, schema.contents.c.hash == schema.statements.c.content)
 
 
 def _facts(row: RowMapping, senders: set[str]) -> Facts:

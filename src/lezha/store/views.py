@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import schema
 from lezha.store.log import Tx
-from lezha.store.rows import parts, record
+from lezha.store.rows import KEYS, each, parts, record
 
 GENESIS: Final = bytes(32)
 
@@ -62,6 +62,9 @@ _ENTRIES: Final = (
     .order_by(_VIEWS.c.number)
     .limit(bindparam("limit"))
 )
+_OFFERED: Final = select(_VIEWS.c.ref).where(
+    _VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.ref.in_(KEYS)
+)
 _VOIDED: Final = select(schema.voids.c.number).where(
     schema.voids.c.recipient == bindparam("recipient"), schema.voids.c.number > bindparam("after")
 )
@@ -104,9 +107,7 @@ def entry(conn: Connection, recipient: str, number: int) -> Entry | None:
 
 def offered(conn: Connection, recipient: str, refs: Iterable[str]) -> set[str]:
     """Return those of `refs` that are in the recipient's view."""
-    table = schema.views
-    query = select(table.c.ref).where(table.c.recipient == recipient)
-    return {row.ref for part in parts(refs) for row in conn.execute(query.where(table.c.ref.in_(part)))}
+    return {row.ref for row in each(conn, _OFFERED, refs, recipient=recipient)}
 
 
 def withhold(tx: Tx, recipient: str, decisions: Sequence[Withheld]) -> None:
