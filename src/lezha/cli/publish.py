@@ -53,7 +53,11 @@ def publish(
     try:
         done = api.run(home, url, token_file, call)
     except Refusal as refusal:
-        _show_rejected(refusal.body.get("rejected", []))
+        rejected = refusal.body.get("rejected", [])
+        if json:
+            show_json({"taken": [], "rejected": rejected, "dry_run": dry_run})
+        else:
+            _show_rejected(rejected)
         raise
     if json:
         show_json(done | {"dry_run": dry_run})

@@ -48,7 +48,8 @@ def watch(
             Station(PlainEngine(), aggregator, follower, lambda _path: readers.reader(reader), uplink, _now)
         )
 
-    note(f"watching {len(follow)} logs for what {node} tells; stop with Ctrl-C")
+    names = ", ".join(path.name for path in follow)
+    note(f"watching {names} for what {node} tells; stop with Ctrl-C")
     try:
         asyncio.run(run())
     except UplinkError as error:

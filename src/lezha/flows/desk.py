@@ -22,6 +22,8 @@ _EVENTS: Final = 100
 _RECEIPTS: Final = 40
 _SIGHTINGS: Final = 300
 _TOGETHER_S: Final = 5.0
+_SEEN_TOGETHER_S: Final = 300.0
+_SIGHTING_LINES: Final = 12
 _GISTS_KEPT: Final = 20_000
 _EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token")
 
@@ -76,7 +78,6 @@ class Sighted(msgspec.Struct, frozen=True):
     reports: int
     first_seen: str
     last_seen: str
-    at: str
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -155,23 +156,25 @@ def desk(
 ) -> Desk:
     """Return what the desk shows, at most `lines` of activity and of sightings."""
     linked = peers.listed(conn)
-    recent = activity.statements(conn, _STATEMENTS)
-    known = gists.of(conn, (one.content for one in recent))
+    recent, seen = activity.statements(conn, _STATEMENTS), activity.sightings(conn, _SIGHTINGS)
+    known = gists.of(conn, (one.content for one in (*recent, *seen)))
     happened = [
         *_told_and_heard(recent, known),
+        # They have a list of their own: here they must not crowd out what was told and refused.
+        *_together(_told_and_heard(seen, known), _SEEN_TOGETHER_S)[:_SIGHTING_LINES],
         # What others told us and we do not pass on is the rule, and counted with the peers; it is no news.
-        *_withheld(conn, [peer.member for peer in linked], [one for one in recent if _our_news(one)]),
+        *_withheld(conn, [peer.member for peer in linked], [one for one in recent if one.own]),
         *(one for peer in linked for one in _receipted(conn, peer.member)),
         *(_event(one) for one in activity.events(conn, _EVENT_KINDS, _EVENTS)),
     ]
-    shown = _together(happened)[:lines]
+    shown = _together(happened, _TOGETHER_S)[:lines]
     back, at_home = activity.sighting_counts(conn)
     return Desk(
         parties=parties(conn, own),
         circles=circles(conn),
         peers=peer_lines(conn, phases),
         happenings=tuple(_named(conn, shown)),
-        sightings=tuple(_sightings(conn, gists, activity.statements(conn, _SIGHTINGS, "sighting")))[:lines],
+        sightings=tuple(_sightings(conn, gists, seen))[:lines],
         sightings_back=back,
         sightings_own=at_home,
         objects=search.count_by_type(conn),
@@ -232,10 +235,6 @@ def _withheld(
         yield Happening(Kind.WITHHELD, one.at, one.at, who=one.recipient, count=one.count, detail=one.reason)
 
 
-def _our_news(one: RecentStatement) -> bool:
-    return one.own and one.type != "sighting"
-
-
 def _receipted(conn: Connection, member: str) -> Iterator[Happening]:
     for one in activity.receipts(conn, member, _RECEIPTS):
         if one.statements > one.refused:
@@ -266,14 +265,14 @@ def _event(one: RecentEvent) -> Happening:
     )
 
 
-def _together(happened: Iterable[Happening]) -> list[Happening]:
-    """Join like things that happened within five seconds; newest first."""
+def _together(happened: Iterable[Happening], seconds: float) -> list[Happening]:
+    """Join like things that happened within so many seconds; newest first."""
     joined: list[Happening] = []
     latest: dict[tuple[object, ...], int] = {}
     for one in sorted(happened, key=lambda each: each.at):
         key = (one.kind, one.who, one.exercise, one.terms, one.detail, one.actor, _apart(one))
         place = latest.get(key)
-        if place is not None and _seconds(joined[place].since, one.at) <= _TOGETHER_S:
+        if place is not None and _seconds(joined[place].since, one.at) <= seconds:
             before = joined[place]
             same = before.object_id == one.object_id
             joined[place] = msgspec.structs.replace(
@@ -323,7 +322,6 @@ def _sightings(conn: Connection, gists: Gists, rows: Sequence[RecentStatement]) 
             reports=len(reports),
             first_seen=min(one.first_seen for one in reports),
             last_seen=max(one.last_seen for one in reports),
-            at=members[0].at,
         )
 
 

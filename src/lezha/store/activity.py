@@ -1,16 +1,16 @@
 """The newest rows of what happens on a node. Every read is bounded, whatever the size of the log."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from lezha.store import schema
 from lezha.store.rows import record
 from lezha.store.views import ViewKind
 
-_EVENTS_BACK: Final = 20_000
+_EVENTS_BACK: Final = 10_000
 
 
 class RecentStatement(msgspec.Struct, frozen=True):
@@ -55,38 +55,34 @@ class WithheldSum(msgspec.Struct, frozen=True):
     count: int
 
 
-def statements(conn: Connection, limit: int, stix_type: str = "") -> list[RecentStatement]:
-    """Return the newest statements, newest first; of one STIX type if that is given."""
+def statements(conn: Connection, limit: int) -> list[RecentStatement]:
+    """Return the newest statements among the last 10,000 events, newest first; those about sightings left out."""
     table, contents = schema.statements, schema.contents
-    wanted = (
-        select(
-            table.c.hash,
-            table.c.at,
-            table.c.origin,
-            table.c.own,
-            table.c.terms,
-            table.c.content,
-            contents.c.stix_id.label("id"),
-            contents.c.type,
-            contents.c.name,
-        )
-        .join(contents, contents.c.hash == table.c.content)
+    rows = conn.execute(
+        _statements()
+        .where(table.c.seq > _last(conn) - _EVENTS_BACK, contents.c.type != "sighting")
         .order_by(table.c.seq.desc())
         .limit(limit)
     )
-    if stix_type:
-        # By the content's seq, for which there is an index: a sighting and its statement come together.
-        wanted = wanted.where(contents.c.type == stix_type).order_by(None).order_by(contents.c.seq.desc())
-    return [record(row._mapping, RecentStatement) for row in conn.execute(wanted)]
+    return [record(row._mapping, RecentStatement) for row in rows]
+
+
+def sightings(conn: Connection, limit: int) -> list[RecentStatement]:
+    """Return the newest statements about sightings, newest first."""
+    contents = schema.contents
+    # By the content's seq, for which there is an index with the type: a sighting and its statement come together.
+    rows = conn.execute(
+        _statements().where(contents.c.type == "sighting").order_by(contents.c.seq.desc()).limit(limit)
+    )
+    return [record(row._mapping, RecentStatement) for row in rows]
 
 
 def events(conn: Connection, kinds: Sequence[str], limit: int) -> list[RecentEvent]:
-    """Return the newest events of these kinds among the last 20,000, newest first."""
+    """Return the newest events of these kinds among the last 10,000, newest first."""
     table = schema.events
-    last = conn.scalar(select(func.max(table.c.seq))) or 0
     rows = conn.execute(
         select(table)
-        .where(table.c.seq > last - _EVENTS_BACK, table.c.kind.in_(list(kinds)))
+        .where(table.c.seq > _last(conn) - _EVENTS_BACK, table.c.kind.in_(list(kinds)))
         .order_by(table.c.seq.desc())
         .limit(limit)
     )
@@ -165,23 +161,31 @@ def sighting_counts(conn: Connection) -> tuple[int, int]:
 
 def sightings_of(conn: Connection, stix_id: str, limit: int) -> list[RecentStatement]:
     """Return the newest statements about sightings that name an object, newest first."""
-    table, contents, refs = schema.statements, schema.contents, schema.refs
+    contents, refs = schema.contents, schema.refs
     rows = conn.execute(
-        select(
-            table.c.hash,
-            table.c.at,
-            table.c.origin,
-            table.c.own,
-            table.c.terms,
-            table.c.content,
-            contents.c.stix_id.label("id"),
-            contents.c.type,
-            contents.c.name,
-        )
-        .join(contents, contents.c.hash == table.c.content)
+        _statements()
         .join(refs, refs.c.content == contents.c.hash)
         .where(refs.c.target == stix_id, contents.c.type == "sighting")
         .order_by(contents.c.seq.desc())
         .limit(limit)
     )
     return [record(row._mapping, RecentStatement) for row in rows]
+
+
+def _statements() -> Select[Any]:
+    table, contents = schema.statements, schema.contents
+    return select(
+        table.c.hash,
+        table.c.at,
+        table.c.origin,
+        table.c.own,
+        table.c.terms,
+        table.c.content,
+        contents.c.stix_id.label("id"),
+        contents.c.type,
+        contents.c.name,
+    ).join(contents, contents.c.hash == table.c.content)
+
+
+def _last(conn: Connection) -> int:
+    return conn.scalar(select(func.max(schema.events.c.seq))) or 0

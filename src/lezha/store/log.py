@@ -67,7 +67,11 @@ class Log:
 
     def __init__(self, url: str, clock: Callable[[], str]) -> None:
         self._writer = engines.writer(url)
-        engines.migrate(self._writer)
+        try:
+            engines.migrate(self._writer)
+        except BaseException:
+            self._writer.dispose()
+            raise
         self._readers = engines.readers(url)
         self._clock = clock
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -144,14 +148,18 @@ class Log:
             with self._writer.begin() as conn:
                 for work, future in group:
                     tx = Tx(conn, self._at, seq)
+                    savepoint = conn.begin_nested()
                     try:
-                        with conn.begin_nested():
-                            result = work(tx)
-                        done.append((future, result))
-                        seq = tx.seq
-                        kinds |= tx.kinds
+                        result = work(tx)
                     except Exception as error:  # noqa: BLE001  # whatever it is, it goes to whoever asked
+                        savepoint.rollback()
                         future.set_exception(error)
+                        continue
+                    # If this fails, all fail: PostgreSQL would answer a COMMIT with a silent ROLLBACK.
+                    savepoint.commit()
+                    done.append((future, result))
+                    seq = tx.seq
+                    kinds |= tx.kinds
         except Exception as error:  # noqa: BLE001  # the commit failed: nothing was written, and all must hear of it
             for _, future in group:
                 if not future.done():

@@ -133,13 +133,16 @@ def named_by(conn: Connection, content: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-def naming(conn: Connection, stix_id: str, limit: int = 50) -> list[Found]:
-    """Return objects that name `stix_id`, newest first."""
+def naming(conn: Connection, stix_id: str, limit: int = 50, *, sightings: bool = False) -> list[Found]:
+    """Return objects that name `stix_id`, newest first: sightings, or everything else."""
     contents, refs = schema.contents, schema.refs
     rows = conn.execute(
         select(*_COLUMNS)
         .join(refs, refs.c.content == contents.c.hash)
-        .where(refs.c.target == stix_id)
+        .where(
+            refs.c.target == stix_id,
+            contents.c.type == "sighting" if sightings else contents.c.type != "sighting",
+        )
         .order_by(contents.c.seq.desc())
         .limit(limit)
     )

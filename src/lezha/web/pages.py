@@ -194,6 +194,7 @@ async def show_object(
     own = identity.known.document
 
     def work() -> dict[str, Any]:
+        now = utc_now()
         with log.read() as conn:
             parties = desk.parties(conn, own)
             versions = [_version(conn, one, boards.gists) for one in look.object_report(conn, stix_id)]
@@ -204,7 +205,8 @@ async def show_object(
                 "circles": desk.circles(conn),
                 "titles": {party.peer: party.title for party in parties.values()},
                 "sightings": desk.sightings_of(conn, stix_id, boards.gists),
-                "naming": search.naming(conn, stix_id),
+                "reports": search.naming(conn, stix_id, sightings=True),
+                "naming": _rows(conn, search.naming(conn, stix_id), boards.gists, now),
             }
 
     return _page(request, identity, "object.html", **await asyncio.to_thread(work))

@@ -25,7 +25,7 @@ def environment() -> Environment:
     made.filters.update(
         clock=words.clock,
         count=words.count,
-        ms=words.milliseconds,
+        latency=words.latency,
         number=words.number,
         plain=words.plain,
         tlp=words.tlp,

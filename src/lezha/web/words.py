@@ -119,9 +119,11 @@ def count(value: int, one: str, many: str = "") -> str:
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
-def milliseconds(value: float) -> str:
-    """Write a latency with three figures or so."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+def latency(value: float) -> str:
+    """Write milliseconds with three figures or so, as seconds from ten on."""
+    if value >= 10_000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 10 else f"{value:.2f} ms"
 
 
 def clock(at: str, now: str) -> Markup:

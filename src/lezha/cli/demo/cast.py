@@ -76,7 +76,8 @@ def read(path: Path) -> Cast:
         raise CliError(f"{path} can't be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise CliError(f"{path} is not a cast: {error}.") from error
-    names = [actor.name for actor in cast.actors] + [name.lower() for name in cast.communities]
+    circles = msgspec.structs.astuple(cast.circles)
+    names = [actor.name for actor in cast.actors] + [name.lower() for name in circles]
     if len(set(names)) != len(names) or len({actor.city for actor in cast.actors}) != len(cast.actors):
         raise CliError(f"{path} is not a cast: two members or communities have the same name.")
     return cast

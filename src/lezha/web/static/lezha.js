@@ -56,6 +56,14 @@
     document.body.addEventListener("htmx:sseMessage", (event) => {
       if (event.detail.type === "beat") heard(event.detail.data);
     });
+    // No stream: if that is for want of a session (a node that was started again knows none), ask for the token.
+    document.body.addEventListener("htmx:sseError", () => {
+      fetch(location.pathname, { headers: { Accept: "application/json" } })
+        .then((answer) => {
+          if (answer.status === 401) location.reload();
+        })
+        .catch(() => {}); // the node can't be reached: the age tells
+    });
     // The node has ended the stream: signed out, or the token revoked. Loading again leads to the sign-in page.
     document.body.addEventListener("htmx:sseClose", (event) => {
       if (event.detail.type === "message") location.reload();
