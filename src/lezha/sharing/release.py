@@ -106,11 +106,12 @@ _WORDS: Final = {
 
 
 class Withheld(msgspec.Struct, frozen=True):
-    """The decision not to give `statement` to `recipient`."""
+    """The decision not to give `statement`, which this node's own member signed or another, to `recipient`."""
 
     statement: str
     recipient: str
     reason: Reason
+    author_here: bool = False
 
 
 _SEAL: Final = object()
@@ -137,14 +138,14 @@ def release(facts: Facts, recipient: Recipient, communities: Communities, now: s
     """
     denied = _denied_to_all(facts, now) or (Reason.SUSPENDED if recipient.suspended else None)
     if denied is not None:
-        return Withheld(facts.statement, recipient.id, denied)
+        return Withheld(facts.statement, recipient.id, denied, facts.author_here)
     level = effective_tlp(facts)
     if recipient.standing is Standing.MEMBER:
         outcome = _to_member(facts, recipient, communities, now, level)
     else:
         outcome = _to_own_side(facts, recipient, level)
     if isinstance(outcome, Reason):
-        return Withheld(facts.statement, recipient.id, outcome)
+        return Withheld(facts.statement, recipient.id, outcome, facts.author_here)
     return Released(_SEAL, facts, recipient, outcome)
 
 

@@ -180,8 +180,10 @@ withheld: Final = Table(
     metadata,
     Column("recipient", Text, primary_key=True),
     Column("statement", ForeignKey("statements.hash"), primary_key=True),
+    Column("own", Boolean, nullable=False),
     Column("reason", String(24), nullable=False),
     Column("at", String(27), nullable=False),
+    Index("withheld_by_reason", "recipient", "own", "reason"),
 )
 
 cursors: Final = Table(

@@ -113,7 +113,13 @@ def offered(conn: Connection, recipient: str, refs: Iterable[str]) -> set[str]:
 def withhold(tx: Tx, recipient: str, decisions: Sequence[Withheld]) -> None:
     """Record why each of the statements, for which no reason is recorded, is withheld from a recipient."""
     rows = [
-        {"recipient": recipient, "statement": one.statement, "reason": one.reason.value, "at": tx.at}
+        {
+            "recipient": recipient,
+            "statement": one.statement,
+            "own": one.author_here,
+            "reason": one.reason.value,
+            "at": tx.at,
+        }
         for one in decisions
     ]
     if rows:
@@ -139,11 +145,10 @@ def withheld_from(conn: Connection, recipient: str) -> dict[str, Reason]:
 
 def withheld_counts(conn: Connection, recipient: str, *, own: bool) -> dict[str, int]:
     """Count what is withheld from a recipient, by reason: what this member signed itself, or what others did."""
-    table, statements = schema.withheld, schema.statements
+    table = schema.withheld
     rows = conn.execute(
         select(table.c.reason, func.count())
-        .join(statements, statements.c.hash == table.c.statement)
-        .where(table.c.recipient == recipient, statements.c.own == own)
+        .where(table.c.recipient == recipient, table.c.own == own)
         .group_by(table.c.reason)
     )
     return {row[0]: row[1] for row in rows}

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, Router, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from lezha.access import tokens as access_tokens
 from lezha.access.rights import Principal, Right, Role
@@ -99,7 +100,9 @@ class CommunityReport(msgspec.Struct, frozen=True):
 
 
 @get("/status", guards=[needs(Right.LOOK)])
-async def status(log: Log, identity: Identity, links: Links) -> Status:
+async def status(
+    log: NamedDependency[Log], identity: NamedDependency[Identity], links: NamedDependency[Links]
+) -> Status:
     """Return what this node holds and how its links are."""
     document = identity.known.document
     with log.read() as conn:
@@ -115,17 +118,17 @@ async def status(log: Log, identity: Identity, links: Links) -> Status:
 @post("/publish", guards=[needs(Right.PUBLISH)], status_code=200)
 async def publish_bundle(
     request: _Request,
-    log: Log,
-    author: Author,
-    members: Members,
-    tlp: Tlp,
-    to: Annotated[list[str], Parameter(required=True)],
-    pap: Pap = Pap.GREEN,
-    onward: bool = False,
-    future_members: bool | None = None,
-    expires: str | None = None,
-    strict: bool = False,
-    dry_run: bool = False,
+    log: NamedDependency[Log],
+    author: NamedDependency[Author],
+    members: NamedDependency[Members],
+    tlp: FromQuery[Tlp],
+    to: Annotated[list[str], QueryParameter(required=True)],
+    pap: FromQuery[Pap] = Pap.GREEN,
+    onward: FromQuery[bool] = False,
+    future_members: FromQuery[bool | None] = None,
+    expires: FromQuery[str | None] = None,
+    strict: FromQuery[bool] = False,
+    dry_run: FromQuery[bool] = False,
 ) -> Published:
     """Publish the STIX 2.1 bundle in the body under these terms, or with `dry_run` say who would get it."""
     raw = await request.body()
@@ -147,14 +150,14 @@ async def publish_bundle(
 
 @get("/objects", guards=[needs(Right.LOOK)])
 async def find_objects(
-    log: Log,
-    id: str = "",  # noqa: A002  # the name in the query string
-    type: str = "",  # noqa: A002  # the name in the query string
-    value: str = "",
-    text: str = "",
-    origin: str = "",
-    before: int = 0,
-    limit: Annotated[int, Parameter(ge=1, le=1000)] = 50,
+    log: NamedDependency[Log],
+    id: FromQuery[str] = "",  # noqa: A002  # the name in the query string
+    type: FromQuery[str] = "",  # noqa: A002  # the name in the query string
+    value: FromQuery[str] = "",
+    text: FromQuery[str] = "",
+    origin: FromQuery[str] = "",
+    before: FromQuery[int] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
 ) -> Page:
     """Find objects, newest first. `value` is an observable and also finds the networks or parents that contain it."""
     query = Query(id=id, type=type, text=text, origin=origin, before=before, limit=limit)
@@ -168,28 +171,30 @@ async def find_objects(
 
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
-async def object_report(log: Log, stix_id: str) -> list[ObjectReport]:
+async def object_report(log: NamedDependency[Log], stix_id: FromPath[str]) -> list[ObjectReport]:
     """Return each version of an object with who said what of it and who was told."""
     with log.read() as conn:
         return look.object_report(conn, stix_id)
 
 
 @get("/contents/{content:str}", guards=[needs(Right.LOOK)])
-async def exact_bytes(log: Log, content: str) -> Response[bytes]:
+async def exact_bytes(log: NamedDependency[Log], content: FromPath[str]) -> Response[bytes]:
     """Return the exact bytes of a content."""
     with log.read() as conn:
         return Response(contents.raw(conn, content), media_type="application/stix+json;version=2.1")
 
 
 @get("/peers", guards=[needs(Right.LOOK)])
-async def list_peers(log: Log, links: Links) -> list[PeerReport]:
+async def list_peers(log: NamedDependency[Log], links: NamedDependency[Links]) -> list[PeerReport]:
     """Return all peers with lag, receipts, refusals and what was withheld from them."""
     with log.read() as conn:
         return look.peer_reports(conn, lambda member: phase(links, member))
 
 
 @get("/peers/{name:str}/latencies", guards=[needs(Right.LOOK)])
-async def latencies(log: Log, links: Links, name: str) -> list[float]:
+async def latencies(
+    log: NamedDependency[Log], links: NamedDependency[Links], name: FromPath[str]
+) -> list[float]:
     """Return the latest measured times from commit here to the peer's signed receipt, in ms."""
     with log.read() as conn:
         member = peers.by_name(conn, name).member
@@ -198,7 +203,9 @@ async def latencies(log: Log, links: Links, name: str) -> list[float]:
 
 
 @post("/peers/invite", guards=[needs(Right.PEERS)], status_code=200)
-async def invite(request: _Request, log: Log, host: Host, data: Invite) -> dict[str, str]:
+async def invite(
+    request: _Request, log: NamedDependency[Log], host: NamedDependency[Host], data: JSONBody[Invite]
+) -> dict[str, str]:
     """Make a single-use invitation, good for 24 hours."""
     expires = later(utc_now(), hours=_INVITATION_HOURS)
     return {
@@ -208,7 +215,9 @@ async def invite(request: _Request, log: Log, host: Host, data: Invite) -> dict[
 
 
 @post("/peers/accept", guards=[needs(Right.PEERS)], status_code=200)
-async def accept(log: Log, host: Host, data: Accept) -> dict[str, str]:
+async def accept(
+    log: NamedDependency[Log], host: NamedDependency[Host], data: JSONBody[Accept]
+) -> dict[str, str]:
     """Take up an invitation and return the phrase to compare with the inviting officer."""
     offer = enrolment.read_offer(data.invitation)
     inviter = await fetch_document(offer)
@@ -223,7 +232,7 @@ async def accept(log: Log, host: Host, data: Accept) -> dict[str, str]:
 
 
 @get("/peers/{name:str}/phrase", guards=[needs(Right.PEERS)])
-async def pending_phrase(log: Log, name: str) -> dict[str, str]:
+async def pending_phrase(log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
     """Return the phrase of a peer, to compare with its officer."""
     with log.read() as conn:
         found = peers.by_name(conn, name)
@@ -231,35 +240,37 @@ async def pending_phrase(log: Log, name: str) -> dict[str, str]:
 
 
 @post("/peers/confirm", guards=[needs(Right.PEERS)], status_code=200)
-async def confirm(request: _Request, log: Log, data: Confirm) -> dict[str, str]:
+async def confirm(request: _Request, log: NamedDependency[Log], data: JSONBody[Confirm]) -> dict[str, str]:
     """Make a pending peer active, its phrase having been compared over another channel."""
     peer = await introduce.confirm(log, data.name, data.phrase, request.user.name)
     return {"name": peer.name, "member": peer.member, "state": peer.state.value}
 
 
 @post("/peers/{name:str}/suspend", guards=[needs(Right.PEERS)], status_code=200)
-async def suspend(request: _Request, log: Log, name: str) -> dict[str, str]:
+async def suspend(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
     """Send a peer nothing more and take nothing from it, from now on."""
     peer = await introduce.change(log, name, PeerState.SUSPENDED, request.user.name)
     return {"name": peer.name, "member": peer.member, "state": peer.state.value}
 
 
 @post("/peers/{name:str}/resume", guards=[needs(Right.PEERS)], status_code=200)
-async def resume(request: _Request, log: Log, name: str) -> dict[str, str]:
+async def resume(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
     """Let the link to a suspended peer run again."""
     peer = await introduce.change(log, name, PeerState.ACTIVE, request.user.name)
     return {"name": peer.name, "member": peer.member, "state": peer.state.value}
 
 
 @post("/peers/{name:str}/remove", guards=[needs(Right.PEERS)], status_code=200)
-async def remove(request: _Request, log: Log, name: str) -> dict[str, str]:
+async def remove(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
     """Forget a peer that was never confirmed, so that it can be invited again."""
     await introduce.forget(log, name, request.user.name)
     return {"name": name, "state": "removed"}
 
 
 @get("/communities", guards=[needs(Right.LOOK)])
-async def list_communities(log: Log, members: Members) -> list[CommunityReport]:
+async def list_communities(
+    log: NamedDependency[Log], members: NamedDependency[Members]
+) -> list[CommunityReport]:
     """Return all communities by their current rosters."""
     with log.read() as conn:
         present = communities.current(conn)
@@ -270,7 +281,9 @@ async def list_communities(log: Log, members: Members) -> list[CommunityReport]:
 
 
 @post("/communities", guards=[needs(Right.COMMUNITIES)], status_code=200)
-async def found_community(log: Log, convener: Convener, data: NewCommunity) -> Response[bytes]:
+async def found_community(
+    log: NamedDependency[Log], convener: NamedDependency[Convener], data: JSONBody[NewCommunity]
+) -> Response[bytes]:
     """Draft the first roster of a community and sign it; nothing is in force until it is accepted."""
     now = utc_now()
     draft = Draft(data.name, data.members, data.stewards, data.threshold, now, later(now, days=_ROSTER_DAYS))
@@ -279,13 +292,15 @@ async def found_community(log: Log, convener: Convener, data: NewCommunity) -> R
 
 
 @post("/communities/sign", guards=[needs(Right.COMMUNITIES)], status_code=200)
-async def sign_roster(request: _Request, convener: Convener) -> Response[bytes]:
+async def sign_roster(request: _Request, convener: NamedDependency[Convener]) -> Response[bytes]:
     """Add this member's signature as a steward to the roster in the body."""
     return Response(convene.cosign(convener, await request.body()), media_type="application/json")
 
 
 @post("/communities/accept", guards=[needs(Right.COMMUNITIES)], status_code=200)
-async def accept_roster(request: _Request, log: Log, members: Members) -> CommunityReport:
+async def accept_roster(
+    request: _Request, log: NamedDependency[Log], members: NamedDependency[Members]
+) -> CommunityReport:
     """Take the roster in the body as true and admit its members here."""
     c = await convene.accept(log, await request.body(), request.user.name)
     return CommunityReport(
@@ -294,7 +309,7 @@ async def accept_roster(request: _Request, log: Log, members: Members) -> Commun
 
 
 @post("/tokens", guards=[needs(Right.TOKENS)], status_code=200)
-async def new_token(request: _Request, log: Log, data: NewToken) -> dict[str, str]:
+async def new_token(request: _Request, log: NamedDependency[Log], data: JSONBody[NewToken]) -> dict[str, str]:
     """Make a token and return it: the only time it is shown."""
     made = access_tokens.mint()
     await log.write(lambda tx: tokens.add(tx, made.id, data.name, data.role, made.digest, request.user.name))
@@ -302,7 +317,7 @@ async def new_token(request: _Request, log: Log, data: NewToken) -> dict[str, st
 
 
 @post("/tokens/{name:str}/revoke", guards=[needs(Right.TOKENS)], status_code=200)
-async def revoke_token(request: _Request, log: Log, name: str) -> dict[str, str]:
+async def revoke_token(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
     """Revoke a token at once."""
     await log.write(lambda tx: tokens.revoke(tx, name, request.user.name))
     return {"name": name, "state": "revoked"}
@@ -310,7 +325,7 @@ async def revoke_token(request: _Request, log: Log, name: str) -> dict[str, str]
 
 @get("/sightings", guards=[needs(Right.LOOK)])
 async def list_sightings(
-    log: Log, limit: Annotated[int, Parameter(ge=1, le=10_000)] = 1000
+    log: NamedDependency[Log], limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1000
 ) -> list[look.Seen]:
     """Return the sightings held here, oldest first: by whom, of what, how often, and when they came."""
     with log.read() as conn:
@@ -341,7 +356,7 @@ router = Router(
     path="/api/v1",
     route_handlers=[
         status, publish_bundle, find_objects, object_report, exact_bytes, list_peers, latencies, invite, accept,
-        pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster, accept_roster, new_token,
-        revoke_token, list_sightings,
+        pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster,
+        accept_roster, new_token, revoke_token, list_sightings,
     ],
 )  # fmt: skip

@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 import structlog
 from litestar import Litestar, Request, Response, get, post
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import PermissionDeniedException
+from litestar.params import FromPath
 
 from lezha.federation import document, enrolment, frame, tls
 from lezha.federation.errors import EnrolmentError, Refused
@@ -52,7 +53,10 @@ def app(node: Node) -> Litestar:
 
 @post("/link/v1/frames", status_code=200)
 async def frames(
-    request: Request[Any, Any, Any], log: Log, receiver: Receiver, links: Links
+    request: Request[Any, Any, Any],
+    log: NamedDependency[Log],
+    receiver: NamedDependency[Receiver],
+    links: NamedDependency[Links],
 ) -> Response[bytes]:
     """Take a batch and answer with the signed receipt."""
     peer = _authenticated(request, log)
@@ -64,7 +68,9 @@ async def frames(
 
 
 @get("/link/v1/document/{invitation:str}")
-async def own_document(log: Log, host: Host, invitation: str) -> Response[bytes]:
+async def own_document(
+    log: NamedDependency[Log], host: NamedDependency[Host], invitation: FromPath[str]
+) -> Response[bytes]:
     """Show this node's document to whoever holds an open invitation; strangers do not learn whose node this is."""
     with log.read() as conn:
         introduce.check_open(conn, invitation, utc_now())
@@ -72,14 +78,16 @@ async def own_document(log: Log, host: Host, invitation: str) -> Response[bytes]
 
 
 @post("/link/v1/enrol/commit", status_code=200, request_max_body_size=_MAX_ENROLMENT)
-async def commit(request: Request[Any, Any, Any], log: Log) -> Response[bytes]:
+async def commit(request: Request[Any, Any, Any], log: NamedDependency[Log]) -> Response[bytes]:
     """First step of an invited node."""
     answer = await introduce.committed(log, _message(await request.body(), enrolment.Commit))
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 @post("/link/v1/enrol/reveal", status_code=200, request_max_body_size=_MAX_ENROLMENT)
-async def reveal(request: Request[Any, Any, Any], log: Log, host: Host) -> Response[bytes]:
+async def reveal(
+    request: Request[Any, Any, Any], log: NamedDependency[Log], host: NamedDependency[Host]
+) -> Response[bytes]:
     """Second step of an invited node."""
     await introduce.revealed(log, host, _message(await request.body(), enrolment.Reveal))
     return Response(b"{}", media_type="application/json")

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Router, get, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 
 from lezha.access.rights import Principal, Right
 from lezha.detection.feed import Feed, Taken
@@ -26,10 +27,10 @@ _Request = Request[Principal, str, Any]
 @get("/indicators", guards=[needs(Right.SENSE)])
 async def indicators(
     request: _Request,
-    log: Log,
-    decisive: Changes,
-    after: Annotated[int, Parameter(ge=0)] = 0,
-    wait: Annotated[float, Parameter(ge=0, le=30)] = 0,
+    log: NamedDependency[Log],
+    decisive: NamedDependency[Changes],
+    after: Annotated[int, QueryParameter(ge=0)] = 0,
+    wait: Annotated[float, QueryParameter(ge=0, le=30)] = 0,
 ) -> Feed:
     """Return the rows of the sensor's view after row `after`; with none, wait up to `wait` seconds for one."""
     loop = asyncio.get_running_loop()
@@ -44,7 +45,7 @@ async def indicators(
 
 
 @post("/reports", guards=[needs(Right.SENSE)], status_code=200, request_max_body_size=1 << 20)
-async def reports(request: _Request, log: Log, author: Author) -> Taken:
+async def reports(request: _Request, log: NamedDependency[Log], author: NamedDependency[Author]) -> Taken:
     """Take a batch of reports; the answer follows the commit, and a batch that comes twice counts once."""
     try:
         batch = msgspec.json.decode(await request.body(), type=Batch)
