@@ -1,7 +1,7 @@
-"""Output: results on stdout, as tables or as JSON; everything else on stderr.
+r"""Output: results on stdout, as tables or as JSON; everything else on stderr.
 
 What others wrote may hold terminal escapes and rich's own markup. Neither is ever obeyed: control characters are
-shown as \\x1b, markup as it stands.
+shown as \x1b, markup as it stands.
 """
 
 import json

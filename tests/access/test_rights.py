@@ -1,0 +1,33 @@
+"""The one table of rights, said a second time: whoever changes it changes it here too."""
+
+import pytest
+
+from lezha.access.rights import RIGHTS, Principal, Right, Role
+
+#                look   publish  peers  communities  tokens  sense
+TABLE = {
+    "admin": "  yes    yes      yes    yes          yes     no",
+    "coordinator": "yes yes     no     yes          no      no",
+    "analyst": "yes    no       no     no           no      no",
+    "sensor": " no     no       no     no           no      yes",
+}
+COLUMNS = ["look", "publish", "peers", "communities", "tokens", "sense"]
+CELLS = [
+    (role, right, answer == "yes")
+    for role, row in TABLE.items()
+    for right, answer in zip(COLUMNS, row.split(), strict=True)
+]
+
+
+@pytest.mark.parametrize(("role", "right", "allowed"), CELLS)
+def test_a_role_may_what_the_table_says(role: str, right: str, allowed: bool) -> None:
+    assert Principal("1", "someone", Role(role)).may(Right(right)) is allowed
+
+
+def test_the_table_has_every_role_and_every_right() -> None:
+    assert set(TABLE) == set(Role) == set(RIGHTS)
+    assert set(COLUMNS) == set(Right)
+
+
+def test_what_a_sensor_may_nobody_else_may() -> None:
+    assert all(not (RIGHTS[role] & RIGHTS[Role.SENSOR]) for role in Role if role is not Role.SENSOR)

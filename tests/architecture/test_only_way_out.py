@@ -1,0 +1,109 @@
+"""There is one way out of a node: `lezha.sharing.release.release`. The source is read to make sure."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "lezha"
+KERNEL = "sharing/release.py"
+FRAMES = "federation/frame.py"
+MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
+
+
+def name_of(node: ast.expr) -> str:
+    """The last part of a dotted name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def forged_releases(source: str) -> list[int]:
+    """Lines on which something makes, subclasses or prises open a `Released`."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            through = isinstance(node.func, ast.Attribute) and name_of(node.func.value) == "Released"
+            made_of = name_of(node.func) in {"__new__", "cast", "copy", "deepcopy", "replace"} and any(
+                name_of(argument) == "Released" for argument in node.args
+            )
+            if name_of(node.func) == "Released" or through or made_of:
+                found.append(node.lineno)
+        elif isinstance(node, ast.ClassDef):
+            found += [node.lineno for base in node.bases if name_of(base) == "Released"]
+        elif isinstance(node, ast.ImportFrom):
+            # Under another name nothing of this would be found.
+            found += [
+                node.lineno
+                for alias in node.names
+                if alias.name == "_SEAL" or (alias.name == "Released" and alias.asname)
+            ]
+        elif (name_of(node) == "_SEAL" if isinstance(node, ast.expr) else False) or (isinstance(node, ast.Constant) and node.value in {"_SEAL", "Released"}):
+            found.append(node.lineno)
+    return found
+
+
+def calls(source: str, *names: str) -> list[int]:
+    """Lines on which something of these names is called."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and name_of(node.func) in names
+    ]
+
+
+def text(module: str) -> str:
+    return (SOURCE / module).read_text()
+
+
+@pytest.mark.parametrize("module", [one for one in MODULES if one != KERNEL])
+def test_no_other_module_makes_a_release(module: str) -> None:
+    assert forged_releases(text(module)) == []
+
+
+def test_the_kernel_makes_a_release_in_one_place() -> None:
+    assert len(calls(text(KERNEL), "Released")) == 1
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "Released(None, facts, recipient, '')",
+        "release.Released(None, facts, recipient, '')",
+        "Released.__new__(Released)",
+        "object.__new__(Released)",
+        "cast(Released, withheld)",
+        "class Mine(Released): pass",
+        "from lezha.sharing.release import _SEAL",
+        "from lezha.sharing.release import Released as R",
+        "release._SEAL",
+        "getattr(release, '_SEAL')",
+        "getattr(release, 'Released')",
+    ],
+)
+def test_a_forgery_would_be_found(forgery: str) -> None:
+    assert forged_releases(forgery) == [1]
+
+
+def test_what_a_frame_carries_is_packed_in_one_module() -> None:
+    assert [one for one in MODULES if calls(text(one), "Parcel")] == [FRAMES]
+
+
+def test_frames_of_a_stream_are_made_in_one_flow() -> None:
+    assert [one for one in MODULES if calls(text(one), "Frame")] == ["flows/share.py"]
+
+
+def test_a_frame_that_the_flow_makes_is_void_or_has_the_kind_of_a_parcel() -> None:
+    made = [
+        node
+        for node in ast.walk(ast.parse(text("flows/share.py")))
+        if isinstance(node, ast.Call) and name_of(node.func) == "Frame"
+    ]
+    assert {ast.unparse(node.args[1]) for node in made} == {"parcel.kind", "FrameKind.VOID"}
+
+
+def test_only_pack_statement_says_that_a_frame_is_a_statement() -> None:
+    for module in MODULES:
+        for node in ast.walk(ast.parse(text(module))):
+            if isinstance(node, ast.FunctionDef) and "FrameKind.STATEMENT" in ast.unparse(node):
+                assert (module, node.name) == (FRAMES, "pack_statement")

@@ -1,0 +1,126 @@
+"""Who shows the wrong certificate gets nothing, learns nothing and leaves a line in the log."""
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lezha.federation import frame, tls
+from lezha.federation.frame import Batch
+from lezha.federation.tls import Pair
+from lezha.node.identity import new_member
+from tests.battery.nodes import PeerAnswer, RunningNode, as_peer, running, until
+
+FRAMES = "/link/v1/frames"
+GREETING = frame.encode(Batch(frame.PROTOCOL, "5a" * 16, "2026-01-05T08:00:00.000000Z"))
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningNode, RunningNode, RunningNode]]:
+    with running(tmp_path_factory.mktemp("strangers"), "tirana", "podgorica", "skopje") as (node, peer, other):
+        # Its peers' keys and certificates are used by the tests themselves.
+        for one in (peer, other):
+            one.stop()
+        yield node, peer, other
+
+
+def root_of(node: RunningNode) -> Pair:
+    pem = (node.home / "keys" / "tls-root.pem").read_bytes()
+    certificate, key = pem.split(b"-----BEGIN PRIVATE KEY-----")
+    return Pair(certificate, b"-----BEGIN PRIVATE KEY-----" + key)
+
+
+def leaf(folder: Path, root: Pair, member: str, age: dt.timedelta = dt.timedelta(0)) -> Path:
+    made = tls.make_leaf(root, member, dt.datetime.now(dt.UTC) - age)
+    path = folder / "leaf.pem"
+    path.write_bytes(made.certificate + made.key)
+    return path
+
+
+def assert_refused_and_reported(node: RunningNode, show: Path | None, reason: str) -> None:
+    before, told = node.written(), len(node.logged("peer.refused"))
+    answer = as_peer(node, show, "POST", FRAMES, GREETING)
+    assert answer.status in (0, 403), answer
+    until(lambda: len(node.logged("peer.refused")) > told, 5, lambda: node.log.read_text()[-2000:])
+    assert reason in str(node.logged("peer.refused")[-1])
+    assert node.written() == before
+    assert node.alive
+
+
+def test_an_enrolled_peers_own_certificate_is_taken(
+    nodes: tuple[RunningNode, RunningNode, RunningNode],
+) -> None:
+    node, peer, _ = nodes
+    assert as_peer(node, peer.home / "keys" / "tls-leaf.pem", "POST", FRAMES, GREETING).status == 200
+
+
+def test_a_certificate_of_a_self_made_root_is_refused(
+    nodes: tuple[RunningNode, RunningNode, RunningNode], tmp_path: Path
+) -> None:
+    node, peer, _ = nodes
+    forged = tls.make_root(peer.member, dt.datetime.now(dt.UTC))
+    assert_refused_and_reported(node, leaf(tmp_path, forged, peer.member), "wrong certificate")
+
+
+def test_a_stranger_with_a_root_of_its_own_is_refused(
+    nodes: tuple[RunningNode, RunningNode, RunningNode], tmp_path: Path
+) -> None:
+    node, *_ = nodes
+    member = new_member()
+    root = tls.make_root(member, dt.datetime.now(dt.UTC))
+    assert_refused_and_reported(node, leaf(tmp_path, root, member), "wrong certificate")
+
+
+def test_a_peer_cannot_show_a_certificate_in_the_name_of_another_peer(
+    nodes: tuple[RunningNode, RunningNode, RunningNode], tmp_path: Path
+) -> None:
+    node, peer, other = nodes
+    assert_refused_and_reported(node, leaf(tmp_path, root_of(peer), other.member), "not issued by the TLS root")
+
+
+def test_a_peer_cannot_show_a_certificate_in_the_name_of_a_stranger(
+    nodes: tuple[RunningNode, RunningNode, RunningNode], tmp_path: Path
+) -> None:
+    node, peer, _ = nodes
+    assert_refused_and_reported(node, leaf(tmp_path, root_of(peer), new_member()), "There is no peer")
+
+
+def test_a_certificate_that_has_expired_is_refused(
+    nodes: tuple[RunningNode, RunningNode, RunningNode], tmp_path: Path
+) -> None:
+    node, peer, _ = nodes
+    old = leaf(tmp_path, root_of(peer), peer.member, age=dt.timedelta(days=100))
+    assert_refused_and_reported(node, old, "expired")
+
+
+def test_a_client_without_a_certificate_is_refused(
+    nodes: tuple[RunningNode, RunningNode, RunningNode],
+) -> None:
+    node, *_ = nodes
+    assert_refused_and_reported(node, None, "no certificate of a member")
+
+
+def test_others_learn_nothing_about_who_is_a_peer_here(
+    nodes: tuple[RunningNode, RunningNode, RunningNode], tmp_path: Path
+) -> None:
+    node, peer, other = nodes
+
+    def shown(member: str) -> PeerAnswer:
+        return as_peer(node, leaf(tmp_path, root_of(peer), member), "POST", FRAMES, GREETING)
+
+    assert shown(other.member) == shown(new_member())
+
+
+def test_a_peer_that_is_only_pending_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path, "tirana") as (node,):
+        pending = RunningNode(tmp_path, "vienna")
+        try:
+            pending.start()
+            made = node.post("/peers/invite", {"name": "vienna"})
+            pending.post("/peers/accept", {"invitation": made["invitation"]})
+            # Until an officer has compared the phrase it is a stranger: TLS itself turns it away.
+            show = pending.home / "keys" / "tls-leaf.pem"
+            assert_refused_and_reported(node, show, "wrong certificate")
+        finally:
+            pending.kill()

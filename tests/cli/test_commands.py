@@ -1,0 +1,338 @@
+"""All commands as a user meets them: help, exit codes, JSON, and what is hidden from whom."""
+
+import http.server
+import json
+import os
+import re
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from lezha.cli.main import app
+from tests.battery.nodes import RunningNode, bundle, indicator, lezha
+
+PLAIN = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def leaves(group: typer.Typer, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for command in group.registered_commands:
+        assert command.callback
+        yield (*path, command.name or command.callback.__name__)
+    for inner in group.registered_groups:
+        assert inner.typer_instance
+        assert inner.name
+        yield from leaves(inner.typer_instance, (*path, inner.name))
+
+
+COMMANDS = sorted(leaves(app))
+
+
+def help_of(path: tuple[str, ...]) -> str:
+    from typer.testing import CliRunner
+
+    shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    assert shown.exit_code == 0
+    return PLAIN.sub("", shown.output)
+
+
+# --- help -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_shows_an_example_that_begins_with_the_command(path: tuple[str, ...]) -> None:
+    assert f"Example: lezha {' '.join(path)}" in help_of(path)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_that_prints_takes_json(path: tuple[str, ...]) -> None:
+    # These two run until they are stopped, and print nothing on stdout.
+    assert ("--json" in help_of(path)) != (path in {("serve",), ("sensor",)})
+
+
+def test_help_and_version_are_real() -> None:
+    assert lezha("--version").stdout.startswith("lezha ")
+    done = lezha("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(path[0] in done.stdout for path in COMMANDS)
+
+
+# --- exit codes -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["launch"],
+        ["publish"],
+        ["peer", "confirm"],
+        ["init", "--name", "tirana", "--endpoint", "http://192.0.2.10"],
+        ["init", "--name", "../tirana", "--endpoint", "https://192.0.2.10:8441"],
+        ["peer", "list", "--url", "http://127.0.0.1:8440"],
+        ["sensor", "--follow", "/x.log", "--node", "nowhere", "--token-file", "/x"],
+        ["sensor", "--follow", "/x.log", "--node", "http://127.0.0.1:1", "--token-file", "/x", "--reader", "pcap"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]) or "nothing",
+)  # fmt: skip
+def test_wrong_usage_is_2(arguments: list[str], tmp_path: Path) -> None:
+    done = lezha(*arguments, env={**os.environ, "LEZHA_HOME": str(tmp_path / "none")})
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_peer_is_not_confirmed_without_a_phrase(node: RunningNode) -> None:
+    done = lezha("peer", "confirm", "podgorica", "--home", node.home, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--phrase" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["objects", "show", "indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"], "indicator--8e2e2d2b"),
+        (["peer", "phrase", "atlantis"], "atlantis"),
+        (["peer", "accept", "no invitation"], "This is not an invitation"),
+        (["peer", "invite", "podgorica"], "There is a peer 'podgorica' already"),
+        (["peer", "confirm", "podgorica", "--phrase", "1 2 3"], "podgorica is active, not pending"),
+        (["community", "accept", "/dev/null"], "It is not a DSSE envelope"),
+        (["community", "sign", "/nowhere/nato.roster"], "No such file"),
+        (["token", "revoke", "nobody"], "nobody"),
+        (["token", "create", "x", "--role", "sensor", "--out", "/nowhere/x.token"], "can't be written"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
+)
+def test_what_the_node_refuses_is_1_in_one_sentence(
+    node: RunningNode, arguments: list[str], words: str
+) -> None:
+    before = node.written()
+    done = lezha(*arguments, "--home", node.home)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lezha: ")
+    assert words in line
+    assert node.written() == before
+
+
+def test_a_folder_without_a_node_is_1_and_says_what_makes_one(tmp_path: Path) -> None:
+    done = lezha("peer", "list", "--home", tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"lezha: There is no node in {tmp_path}: `lezha init` makes one.\n"
+
+
+def test_a_node_that_does_not_run_is_3(tmp_path: Path) -> None:
+    stopped = RunningNode(tmp_path, "stopped")
+    done = lezha("peer", "list", "--home", stopped.home)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"The node at {stopped.url} can't be reached: is `lezha serve` running?" in done.stderr
+
+
+def test_something_else_than_a_node_is_3(tmp_path: Path) -> None:
+    token = tmp_path / "a.token"
+    token.write_text("lzh_a_b")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Other) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = lezha("peer", "list", "--url", url, "--token-file", token)
+        server.shutdown()
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == f"lezha: What answers at {url} is not a node of lezha.\n"
+
+
+class _Other(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:  # noqa: N802  # http.server's name
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>Welcome to nginx!</html>")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_wrong_token_is_1(node: RunningNode, tmp_path: Path) -> None:
+    token = tmp_path / "wrong.token"
+    token.write_text("lzh_000000000000_" + "A" * 43)
+    done = lezha("peer", "list", "--url", node.url, "--token-file", token)
+    assert (done.returncode, done.stderr) == (1, "lezha: A valid token is needed.\n")
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff\xfe\x00", b"two\nlines\n", b"x" * 10_000])
+def test_a_file_that_holds_no_token_is_1(node: RunningNode, tmp_path: Path, raw: bytes) -> None:
+    token = tmp_path / "no.token"
+    token.write_bytes(raw)
+    done = lezha("peer", "list", "--url", node.url, "--token-file", token)
+    assert (done.returncode, done.stderr) == (
+        1, f"lezha: {token} holds no token: `lezha token create` makes one.\n",
+    )  # fmt: skip
+
+
+# --- init and serve -------------------------------------------------------------------------------------------------
+
+
+def init(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return lezha("init", "--name", "tirana", "--endpoint", "https://192.0.2.10:8441", "--home", home, *options)
+
+
+def test_a_new_node_keeps_its_secrets_from_others(tmp_path: Path) -> None:
+    home = tmp_path / "node"
+    done = init(home, "--json")
+    assert set(json.loads(done.stdout)) == {"member", "home", "document"}
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    for path in home.rglob("*"):
+        assert not path.stat().st_mode & 0o077, path
+    kept = (home / "admin.token").read_text().strip().rpartition("_")[2]
+    for path in home.rglob("*"):
+        if path.is_file() and path.name != "admin.token":
+            assert kept.encode() not in path.read_bytes(), path
+
+
+def test_init_refuses_a_folder_that_is_not_empty(tmp_path: Path) -> None:
+    (tmp_path / "thesis.odt").touch()
+    done = init(tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is not empty" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.odt"]
+
+
+def test_init_refuses_a_file_and_a_node_that_is_there(tmp_path: Path, node: RunningNode) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert init(file).returncode == 1
+    before = {path: path.read_bytes() for path in node.home.rglob("*.pem")}
+    assert init(node.home).returncode == 1
+    assert {path: path.read_bytes() for path in node.home.rglob("*.pem")} == before
+
+
+def test_a_node_does_not_run_twice(node: RunningNode) -> None:
+    done = lezha("serve", "--home", node.home)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert f"can't listen on 127.0.0.1:{node.port}" in line
+    moved = (node.home / "lezha.toml").read_text()
+    try:
+        (node.home / "lezha.toml").write_text(
+            re.sub(r'listen = "127.0.0.1:\d+"', 'listen = "127.0.0.1:0"', moved)
+        )
+        again = lezha("serve", "--home", node.home)
+    finally:
+        (node.home / "lezha.toml").write_text(moved)
+    assert again.returncode == 1
+    assert again.stderr == f"lezha: The node in {node.home} is running already.\n"
+    assert node.alive
+
+
+# --- tokens ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_goes_into_a_file_that_its_owner_alone_can_read_and_works_until_it_is_revoked(
+    node: RunningNode, tmp_path: Path
+) -> None:
+    out = tmp_path / "analyst.token"
+    create = ["token", "create", "analyst-1", "--role", "analyst", "--out", str(out), "--home", str(node.home)]
+    done = lezha(*create)
+    assert (done.returncode, done.stdout) == (0, f"The token is in {out}.\n")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    secret = out.read_text().strip()
+    assert secret not in done.stdout + done.stderr
+    assert lezha("objects", "search", "--url", node.url, "--token-file", out).returncode == 0
+    refused = lezha("peer", "invite", "vienna", "--url", node.url, "--token-file", out)
+    assert (refused.returncode, refused.stderr) == (
+        1, "lezha: The token 'analyst-1' (analyst) may not do this.\n",
+    )  # fmt: skip
+    assert lezha(*create).returncode == 1, "it would overwrite a file"
+    assert out.read_text().strip() == secret
+    assert lezha("token", "revoke", "analyst-1", "--home", node.home).stdout == "analyst-1 is revoked.\n"
+    gone = lezha("objects", "search", "--url", node.url, "--token-file", out)
+    assert (gone.returncode, gone.stderr) == (1, "lezha: A valid token is needed.\n")
+
+
+# --- what others wrote ----------------------------------------------------------------------------------------------
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07 \x9b31m \u202etxt.exe [bold red]x[/wrong] [link=http://evil.example]y[/link] :smile:"
+
+
+def test_a_hostile_name_is_shown_and_never_obeyed(node: RunningNode) -> None:
+    hostile = indicator("hostile.example", name=HOSTILE)
+    stix_id = json.loads(hostile)["id"]
+    node.publish(bundle([hostile]), "everyone")
+    for arguments in (["search", "--id", stix_id], ["show", stix_id]):
+        for terminal in ({"FORCE_COLOR": "1", "COLUMNS": "400", "TERM": "xterm"}, {"NO_COLOR": "1"}):
+            done = lezha("objects", *arguments, "--home", node.home, env={**os.environ, **terminal})
+            assert done.returncode == 0, done.stderr
+            shown = PLAIN.sub("", done.stdout + done.stderr)  # the colours of headings are ours
+            assert not [letter for letter in shown if not letter.isprintable() and letter != "\n"]
+            unfolded = " ".join(shown.split())
+            assert "\\x1b[2J\\x1b]0;owned\\x07 \\x9b31m \\x202etxt.exe [bold red]x[/wrong]" in unfolded
+            assert ":smile:" in unfolded
+        raw = lezha("objects", *arguments, "--home", node.home, "--json").stdout
+        assert not [letter for letter in raw if not letter.isprintable() and letter != "\n"]
+        assert HOSTILE in _texts(json.loads(raw))
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for one in value.values() for text in _texts(one)]
+    if isinstance(value, list):
+        return [text for one in value for text in _texts(one)]
+    return [value] if isinstance(value, str) else []
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def test_json_of_every_command_is_one_document_and_stdout_is_clean(
+    pair: tuple[RunningNode, ...], tmp_path: Path
+) -> None:
+    here, _ = pair
+    guest = RunningNode(tmp_path, "vienna")
+    done: dict[tuple[str, ...], Any] = {}
+
+    def run(home: RunningNode, *arguments: str | Path) -> Any:
+        result = lezha(*arguments, "--home", home.home, "--json")
+        assert result.returncode == 0, result
+        name = tuple(map(str, arguments[:2])) if str(arguments[0]) in _GROUPS else (str(arguments[0]),)
+        done[name] = json.loads(result.stdout)
+        return done[name]
+
+    guest.start()
+    try:
+        run(here, "peer", "list")
+        made = run(here, "peer", "invite", "vienna")
+        there = run(guest, "peer", "accept", made["invitation"])
+        assert run(here, "peer", "phrase", "vienna")["phrase"] == there["phrase"]
+        run(here, "peer", "confirm", "vienna", "--phrase", there["phrase"])
+        assert run(here, "peer", "suspend", "vienna")["state"] == "suspended"
+        assert run(here, "peer", "resume", "vienna")["state"] == "active"
+        run(guest, "peer", "remove", "tirana")
+        roster = tmp_path / "wb6.roster"
+        run(here, "community", "create", "wb6", "--member", "self", "--member", "vienna", "--out", roster)
+        run(here, "community", "sign", roster)
+        run(here, "community", "accept", roster)
+        assert [one["name"] for one in run(here, "community", "list")] == ["wb6"]
+        token = run(here, "token", "create", "visitor", "--role", "analyst")
+        assert token["token"].startswith("lzh_")
+        run(here, "token", "revoke", "visitor")
+        warning = tmp_path / "warning.json"
+        raw = indicator("json.example")
+        warning.write_bytes(bundle([raw]))
+        published = run(here, "publish", warning, "--tlp", "green", "--to", "wb6")
+        assert (len(published["taken"]), published["dry_run"]) == (1, False)
+        found = run(here, "objects", "search", "json.example")
+        assert [one["id"] for one in found["objects"]] == [json.loads(raw)["id"]]
+        run(here, "objects", "show", json.loads(raw)["id"])
+        new = tmp_path / "new"
+        result = lezha("init", "--name", "x", "--endpoint", "https://192.0.2.1", "--home", new, "--json")
+        done["init",] = json.loads(result.stdout)
+    finally:
+        guest.kill()
+    # The demonstration has a test of its own; the other two print nothing on stdout.
+    assert set(done) | {("demo",), ("serve",), ("sensor",)} == set(COMMANDS)
+
+
+_GROUPS = {path[0] for path in COMMANDS if len(path) == 2}

@@ -1,0 +1,211 @@
+"""Stations: members with keys and logs that publish, decide, send and receive as nodes do, without the network."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import select
+
+from lezha.federation import document, frame, members
+from lezha.federation.frame import Batch, Frame, FrameKind, Parcel, Receipt
+from lezha.federation.members import Members
+from lezha.federation.statement import sign
+from lezha.flows import convene, ingest, publish, receive, share
+from lezha.flows.convene import Convener, Draft
+from lezha.flows.introduce import Host
+from lezha.flows.publish import Author, Published, Request
+from lezha.flows.receive import Receiver
+from lezha.node.clock import later, utc_now
+from lezha.sharing.community import Community
+from lezha.sharing.terms import Terms
+from lezha.sharing.tlp import Tlp
+from lezha.stix import bundle, encode, objects, timestamps
+from lezha.store import contents, peers, schema, statements, views
+from lezha.store.log import Log
+from lezha.store.peers import Peer, PeerState
+from tests.federation.keys import PODGORICA, TIRANA, Party
+from tests.stix.examples import indicator
+
+VIENNA, PRISTINA = Party(3), Party(4)
+NAMES = {TIRANA.member: "tirana", PODGORICA.member: "podgorica", VIENNA.member: "vienna", PRISTINA.member: "pristina"}
+INCARNATION = "0123456789abcdef"
+
+
+class Station:
+    """One member with its log."""
+
+    def __init__(self, party: Party, log: Log) -> None:
+        self.party, self.log, self.member, self.name = party, log, party.member, NAMES[party.member]
+        self.document = party.written(name=self.name, title=self.name.title(), identity=party.identity(self.name))
+
+    @property
+    def host(self) -> Host:
+        raw = self.party.document(name=self.name, title=self.name.title(), identity=self.party.identity(self.name))
+        return Host(document.read(raw), Tlp.STRICT)
+
+    @property
+    def author(self) -> Author:
+        identity = ingest.content(objects.read(self.document.identity.encode()))
+        return Author(self.member, self.party.signer, identity)
+
+    @property
+    def convener(self) -> Convener:
+        return Convener(self.member, self.name, self.party.signer, self.party.public)
+
+    @property
+    def members(self) -> Members:
+        with self.log.read() as conn:
+            linked = [document.read(peer.document).document for peer in peers.listed(conn)]
+        return members.known([self.document, *linked])
+
+    @property
+    def receiver(self) -> Receiver:
+        return Receiver(self.member, self.party.signer, self.members)
+
+    async def links(self, *others: "Station", state: PeerState = PeerState.ACTIVE, since: str = "") -> None:
+        """Know these as peers; `test_introduce` tells how that comes about."""
+        for other in others:
+            known = other.host.known
+            one = Peer(
+                other.member, other.name, state, "", Tlp.STRICT, since or utc_now(), 1, "https://192.0.2.1", known.raw
+            )
+            await self.log.write(lambda tx, one=one: peers.add(tx, one, "test"))  # type: ignore[misc]  # mypy can't infer a lambda's default
+
+    def peer(self, other: "Station") -> Peer:
+        with self.log.read() as conn:
+            return peers.by_member(conn, other.member)
+
+    def request(self, *told: dict[str, Any], to: Sequence[str] = ("everyone",), strict: bool = False, **terms: Any) -> Request:
+        with self.log.read() as conn:
+            audience = publish.audience(conn, to)
+        raw = bundle.write([encode(one) for one in told])
+        return Request(raw, Terms(**({"tlp": Tlp.GREEN, "audience": audience} | terms)), strict)
+
+    async def publish(self, *told: dict[str, Any], **terms: Any) -> Published:
+        return await publish.publish(self.log, self.author, self.members, self.request(*told, **terms), "test")
+
+    async def withheld(self, other: "Station") -> dict[str, str]:
+        """Object id -> why it is withheld from `other`, as decided now."""
+        await share.decide(self.log, self.peer(other).recipient())
+        with self.log.read() as conn:
+            reasons = views.withheld_from(conn, other.member)
+            found = statements.facts(conn, list(reasons))
+            rows = conn.execute(select(schema.contents.c.hash, schema.contents.c.stix_id))
+            names = {row.hash: row.stix_id for row in rows}
+        return {names[one.content]: reasons[one.statement].value for one in found}
+
+    def holds(self, *stix_ids: str) -> list[bool]:
+        with self.log.read() as conn:
+            held = contents.ids_held(conn, stix_ids)
+        return [one in held for one in stix_ids]
+
+    def rows(self, table: Any, *columns: str) -> list[tuple[Any, ...]]:
+        """Some columns of a table, in order of their values."""
+        with self.log.read() as conn:
+            return sorted(tuple(row) for row in conn.execute(select(*(table.c[name] for name in columns))))
+
+
+async def alliance(*stations: Station) -> None:
+    """Have all know all."""
+    for one in stations:
+        await one.links(*(other for other in stations if other is not one))
+
+
+async def roster(name: str, steward: Station, *others: Station) -> bytes:
+    """The first roster of a community, signed by its one steward; nobody has accepted it yet."""
+    draft = Draft(
+        name,
+        ("self", *(one.name for one in others)),
+        ("self",),
+        1,
+        utc_now(),
+        later(utc_now(), days=30),
+    )
+    with steward.log.read() as conn:
+        return convene.found(conn, steward.convener, draft)
+
+
+async def found(name: str, steward: Station, *others: Station) -> Community:
+    """Found a community that all its members have accepted."""
+    raw = await roster(name, steward, *others)
+    for one in others:
+        await convene.accept(one.log, raw, "test")
+    return await convene.accept(steward.log, raw, "test")
+
+
+async def pack(sender: Station, to: Station, after: int = 0, now: str = "") -> Batch:
+    """What the sender's link would send next; what is denied by now is made void before."""
+    recipient = sender.peer(to).recipient()
+    await share.decide(sender.log, recipient)
+    with sender.log.read() as conn:
+        packed = share.pack(conn, recipient, INCARNATION, after, now or utc_now())
+    if packed.denied:
+        await sender.log.write(lambda tx: views.void(tx, to.member, packed.denied))
+    return packed.batch
+
+
+async def take(receiver: Station, sender: Station, sent: Batch, latest: str = "") -> Receipt:
+    """Carry a batch over and the receipt back."""
+    latest = latest or later(utc_now(), minutes=5)
+    raw = await receive.batch(receiver.log, receiver.receiver, sender.member, frame.decode(frame.encode(sent)), latest)
+    return frame.read_receipt(raw, [receiver.party.key], receiver.member, sender.member)
+
+
+async def deliver(sender: Station, to: Station) -> Receipt:
+    """Bring `to` up to date."""
+    head = await share.decide(sender.log, sender.peer(to).recipient())
+    receipt = await take(to, sender, Batch(frame.PROTOCOL, INCARNATION, utc_now()))
+    refused: tuple[tuple[int, str], ...] = ()
+    while receipt.head < head.number:
+        receipt = await take(to, sender, await pack(sender, to, receipt.head))
+        refused += receipt.refused
+    return msgspec.structs.replace(receipt, refused=refused)
+
+
+# --- what a hostile peer makes by hand ------------------------------------------------------------------------------
+
+
+def said(party: Party, raw: bytes, *companions: bytes, signer: Party | None = None, **changes: Any) -> Parcel:
+    """A statement about `raw` as it would be right, apart from `changes`."""
+    data = json.loads(raw)
+    version = str(data.get("modified", ""))
+    digests = tuple(hashlib.sha256(one).hexdigest() for one in companions)
+    plain = {
+        "content": hashlib.sha256(raw).hexdigest(),
+        "object_id": data["id"],
+        "object_version": timestamps.normalise(version) if version else "",
+        "companions": digests,
+    }
+    statement = party.statement(**(plain | changes))
+    return Parcel(FrameKind.STATEMENT, sign(statement, (signer or party).signer).raw, (raw, *companions))
+
+
+def stream(*parcels: Parcel, start: int = 1, previous: bytes = views.GENESIS) -> tuple[Frame, ...]:
+    """Number and chain parcels."""
+    frames: list[Frame] = []
+    for number, one in enumerate(parcels, start):
+        frames.append(Frame(number, one.kind, previous, one.envelope, one.contents))
+        previous = frames[-1].chain()
+    return tuple(frames)
+
+
+def batch(*frames: Frame) -> Batch:
+    return Batch(frame.PROTOCOL, INCARNATION, utc_now(), frames)
+
+
+def told(party: Party, number: int = 1, **changes: Any) -> dict[str, Any]:
+    """Indicator `number` of a member."""
+    plain = {
+        "id": f"indicator--{number:08d}-0000-4000-8000-000000000000",
+        "created_by_ref": party.member,
+        "name": f"203.0.113.{number}",
+        "pattern": f"[ipv4-addr:value = '203.0.113.{number}']",
+        "object_marking_refs": None,
+    }
+    return indicator(**(plain | changes))
+
+
+def written(party: Party, number: int = 1, **changes: Any) -> bytes:
+    return encode(told(party, number, **changes))

@@ -1,0 +1,452 @@
+"""What a peer sends: taken whole or put aside whole, each once, whatever it is and however often it comes."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from sqlalchemy import func, select
+
+from lezha.federation import roster
+from lezha.federation.envelope import PayloadType, seal
+from lezha.federation.frame import FrameKind, Parcel
+from lezha.flows import convene
+from lezha.node.clock import later, utc_now
+from lezha.stix import encode
+from lezha.store import contents, inbound, schema, statements, views
+from lezha.store.log import Log
+from tests.federation.keys import AT, MALLORY, PODGORICA, TIRANA, altered, charter
+from tests.federation.keys import roster as a_roster
+from tests.flows.alliance import (
+    INCARNATION,
+    VIENNA,
+    Station,
+    batch,
+    said,
+    stream,
+    take,
+    told,
+    written,
+)
+from tests.stix.examples import sco
+
+GOOD = [said(TIRANA, written(TIRANA, number)) for number in range(1, 6)]
+
+
+@pytest.fixture
+async def pair(log: Log, station: Callable[..., Station]) -> tuple[Station, Station]:
+    """Podgorica, on each of the engines, and Tirana, which sends; Podgorica knows Vienna too."""
+    podgorica, tirana = Station(PODGORICA, log), station(TIRANA)
+    await podgorica.links(tirana, station(VIENNA))
+    return podgorica, tirana
+
+
+def live(here: Station) -> dict[str, list[str]]:
+    """Object id -> origins of its statements."""
+    with here.log.read() as conn:
+        table, held = schema.statements, schema.contents
+        rows = conn.execute(
+            select(held.c.stix_id, table.c.origin).join(held, held.c.hash == table.c.content).order_by(table.c.seq)
+        )
+        found: dict[str, list[str]] = {}
+        for row in rows:
+            found.setdefault(row.stix_id, []).append(row.origin)
+    return found
+
+
+def ids(*numbers: int) -> dict[str, list[str]]:
+    return {told(TIRANA, number)["id"]: [TIRANA.member] for number in numbers}
+
+
+# --- what is in order -----------------------------------------------------------------------------------------------
+
+
+async def test_what_is_in_order_is_live_when_the_receipt_is_there(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    frames = stream(*GOOD)
+    receipt = await take(here, sender, batch(*frames))
+    assert (receipt.head, receipt.chain, receipt.refused) == (5, frames[-1].chain().hex(), ())
+    assert live(here) == ids(1, 2, 3, 4, 5)
+
+
+async def test_the_bytes_of_an_object_are_kept_as_they_came(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    raw = json.dumps(told(TIRANA, 9, x_unknown={"a": [1.10, "ë"]}), indent=3, ensure_ascii=True).encode()
+    parcel = said(TIRANA, raw)
+    await take(here, sender, batch(*stream(parcel)))
+    with here.log.read() as conn:
+        [key] = statements.about(conn, told(TIRANA, 9)["id"])
+        assert statements.parcels(conn, [key]) == {key: (parcel.envelope, [raw])}
+
+
+async def test_who_sent_it_is_kept_so_that_it_never_goes_back(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    await take(here, sender, batch(*stream(said(VIENNA, written(VIENNA, 1)))))
+    with here.log.read() as conn:
+        [one] = statements.facts(conn, statements.about(conn, told(VIENNA, 1)["id"]))
+    assert (one.origin, one.came_from, one.author_here) == (VIENNA.member, {TIRANA.member}, False)
+
+
+async def test_companions_are_kept_without_a_statement_of_their_own(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    identity = sender.document.identity.encode()
+    await take(here, sender, batch(*stream(said(TIRANA, written(TIRANA, 1), identity))))
+    assert here.holds(TIRANA.member) == [True]
+    assert TIRANA.member not in live(here)
+
+
+async def test_a_void_frame_moves_the_head_and_leaves_nothing(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    first, second, third = stream(*GOOD[:3])
+    void = replace(second, kind=FrameKind.VOID, envelope=second.digest(), contents=())
+    receipt = await take(here, sender, batch(first, void, third))
+    assert (receipt.head, receipt.chain, receipt.refused) == (3, third.chain().hex(), ())
+    assert live(here) == ids(1, 3)
+
+
+async def test_a_roster_is_kept_but_admits_nobody_by_itself(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    raw = roster.draft(a_roster(charter(TIRANA)), TIRANA.signer)
+    receipt = await take(here, sender, batch(*stream(Parcel(FrameKind.ROSTER, raw))))
+    assert receipt.refused == ()
+    from lezha.store import communities
+
+    with here.log.read() as conn:
+        [community] = communities.current(conn).values()
+    assert (community.number, community.members) == (1, {})
+
+
+async def test_the_same_statement_from_two_members_is_live_once(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    vienna = Station(VIENNA, sender.log)
+    await take(here, sender, batch(*stream(GOOD[0])))
+    receipt = await take(here, vienna, batch(*stream(GOOD[0])))
+    assert receipt.refused == ()
+    assert live(here) == ids(1)
+    with here.log.read() as conn:
+        [one] = statements.facts(conn, statements.about(conn, told(TIRANA, 1)["id"]))
+    assert one.came_from == {TIRANA.member, VIENNA.member}
+
+
+async def test_variants_by_creators_without_a_key_here_live_side_by_side(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    cisa = "identity--00000000-0000-4000-8000-00000000c15a"
+    one, other = (written(TIRANA, 1, created_by_ref=cisa, description=words) for words in ("one", "other"))
+    receipt = await take(here, sender, batch(*stream(said(TIRANA, one), said(VIENNA, other))))
+    assert receipt.refused == ()
+    assert live(here) == {told(TIRANA, 1)["id"]: [TIRANA.member, VIENNA.member]}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        written(TIRANA, 1, name="a\x00b"),
+        sco("url", value="http://evil.example/a\x00b"),
+        sco("domain-name", value="evil\x00.example"),
+        sco("x-custom", created_by_ref="a\x00b", valid_until="a\x00b", name="\x00"),
+        sco("x-custom", modified="\x00", created="\x00"),
+    ],
+)
+async def test_text_that_a_database_may_not_take_stops_no_stream(pair: tuple[Station, Station], raw: bytes) -> None:
+    here, sender = pair
+    receipt = await take(here, sender, batch(*stream(said(TIRANA, raw), GOOD[1])))
+    assert receipt.head == 2
+    assert live(here).items() >= ids(2).items()
+
+
+# --- what is not ----------------------------------------------------------------------------------------------------
+
+
+def tampered(parcel: Parcel, **changes: object) -> Parcel:
+    return replace(parcel, envelope=altered(parcel.envelope, **changes))
+
+
+def with_payload(**changes: object) -> Parcel:
+    """Tirana's statement with a payload that Statement would not write."""
+    import base64
+
+    payload = json.loads(base64.b64decode(json.loads(GOOD[1].envelope)["payload"])) | changes
+    raw = json.dumps(payload).encode()
+    return replace(GOOD[1], envelope=seal(raw, PayloadType.STATEMENT, TIRANA.signer))
+
+
+BAD: dict[str, tuple[str, Parcel]] = {
+    "altered object bytes": (
+        "content_mismatch",
+        replace(GOOD[1], contents=(written(TIRANA, 2, description="altered"),)),
+    ),
+    "another object's bytes": ("content_mismatch", replace(GOOD[1], contents=GOOD[2].contents)),
+    "no bytes": ("content_mismatch", replace(GOOD[1], contents=())),
+    "a companion that was not signed": (
+        "content_mismatch",
+        replace(GOOD[1], contents=(*GOOD[1].contents, TIRANA.identity().encode())),
+    ),
+    "white space around the object": ("content_mismatch", said(TIRANA, b" " + written(TIRANA, 2))),
+    "another id in the statement": ("content_mismatch", said(TIRANA, written(TIRANA, 2), object_id="indicator--x")),
+    "another version in the statement": ("content_mismatch", said(TIRANA, written(TIRANA, 2), object_version=AT)),
+    "an altered statement": (
+        "bad_signature",
+        tampered(GOOD[1], payload=json.loads(GOOD[2].envelope)["payload"]),
+    ),
+    "a stranger's statement": ("unknown_key", said(MALLORY, written(MALLORY, 2))),
+    "a stranger in a member's name": ("unknown_key", said(TIRANA, written(TIRANA, 2), signer=MALLORY)),
+    "a member in another's name": ("wrong_member", said(VIENNA, written(VIENNA, 2), signer=TIRANA)),
+    "a receipt": ("wrong_kind", replace(GOOD[1], envelope=seal(b"{}", PayloadType.RECEIPT, TIRANA.signer))),
+    "no envelope": ("malformed_envelope", replace(GOOD[1], envelope=b"\x00\xff")),
+    "an unknown field": ("malformed_statement", with_payload(embargo="2099")),
+    "an id with a NUL": ("malformed_statement", with_payload(object_id="indicator--\x00")),
+    "another form of time": ("malformed_statement", with_payload(issued="2022-07-15T09:00:00Z")),
+    "text that is no UTF-8": (
+        "malformed_statement",
+        replace(GOOD[1], envelope=seal(b'{"member":"\xff"}', PayloadType.STATEMENT, TIRANA.signer)),
+    ),
+    "not STIX": ("invalid_object", said(TIRANA, b'{"id":"indicator--x"}')),
+    "duplicate keys": (
+        "invalid_object",
+        said(TIRANA, written(TIRANA, 2)[:-1] + b',"name":"203.0.113.99"}', object_version=AT),
+    ),
+    "a clock that is ahead": (
+        "clock_ahead",
+        said(TIRANA, written(TIRANA, 2), issued=later(utc_now(), hours=1)),
+    ),
+    "a companion of another type": ("companion", said(TIRANA, written(TIRANA, 2), written(TIRANA, 7))),
+    "a companion that gives itself out for a member": (
+        "authority",
+        said(TIRANA, written(TIRANA, 2), VIENNA.identity("Not Vienna").encode()),
+    ),
+    "an object that another member wrote": ("authority", said(TIRANA, written(VIENNA, 2))),
+    "an identity that is another member's": ("authority", said(TIRANA, VIENNA.identity("Not Vienna").encode())),
+    "a roster with contents": (
+        "malformed_roster",
+        Parcel(FrameKind.ROSTER, roster.draft(a_roster(charter(TIRANA)), TIRANA.signer), (b"{}",)),
+    ),
+    "a roster without this member": (
+        "roster_not_ours",
+        Parcel(
+            FrameKind.ROSTER, roster.draft(a_roster(charter(TIRANA), members={TIRANA.member: 1}), TIRANA.signer)
+        ),
+    ),
+    "a roster that its stewards did not sign": (
+        "unknown_key",
+        Parcel(FrameKind.ROSTER, roster.draft(a_roster(charter(VIENNA)), TIRANA.signer)),
+    ),
+    "a statement as a roster": ("wrong_kind", Parcel(FrameKind.ROSTER, GOOD[1].envelope)),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+async def test_a_bad_frame_is_put_aside_with_its_code_and_those_after_it_are_taken(
+    station: Callable[..., Station], what: str
+) -> None:
+    code, parcel = BAD[what]
+    here, sender = station(PODGORICA), station(TIRANA)
+    await here.links(sender, station(VIENNA))
+    receipt = await take(here, sender, batch(*stream(GOOD[0], parcel, GOOD[2])))
+    assert (receipt.head, receipt.refused) == (3, ((2, code),))
+    assert live(here) == ids(1, 3)
+    assert here.rows(schema.quarantine, "number", "code") == [(2, code)]
+    assert here.rows(schema.rosters, "number") == []
+    assert len(here.rows(schema.contents, "hash")) == 2  # nothing of it, companions included
+
+
+async def test_refusals_are_kept_by_both_engines(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    receipt = await take(here, sender, batch(*stream(*(parcel for _, parcel in BAD.values()))))
+    assert [code for _, code in receipt.refused] == [code for code, _ in BAD.values()]
+    assert live(here) == {}
+
+
+async def test_two_versions_of_one_truth_are_equivocation(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    again = said(TIRANA, written(TIRANA, 1, description="something else"))
+    receipt = await take(here, sender, batch(*stream(GOOD[0], again, GOOD[1])))
+    assert receipt.refused == ((2, "equivocation"),)
+    assert live(here) == ids(1, 2)
+
+
+async def test_equivocation_is_found_over_batches_and_senders(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    await take(here, sender, batch(*stream(GOOD[0])))
+    again = said(TIRANA, written(TIRANA, 1, description="something else"))
+    receipt = await take(here, Station(VIENNA, sender.log), batch(*stream(again)))
+    assert receipt.refused == ((1, "equivocation"),)
+
+
+async def test_a_second_statement_about_the_same_bytes_is_none(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    again = said(TIRANA, written(TIRANA, 1), issued="2022-07-16T09:00:00.000000Z")
+    receipt = await take(here, sender, batch(*stream(GOOD[0], again)))
+    assert receipt.refused == ()
+    assert live(here) == {told(TIRANA, 1)["id"]: [TIRANA.member] * 2}
+
+
+async def test_another_roster_of_one_number_is_put_aside(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    of = charter(TIRANA)
+    one, other = (
+        Parcel(FrameKind.ROSTER, roster.draft(a_roster(of, expires=expires), TIRANA.signer))
+        for expires in ("2023-01-01T00:00:00.000000Z", "2024-01-01T00:00:00.000000Z")
+    )
+    await convene.accept(here.log, one.envelope, "test")
+    receipt = await take(here, sender, batch(*stream(other, GOOD[0])))
+    assert receipt.refused == ((1, "roster_conflict"),)
+    assert here.rows(schema.rosters, "expires") == [("2023-01-01T00:00:00.000000Z",)]
+
+
+async def test_an_analyst_finds_the_whole_frame_in_quarantine(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    parcel = said(TIRANA, written(VIENNA, 2))
+    await take(here, sender, batch(*stream(parcel)))
+    [(member, detail, kept)] = here.rows(schema.quarantine, "member", "detail", "frame")
+    assert member == TIRANA.member
+    assert VIENNA.member in detail
+    assert parcel.contents[0] in kept
+
+
+# --- streams --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_batch_that_comes_twice_is_acknowledged_twice_and_taken_once(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    frames = stream(GOOD[0], BAD["not STIX"][1], GOOD[2])
+    first = await take(here, sender, batch(*frames))
+    events = here.rows(schema.events, "seq")
+    second = await take(here, sender, batch(*frames))
+    assert replace(second, at=first.at) == first
+    assert here.rows(schema.events, "seq") == events
+
+
+async def test_a_gap_is_answered_with_the_head(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    frames = stream(*GOOD)
+    receipt = await take(here, sender, batch(*frames[:2], *frames[3:]))
+    assert (receipt.head, receipt.chain) == (2, frames[1].chain().hex())
+    assert live(here) == ids(1, 2)
+
+
+async def test_a_fork_is_not_taken_and_alarms(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    frames = stream(*GOOD)
+    await take(here, sender, batch(*frames[:2]))
+    forked = stream(*GOOD[3:], start=3, previous=bytes(31) + b"\x01")
+    receipt = await take(here, sender, batch(*forked))
+    assert (receipt.head, receipt.chain) == (2, frames[1].chain().hex())
+    assert live(here) == ids(1, 2)
+    with here.log.read() as conn:
+        assert [one.subject for one in views.changes(conn, 0, ["fork"], 10)] == [TIRANA.member]
+
+
+async def test_another_incarnation_is_another_stream_and_takes_nothing_twice(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    frames = stream(*GOOD)
+    await take(here, sender, batch(*frames))
+    receipt = await take(here, sender, replace(batch(*frames), incarnation="f" * 32))
+    assert receipt.head == 5
+    assert live(here) == ids(1, 2, 3, 4, 5)
+
+
+async def test_a_greeting_is_answered_with_the_head_and_writes_nothing(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    await take(here, sender, batch(*stream(*GOOD[:2])))
+    events = here.rows(schema.events, "seq")
+    assert (await take(here, sender, batch())).head == 2
+    assert here.rows(schema.events, "seq") == events
+
+
+async def test_a_peer_cannot_move_the_stream_of_another(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    await take(here, sender, batch(*stream(*GOOD[:2])))
+    await take(here, Station(VIENNA, sender.log), batch(*stream(*GOOD[:1])))
+    with here.log.read() as conn:
+        assert inbound.head(conn, TIRANA.member, INCARNATION).number == 2
+        assert inbound.head(conn, VIENNA.member, INCARNATION).number == 1
+
+
+STREAM = stream(
+    Parcel(FrameKind.ROSTER, roster.draft(a_roster(charter(TIRANA)), TIRANA.signer)),
+    GOOD[0],
+    BAD["an object that another member wrote"][1],
+    GOOD[1],
+    said(TIRANA, written(TIRANA, 1, description="equivocation")),
+    GOOD[1],  # the same statement under a second number
+    BAD["no envelope"][1],
+    GOOD[4],
+)
+STATE = {
+    "contents": ("hash", "stix_id", "bytes"),
+    "statements": ("hash", "content", "origin", "envelope"),
+    "arrivals": ("statement", "member"),
+    "rosters": ("community", "number", "hash"),
+    "inbound": ("member", "incarnation", "head", "chain"),
+    "quarantine": ("member", "number", "code", "frame"),
+    "observables": ("kind", "value", "content"),
+}
+
+
+def state(here: Station) -> dict[str, object]:
+    return {name: here.rows(schema.metadata.tables[name], *columns) for name, columns in STATE.items()}
+
+
+async def receiving(folder: Path, senders: list[Station], slices: list[tuple[int, int]]) -> dict[str, object]:
+    """A new Podgorica's state after it was sent these parts of the stream, and then whatever it still lacked."""
+    log = Log(f"sqlite:///{folder / f'{uuid4().hex}.db'}", utc_now)
+    here = Station(PODGORICA, log)
+    try:
+        await here.links(*senders, since=AT)
+        for start, length in slices:
+            await take(here, senders[0], batch(*STREAM[start : start + length]))
+        head = (await take(here, senders[0], batch())).head
+        await take(here, senders[0], batch(*STREAM[head:]))
+        return state(here)
+    finally:
+        log.close()
+
+
+@pytest.fixture
+async def once(tmp_path: Path, station: Callable[..., Station]) -> tuple[list[Station], dict[str, object]]:
+    senders = [station(TIRANA), station(VIENNA)]
+    return senders, await receiving(tmp_path, senders, [(0, len(STREAM))])
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(slices=st.lists(st.tuples(st.integers(0, len(STREAM) - 1), st.integers(0, len(STREAM))), max_size=6))
+async def test_however_frames_are_resent_cut_or_overlap_the_state_is_the_same(
+    tmp_path: Path, once: tuple[list[Station], dict[str, object]], slices: list[tuple[int, int]]
+) -> None:
+    senders, expected = once
+    assert await receiving(tmp_path, senders, slices) == expected
+
+
+def test_the_stream_of_that_property_has_something_of_everything(
+    once: tuple[list[Station], dict[str, object]],
+) -> None:
+    _, expected = once
+    sizes = {name: len(rows) for name, rows in expected.items() if isinstance(rows, list)}
+    assert sizes == {
+        "contents": 3,
+        "statements": 3,
+        "arrivals": 3,
+        "rosters": 1,
+        "inbound": 1,
+        "quarantine": 3,
+        "observables": 3,
+    }
+
+
+async def test_many_frames_at_once_are_taken_in_order(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    parcels = [said(TIRANA, written(TIRANA, number, name=f"n{number}", pattern="[ipv4-addr:value = '203.0.113.1']")) for number in range(1, 101)]
+    receipt = await take(here, sender, batch(*stream(*parcels)))
+    assert receipt.head == 100
+    with here.log.read() as conn:
+        assert conn.scalar(select(func.count()).select_from(schema.statements)) == 100
+        assert len(contents.ids_held(conn, [told(TIRANA, n)["id"] for n in range(1, 101)])) == 100
+
+
+def test_the_examples_of_bad_frames_would_be_good_without_what_is_bad_in_them() -> None:
+    # Otherwise a frame might be refused for a reason of the test's own making.
+    assert encode(told(TIRANA, 2)) == GOOD[1].contents[0]

@@ -1,0 +1,66 @@
+"""Word of commits: whoever waits is woken, by what concerns it, and nothing is missed."""
+
+import asyncio
+import threading
+
+from lezha.node.changes import Changes
+from lezha.store.log import Committed
+
+
+def commit(first: int, last: int, *kinds: str, instant: float = 0.0) -> Committed:
+    return Committed(first, last, frozenset(kinds), instant)
+
+
+async def test_a_commit_wakes_all_who_wait() -> None:
+    changes = Changes()
+    waiting = [asyncio.create_task(changes.beyond(0, 10)) for _ in range(3)]
+    await asyncio.sleep(0)
+    changes.heard(commit(1, 1, "content"))
+    assert await asyncio.gather(*waiting) == [1, 1, 1]
+
+
+async def test_a_commit_before_the_wait_is_not_missed() -> None:
+    changes = Changes()
+    serial = changes.serial
+    changes.heard(commit(1, 1, "content"))
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(changes.beyond(serial, 10), 1) == 1
+
+
+async def test_a_commit_of_other_kinds_wakes_nobody() -> None:
+    changes = Changes(frozenset({"roster"}))
+    changes.heard(commit(1, 1, "content", "statement"))
+    assert await changes.beyond(0, 0.01) == 0
+    changes.heard(commit(2, 3, "content", "roster"))
+    assert await changes.beyond(0, 10) == 1
+
+
+async def test_a_wait_ends_when_its_time_is_over() -> None:
+    assert await Changes().beyond(0, 0.01) == 0
+
+
+async def test_one_who_gives_up_does_not_take_the_others_along() -> None:
+    changes = Changes()
+    patient = asyncio.create_task(changes.beyond(0, 10))
+    await changes.beyond(0, 0.01)
+    changes.heard(commit(1, 1, "content"))
+    assert await asyncio.wait_for(patient, 1) == 1
+
+
+async def test_word_may_come_from_any_thread() -> None:
+    changes = Changes()
+    waiting = asyncio.create_task(changes.beyond(0, 10))
+    await asyncio.sleep(0)
+    thread = threading.Thread(target=changes.heard, args=(commit(1, 1, "content"),))
+    thread.start()
+    assert await asyncio.wait_for(waiting, 1) == 1
+    thread.join()
+
+
+async def test_each_event_is_durable_since_its_own_commit() -> None:
+    changes = Changes()
+    for one in (commit(1, 3, "content", instant=1.0), commit(4, 4, "content", instant=2.0), commit(7, 9, "x", instant=3.0)):
+        changes.heard(one)
+    await asyncio.sleep(0)
+    found = {seq: changes.committed_at(seq) for seq in range(11)}
+    assert found == {0: None, 1: 1.0, 2: 1.0, 3: 1.0, 4: 2.0, 5: None, 6: None, 7: 3.0, 8: 3.0, 9: 3.0, 10: None}

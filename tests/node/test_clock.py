@@ -1,0 +1,31 @@
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lezha.node.clock import later, stamp, utc_now
+
+moments = st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2100, 1, 1), timezones=st.timezones())  # noqa: DTZ001  # hypothesis adds the zone
+
+
+@given(moments, moments)
+def test_times_compare_as_text_as_they_do_as_times(one: dt.datetime, other: dt.datetime) -> None:
+    assert (stamp(one) < stamp(other)) == (one.astimezone(dt.UTC) < other.astimezone(dt.UTC))
+
+
+@given(moments)
+def test_a_time_is_kept_to_the_microsecond(one: dt.datetime) -> None:
+    assert dt.datetime.fromisoformat(stamp(one)) == one.astimezone(dt.UTC)
+
+
+def test_now_is_of_the_form_that_later_takes() -> None:
+    assert later(utc_now(), minutes=5) > utc_now()
+
+
+@pytest.mark.parametrize(
+    ("delta", "expected"),
+    [({"minutes": 5}, "2022-12-31T23:59:59.000001Z"), ({"hours": 24}, "2023-01-01T23:54:59.000001Z")],
+)
+def test_later_counts_over_the_calendar(delta: dict[str, float], expected: str) -> None:
+    assert later("2022-12-31T23:54:59.000001Z", **delta) == expected

@@ -1,0 +1,196 @@
+"""DESIGN §5 read a second time, slowly and in another form, and held against the kernel.
+
+The kernel asks one question after another and stops at the first no. The oracle writes down every clause that
+denies: what no clause denies is released, and the reason given must be one of those that hold.
+"""
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from tests.sharing.examples import ALLY, ROSTERS, TO_NATO, facts, terms
+
+from lezha.sharing.community import Communities, Community
+from lezha.sharing.release import Facts, Reason, Recipient, Released, Standing, Withheld, release
+from lezha.sharing.terms import Audience, CommunityTerm, Terms
+from lezha.sharing.tlp import Tlp
+
+MEMBERS = ("identity--1", "identity--2", "identity--3")
+COMMUNITIES = ("community--1", "community--2")
+TIMES = ("2022-07-01T00:00:00.000000Z", "2022-07-02T00:00:00.000000Z", "2022-07-03T00:00:00.000000Z")
+SCALE = [Tlp.CLEAR, Tlp.GREEN, Tlp.AMBER, Tlp.STRICT, Tlp.RED]
+
+# By which ways into the audience may somebody else's object be passed on? (TLP 2.0; DESIGN §5, relay)
+RELAY = {
+    Tlp.CLEAR: {"named", "community", "everyone"},
+    Tlp.GREEN: {"named", "community"},
+    Tlp.AMBER: {"named"},
+    Tlp.STRICT: set[str](),
+    Tlp.RED: set[str](),
+}
+
+
+def ways_in(one: Facts, said: Terms, who: Recipient, rosters: Communities, now: str) -> set[str]:
+    ways = set()
+    if who.id in said.audience.members:
+        ways.add("named")
+    if said.audience.everyone and (said.future_members or not who.since > one.issued):
+        ways.add("everyone")
+    for term in said.audience.communities:
+        roster = rosters.get(term.id)
+        if roster and not roster_denies(said, term, roster, who, now) and who.id in roster.members:
+            ways.add("community")
+    return ways
+
+
+def roster_denies(
+    said: Terms, term: CommunityTerm, roster: Community, who: Recipient, now: str
+) -> set[Reason]:
+    denied = set()
+    if roster.number < term.floor:
+        denied.add(Reason.ROSTER_BEHIND)
+    if who.id in roster.members and not now < roster.expires:
+        denied.add(Reason.ROSTER_EXPIRED)
+    if roster.members.get(who.id, 0) > term.floor and not said.future_members:
+        denied.add(Reason.ADMITTED_LATER)
+    return denied
+
+
+def not_in_audience(one: Facts, said: Terms, who: Recipient, rosters: Communities, now: str) -> set[Reason]:
+    if ways_in(one, said, who, rosters, now):
+        return set()
+    denied = {Reason.ADMITTED_LATER} if said.audience.everyone else set()
+    for term in said.audience.communities:
+        roster = rosters.get(term.id)
+        denied |= roster_denies(said, term, roster, who, now) if roster else {Reason.ROSTER_UNKNOWN}
+    return denied or {Reason.NOT_IN_AUDIENCE}
+
+
+def narrowest(one: Facts) -> Tlp:
+    levels = [*one.markings, *([one.terms.tlp] if one.terms else [])]
+    return SCALE[max([SCALE.index(level) for level in levels], default=0)]
+
+
+def denials(one: Facts, who: Recipient, rosters: Communities, now: str) -> set[Reason]:
+    level, said = narrowest(one), one.terms
+    clauses = {
+        Reason.QUARANTINED: one.quarantined,
+        Reason.RECALLED: one.recalled,
+        Reason.EXPIRED: said is not None and said.expires is not None and not now < said.expires,
+        Reason.UNREADABLE_MARKING: one.unreadable_marking,
+        Reason.SUSPENDED: who.suspended,
+        Reason.NO_STATEMENT: said is None and who.standing != "own",
+        Reason.EMPTY_AUDIENCE: said is not None and said.audience == Audience() and who.standing != "own",
+        Reason.CLEARANCE: SCALE.index(level) > SCALE.index(who.clearance),
+        Reason.CONSTITUENT_TLP: who.standing == "constituent" and level in {Tlp.STRICT, Tlp.RED},
+    }
+    denied = {reason for reason, holds in clauses.items() if holds}
+    if who.standing == "member" and said is not None:
+        if who.id == one.origin or who.id in one.came_from:
+            denied.add(Reason.CAME_FROM_THERE)
+        denied |= not_in_audience(one, said, who, rosters, now)
+        if not one.author_here:
+            denied |= set() if said.onward else {Reason.NOT_ONWARD}
+            ways = ways_in(one, said, who, rosters, now)
+            denied |= set() if ways & RELAY[level] else {Reason.RELAY_TLP}
+    return denied
+
+
+levels = st.sampled_from(SCALE)
+times = st.sampled_from(TIMES)
+numbers = st.integers(1, 3)
+members = st.sampled_from(MEMBERS)
+community_terms = st.builds(CommunityTerm, st.sampled_from(COMMUNITIES), numbers)
+audiences = st.builds(
+    Audience,
+    st.booleans(),
+    st.lists(community_terms, max_size=2).map(tuple),
+    st.lists(members, max_size=2).map(tuple),
+)
+all_terms = st.builds(
+    Terms,
+    tlp=levels,
+    audience=audiences,
+    onward=st.booleans(),
+    future_members=st.booleans(),
+    expires=st.none() | times,
+)
+# Mostly false: otherwise hardly anything would be released.
+seldom = st.sampled_from([False] * 7 + [True])
+all_facts = st.builds(
+    Facts,
+    statement=st.just("statement"),
+    content=st.just("content"),
+    terms=all_terms | all_terms | st.none(),
+    origin=members,
+    author_here=st.booleans(),
+    issued=times,
+    came_from=st.frozensets(members, max_size=1),
+    markings=st.lists(levels, max_size=2).map(tuple),
+    unreadable_marking=seldom,
+    recalled=seldom,
+    quarantined=seldom,
+)
+recipients = st.builds(
+    Recipient, members, st.sampled_from(Standing), st.sampled_from([*SCALE, Tlp.RED, Tlp.RED]), times, seldom
+)
+rosters_of = {
+    key: st.builds(
+        Community, st.just(key), st.just(key), numbers, times, st.dictionaries(members, numbers, max_size=3)
+    )
+    for key in COMMUNITIES
+}
+rosters = st.fixed_dictionaries({}, optional=rosters_of)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(all_facts, recipients, rosters, times)
+@example(facts(), ALLY, ROSTERS, TIMES[0])
+@example(facts(terms(audience=Audience(True, TO_NATO.communities), onward=True)), ALLY, {}, TIMES[0])
+def test_the_kernel_decides_as_a_second_reading_of_the_rules_does(
+    one: Facts, who: Recipient, rosters: Communities, now: str
+) -> None:
+    outcome = release(one, who, rosters, now)
+    denied = denials(one, who, rosters, now)
+    if isinstance(outcome, Released):
+        assert not denied
+        assert outcome.rule
+    else:
+        assert isinstance(outcome, Withheld)
+        assert outcome.reason in denied
+
+
+@settings(max_examples=200, deadline=None)
+@given(all_facts, recipients, rosters, times, levels)
+def test_one_more_marking_never_releases_what_was_withheld(
+    one: Facts, who: Recipient, rosters: Communities, now: str, level: Tlp
+) -> None:
+    marked = replace(one, markings=(*one.markings, level))
+    if isinstance(release(one, who, rosters, now), Withheld):
+        assert isinstance(release(marked, who, rosters, now), Withheld)
+
+
+@settings(max_examples=200, deadline=None)
+@given(all_facts, recipients, rosters, times)
+def test_a_relay_gives_nothing_that_the_author_would_not_give(
+    one: Facts, who: Recipient, rosters: Communities, now: str
+) -> None:
+    here = replace(one, author_here=True)
+    there = replace(one, author_here=False)
+    if isinstance(release(there, who, rosters, now), Released):
+        assert isinstance(release(here, who, rosters, now), Released)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    all_facts,
+    st.text(),
+    st.sampled_from(Standing),
+    st.text(),
+    st.dictionaries(st.text(), rosters_of[COMMUNITIES[0]]),
+    st.text(),
+)
+def test_the_kernel_answers_whatever_the_names_and_times(
+    one: Facts, name: str, standing: Standing, since: str, rosters: Communities, now: str
+) -> None:
+    who = Recipient(name, standing, Tlp.RED, since)
+    assert isinstance(release(one, who, rosters, now), Released | Withheld)
