@@ -42,7 +42,8 @@ def test_a_secret_has_256_bits_and_is_never_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "lzh", "lzh_", "lzh__", "lzh_a_", "lzh__b", "LZH_a_b", "xyz_a_b", "a_b", "lzh_a_" + "b" * 200]
+    "text",
+    ["", "lzh", "lzh_", "lzh__", "lzh_a_", "lzh__b", "LZH_a_b", "xyz_a_b", "a_b", "lzh_a_" + "b" * 200],
 )
 def test_what_has_not_the_form_of_a_token_is_none(text: str) -> None:
     assert tokens.split(text) is None

@@ -68,9 +68,7 @@ class RunningNode:
         )
         umask = os.umask(0o077)
         try:
-            self.tls_root: Final = make(
-                self.home, settings, name.title(), Contact()
-            ).known.document.tls_root
+            self.tls_root: Final = make(self.home, settings, name.title(), Contact()).known.document.tls_root
         finally:
             os.umask(umask)
         self.token: Final = (self.home / ADMIN_TOKEN).read_text().strip()
@@ -91,7 +89,7 @@ class RunningNode:
     def ready(self) -> None:
         """Wait until it answers."""
         assert self.process is not None
-        until(lambda: self._answers(), _START_S, lambda: self.log.read_text(errors="replace")[-3000:])
+        until(self._answers, _START_S, lambda: self.log.read_text(errors="replace")[-3000:])
 
     def start(self) -> None:
         """Start and wait until it answers."""
@@ -116,7 +114,11 @@ class RunningNode:
     @property
     def alive(self) -> bool:
         """True if the process runs and answers."""
-        return self.process is not None and self.process.poll() is None and self.call("GET", "/status").status == 200
+        return (
+            self.process is not None
+            and self.process.poll() is None
+            and self.call("GET", "/status").status == 200
+        )
 
     def call(
         self,

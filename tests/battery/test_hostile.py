@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
+from tests.battery.nodes import PeerAnswer, RunningNode, as_peer, indicator, running
 
 from lezha.federation import envelope, frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Receipt
@@ -24,7 +25,6 @@ from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Tlp
 from lezha.stix import read
 from lezha.store.views import GENESIS
-from tests.battery.nodes import PeerAnswer, RunningNode, as_peer, indicator, running
 
 FRAMES = "/link/v1/frames"
 TERMS = Terms(tlp=Tlp.AMBER, audience=Audience(everyone=True))
@@ -40,11 +40,9 @@ class HostilePeer:
     def post(self, raw: bytes) -> PeerAnswer:
         return as_peer(self.victim, self.identity.leaf, "POST", FRAMES, raw)
 
-    def statement(
-        self, raw: bytes, signer: CryptoSigner | None = None, **said: Any
-    ) -> bytes:
+    def statement(self, raw: bytes, signer: CryptoSigner | None = None, **said: Any) -> bytes:
         found = read(raw)
-        fields = {
+        fields: dict[str, Any] = {
             "member": self.identity.member,
             "content": found.sha256,
             "object_id": found.id,
@@ -112,7 +110,9 @@ def test_a_statement_that_was_tampered_with_is_put_aside(hostile: HostilePeer) -
 
 def test_an_object_whose_bytes_were_altered_is_put_aside(hostile: HostilePeer) -> None:
     raw = indicator("altered.example")
-    assert_put_aside(hostile, hostile.statement(raw), (raw.replace(b"altered", b"changed"),), "content_mismatch")
+    assert_put_aside(
+        hostile, hostile.statement(raw), (raw.replace(b"altered", b"changed"),), "content_mismatch"
+    )
 
 
 def test_a_statement_by_an_unknown_key_is_put_aside(hostile: HostilePeer) -> None:
@@ -140,15 +140,15 @@ def test_a_statement_about_another_object_than_it_carries_is_put_aside(hostile: 
 
 def test_a_statement_from_the_future_is_put_aside(hostile: HostilePeer) -> None:
     raw = indicator("future.example")
-    assert_put_aside(
-        hostile, hostile.statement(raw, issued=later(utc_now(), hours=1)), (raw,), "clock_ahead"
-    )
+    assert_put_aside(hostile, hostile.statement(raw, issued=later(utc_now(), hours=1)), (raw,), "clock_ahead")
 
 
 def test_bytes_that_are_not_stix_are_put_aside(hostile: HostilePeer) -> None:
     raw = b'{"tlp":"red","tlp":"clear"}'
-    said = {"content": hashlib.sha256(raw).hexdigest()}
-    assert_put_aside(hostile, hostile.statement(indicator("not-stix.example"), **said), (raw,), "invalid_object")
+    said: dict[str, Any] = {"content": hashlib.sha256(raw).hexdigest()}
+    assert_put_aside(
+        hostile, hostile.statement(indicator("not-stix.example"), **said), (raw,), "invalid_object"
+    )
 
 
 def test_two_objects_of_one_version_by_their_creator_are_equivocation(hostile: HostilePeer) -> None:

@@ -4,9 +4,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.battery.nodes import RunningNode, many, running, until
 
 from lezha.federation import document, frame
-from tests.battery.nodes import RunningNode, many, running, until
 
 OBJECTS = 3000
 MOMENTS = (1, 900, 1800)
@@ -39,7 +39,9 @@ def assert_delivered_once_and_in_order(sender: RunningNode, receiver: RunningNod
     assert dict(arrived) == dict(
         sender.rows("SELECT hash, envelope FROM statements WHERE origin = ?", sender.member)
     )
-    of_sender = "SELECT c.hash, c.bytes FROM contents c JOIN statements s ON s.content = c.hash WHERE s.origin = ?"
+    of_sender = (
+        "SELECT c.hash, c.bytes FROM contents c JOIN statements s ON s.content = c.hash WHERE s.origin = ?"
+    )
     assert sorted(receiver.rows(of_sender, sender.member)) == sorted(sender.rows(of_sender, sender.member))
     events = receiver.rows("SELECT count(*), count(DISTINCT subject) FROM events WHERE kind = 'statement'")
     assert events == [(OBJECTS, OBJECTS)]

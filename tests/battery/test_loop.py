@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lezha.access.rights import Role
 from tests.battery.nodes import LEZHA, RunningNode, bundle, indicator, running, until
+
+from lezha.access.rights import Role
 
 PATIENCE_S = 30
 
@@ -19,7 +20,18 @@ def sensor(node: RunningNode, log: Path, token: str) -> Iterator[subprocess.Pope
     kept = log.with_name("sensor.token")
     kept.write_text(token)
     told = log.with_name("sensor.log")
-    command = [LEZHA, "sensor", "--follow", log, "--node", node.url, "--token-file", kept, "--window", "0.2"]
+    command: list[str | Path] = [
+        LEZHA,
+        "sensor",
+        "--follow",
+        log,
+        "--node",
+        node.url,
+        "--token-file",
+        kept,
+        "--window",
+        "0.2",
+    ]
     with told.open("wb") as errors:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
         try:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.battery.nodes import PeerAnswer, RunningNode, as_peer, running, until
 
 from lezha.federation import frame, tls
 from lezha.federation.frame import Batch
 from lezha.federation.tls import Pair
 from lezha.node.identity import new_member
-from tests.battery.nodes import PeerAnswer, RunningNode, as_peer, running, until
 
 FRAMES = "/link/v1/frames"
 GREETING = frame.encode(Batch(frame.PROTOCOL, "5a" * 16, "2026-01-05T08:00:00.000000Z"))
@@ -18,7 +18,11 @@ GREETING = frame.encode(Batch(frame.PROTOCOL, "5a" * 16, "2026-01-05T08:00:00.00
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningNode, RunningNode, RunningNode]]:
-    with running(tmp_path_factory.mktemp("strangers"), "tirana", "podgorica", "skopje") as (node, peer, other):
+    with running(tmp_path_factory.mktemp("strangers"), "tirana", "podgorica", "skopje") as (
+        node,
+        peer,
+        other,
+    ):
         # Its peers' keys and certificates are used by the tests themselves.
         for one in (peer, other):
             one.stop()
@@ -76,7 +80,9 @@ def test_a_peer_cannot_show_a_certificate_in_the_name_of_another_peer(
     nodes: tuple[RunningNode, RunningNode, RunningNode], tmp_path: Path
 ) -> None:
     node, peer, other = nodes
-    assert_refused_and_reported(node, leaf(tmp_path, root_of(peer), other.member), "not issued by the TLS root")
+    assert_refused_and_reported(
+        node, leaf(tmp_path, root_of(peer), other.member), "not issued by the TLS root"
+    )
 
 
 def test_a_peer_cannot_show_a_certificate_in_the_name_of_a_stranger(

@@ -7,7 +7,6 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from tests.battery.nodes import RunningNode, bundle, indicator, lezha, many, until
 
 GOOD = indicator("good.example")
@@ -99,7 +98,7 @@ def test_a_bundle_may_come_through_a_pipe(node: RunningNode, tmp_path: Path) -> 
     writing.start()
     done = publish(node, pipe)
     writing.join()
-    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "1 objects published, 0 rejected.")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "1 object published, 0 rejected.")
 
 
 def test_an_audience_that_nobody_knows_is_refused_with_those_that_are_known(
@@ -215,9 +214,7 @@ def test_long_lists_of_bad_objects_are_cut_off_for_people_and_not_for_programs(
     assert node.written() == before
 
 
-def test_thousands_of_objects_are_published_at_once(
-    pair: tuple[RunningNode, ...], tmp_path: Path
-) -> None:
+def test_thousands_of_objects_are_published_at_once(pair: tuple[RunningNode, ...], tmp_path: Path) -> None:
     node, peer = pair
     file = tmp_path / "many.json"
     file.write_bytes(many(2000, "bulk"))

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 import typer
+from tests.battery.nodes import RunningNode, bundle, indicator, lezha
+from tests.conftest import ROOT
 
 from lezha.cli.main import app
-from tests.battery.nodes import RunningNode, bundle, indicator, lezha
 
 PLAIN = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -146,7 +147,7 @@ def test_something_else_than_a_node_is_3(tmp_path: Path) -> None:
 
 
 class _Other(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802  # http.server's name
+    def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"<html>Welcome to nginx!</html>")
@@ -175,7 +176,9 @@ def test_a_file_that_holds_no_token_is_1(node: RunningNode, tmp_path: Path, raw:
 
 
 def init(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return lezha("init", "--name", "tirana", "--endpoint", "https://192.0.2.10:8441", "--home", home, *options)
+    return lezha(
+        "init", "--name", "tirana", "--endpoint", "https://192.0.2.10:8441", "--home", home, *options
+    )
 
 
 def test_a_new_node_keeps_its_secrets_from_others(tmp_path: Path) -> None:
@@ -233,7 +236,17 @@ def test_a_token_goes_into_a_file_that_its_owner_alone_can_read_and_works_until_
     node: RunningNode, tmp_path: Path
 ) -> None:
     out = tmp_path / "analyst.token"
-    create = ["token", "create", "analyst-1", "--role", "analyst", "--out", str(out), "--home", str(node.home)]
+    create = [
+        "token",
+        "create",
+        "analyst-1",
+        "--role",
+        "analyst",
+        "--out",
+        str(out),
+        "--home",
+        str(node.home),
+    ]
     done = lezha(*create)
     assert (done.returncode, done.stdout) == (0, f"The token is in {out}.\n")
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
@@ -286,53 +299,81 @@ def _texts(value: Any) -> list[str]:
 # --- JSON -----------------------------------------------------------------------------------------------------------
 
 
+class Printed:
+    """Run commands with --json and keep what each printed by its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.done: dict[tuple[str, ...], Any] = {}
+
+    def by(self, node: RunningNode, *arguments: str | Path) -> Any:
+        return self.run(*arguments, "--home", node.home)
+
+    def run(self, *arguments: str | Path) -> Any:
+        result = lezha(*arguments, "--json")
+        assert result.returncode == 0, result
+        name = tuple(map(str, arguments[: 2 if arguments[0] in _GROUPS else 1]))
+        self.done[name] = json.loads(result.stdout)
+        return self.done[name]
+
+
 def test_json_of_every_command_is_one_document_and_stdout_is_clean(
     pair: tuple[RunningNode, ...], tmp_path: Path
 ) -> None:
-    here, _ = pair
-    guest = RunningNode(tmp_path, "vienna")
-    done: dict[tuple[str, ...], Any] = {}
-
-    def run(home: RunningNode, *arguments: str | Path) -> Any:
-        result = lezha(*arguments, "--home", home.home, "--json")
-        assert result.returncode == 0, result
-        name = tuple(map(str, arguments[:2])) if str(arguments[0]) in _GROUPS else (str(arguments[0]),)
-        done[name] = json.loads(result.stdout)
-        return done[name]
-
-    guest.start()
+    here, guest, printed = pair[0], RunningNode(tmp_path, "vienna"), Printed(tmp_path)
     try:
-        run(here, "peer", "list")
-        made = run(here, "peer", "invite", "vienna")
-        there = run(guest, "peer", "accept", made["invitation"])
-        assert run(here, "peer", "phrase", "vienna")["phrase"] == there["phrase"]
-        run(here, "peer", "confirm", "vienna", "--phrase", there["phrase"])
-        assert run(here, "peer", "suspend", "vienna")["state"] == "suspended"
-        assert run(here, "peer", "resume", "vienna")["state"] == "active"
-        run(guest, "peer", "remove", "tirana")
-        roster = tmp_path / "wb6.roster"
-        run(here, "community", "create", "wb6", "--member", "self", "--member", "vienna", "--out", roster)
-        run(here, "community", "sign", roster)
-        run(here, "community", "accept", roster)
-        assert [one["name"] for one in run(here, "community", "list")] == ["wb6"]
-        token = run(here, "token", "create", "visitor", "--role", "analyst")
-        assert token["token"].startswith("lzh_")
-        run(here, "token", "revoke", "visitor")
-        warning = tmp_path / "warning.json"
-        raw = indicator("json.example")
-        warning.write_bytes(bundle([raw]))
-        published = run(here, "publish", warning, "--tlp", "green", "--to", "wb6")
-        assert (len(published["taken"]), published["dry_run"]) == (1, False)
-        found = run(here, "objects", "search", "json.example")
-        assert [one["id"] for one in found["objects"]] == [json.loads(raw)["id"]]
-        run(here, "objects", "show", json.loads(raw)["id"])
-        new = tmp_path / "new"
-        result = lezha("init", "--name", "x", "--endpoint", "https://192.0.2.1", "--home", new, "--json")
-        done["init",] = json.loads(result.stdout)
+        guest.start()
+        _link_and_unlink(printed, here, guest)
+        _found_a_community(printed, here)
+        _publish_and_find(printed, here)
     finally:
         guest.kill()
+    printed.run("init", "--name", "x", "--endpoint", "https://192.0.2.1", "--home", tmp_path / "new")
+    for command, keys in documented().items():
+        assert set(printed.done[command]) == keys, command
     # The demonstration has a test of its own; the other two print nothing on stdout.
-    assert set(done) | {("demo",), ("serve",), ("sensor",)} == set(COMMANDS)
+    assert set(printed.done) | {("demo",), ("serve",), ("sensor",)} == set(COMMANDS)
+
+
+def _link_and_unlink(printed: Printed, here: RunningNode, guest: RunningNode) -> None:
+    made = printed.by(here, "peer", "invite", "vienna")
+    there = printed.by(guest, "peer", "accept", made["invitation"])
+    assert printed.by(here, "peer", "phrase", "vienna")["phrase"] == there["phrase"]
+    printed.by(here, "peer", "confirm", "vienna", "--phrase", there["phrase"])
+    assert printed.by(here, "peer", "suspend", "vienna")["state"] == "suspended"
+    assert printed.by(here, "peer", "resume", "vienna")["state"] == "active"
+    assert printed.by(guest, "peer", "remove", "tirana")["state"] == "removed"
+    assert {one["name"] for one in printed.by(here, "peer", "list")} == {"podgorica", "vienna"}
+
+
+def _found_a_community(printed: Printed, here: RunningNode) -> None:
+    roster = printed.folder / "wb6.roster"
+    printed.by(here, "community", "create", "wb6", "--member", "self", "--member", "vienna", "--out", roster)
+    printed.by(here, "community", "sign", roster)
+    printed.by(here, "community", "accept", roster)
+    assert [one["name"] for one in printed.by(here, "community", "list")] == ["wb6"]
+    token = printed.by(here, "token", "create", "visitor", "--role", "analyst")
+    assert token["token"].startswith("lzh_")
+    printed.by(here, "token", "revoke", "visitor")
+
+
+def _publish_and_find(printed: Printed, here: RunningNode) -> None:
+    warning, raw = printed.folder / "warning.json", indicator("json.example")
+    warning.write_bytes(bundle([raw]))
+    published = printed.by(here, "publish", warning, "--tlp", "green", "--to", "wb6")
+    assert (len(published["taken"]), published["dry_run"]) == (1, False)
+    found = printed.by(here, "objects", "search", "json.example")
+    assert [one["id"] for one in found["objects"]] == [json.loads(raw)["id"]]
+    printed.by(here, "objects", "show", json.loads(raw)["id"])
+
+
+def documented() -> dict[tuple[str, ...], set[str]]:
+    """Read the table of docs/getting-started.md that tells what each command's document has."""
+    text = (ROOT / "docs" / "getting-started.md").read_text()
+    rows = re.findall(r"^\| `lezha ([\w ]+)` \| ([^|(]+)", text, re.MULTILINE)
+    found = {tuple(command.split()): set(re.findall(r"`(\w+)`", cell)) for command, cell in rows}
+    assert len(found) > 8
+    return found
 
 
 _GROUPS = {path[0] for path in COMMANDS if len(path) == 2}

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
-
 from tests.battery.nodes import until
 from tests.conftest import ROOT
 from tests.docs.two_machines import Machine, Ran, two_machines
@@ -91,7 +90,9 @@ class Reader:
     def do(self, part: Step | Carry | Write) -> None:
         """Do one thing."""
         if isinstance(part, Carry):
-            shutil.move(self.machines[part.source].home / part.file, self.machines[part.target].home / part.file)
+            shutil.move(
+                self.machines[part.source].home / part.file, self.machines[part.target].home / part.file
+            )
         elif isinstance(part, Write):
             (self.machines[part.machine].home / part.file).write_text(part.text)
         elif part.stays:
@@ -178,7 +179,9 @@ def test_the_document_uses_every_command_that_links_two_nodes() -> None:
 
 def test_no_block_of_commands_is_left_untyped() -> None:
     text = DOCUMENT.read_text()
-    assert text.count("```console") == len(re.findall(r"^```console (tirana|podgorica)( stays)?$", text, re.M))
+    assert text.count("```console") == len(
+        re.findall(r"^```console (tirana|podgorica)( stays)?$", text, re.MULTILINE)
+    )
     assert text.count("<!-- carry") == sum(isinstance(part, Carry) for part in parts(text))
 
 
@@ -205,5 +208,7 @@ def test_a_difference_between_document_and_program_is_found(shown: list[str], pr
 
 def test_what_the_document_calls_one_thing_is_one_thing_in_later_commands() -> None:
     one = reader()
-    assert not one._compare(Step("tirana", "x", ["phrase 11111 22222 33333"], False), "phrase  44444 55555 66666\n")
+    assert not one._compare(
+        Step("tirana", "x", ["phrase 11111 22222 33333"], False), "phrase  44444 55555 66666\n"
+    )
     assert one._command(Step("tirana", "say 11111 22222 33333", [], False)) == "say 44444 55555 66666"

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import select
+from tests.federation.keys import PODGORICA, TIRANA, Party
+from tests.stix.examples import indicator
 
 from lezha.federation import document, frame, members
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel, Receipt
@@ -25,11 +27,14 @@ from lezha.stix import bundle, encode, objects, timestamps
 from lezha.store import contents, peers, schema, statements, views
 from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
-from tests.federation.keys import PODGORICA, TIRANA, Party
-from tests.stix.examples import indicator
 
 VIENNA, PRISTINA = Party(3), Party(4)
-NAMES = {TIRANA.member: "tirana", PODGORICA.member: "podgorica", VIENNA.member: "vienna", PRISTINA.member: "pristina"}
+NAMES = {
+    TIRANA.member: "tirana",
+    PODGORICA.member: "podgorica",
+    VIENNA.member: "vienna",
+    PRISTINA.member: "pristina",
+}
 INCARNATION = "0123456789abcdef"
 
 
@@ -38,11 +43,15 @@ class Station:
 
     def __init__(self, party: Party, log: Log) -> None:
         self.party, self.log, self.member, self.name = party, log, party.member, NAMES[party.member]
-        self.document = party.written(name=self.name, title=self.name.title(), identity=party.identity(self.name))
+        self.document = party.written(
+            name=self.name, title=self.name.title(), identity=party.identity(self.name)
+        )
 
     @property
     def host(self) -> Host:
-        raw = self.party.document(name=self.name, title=self.name.title(), identity=self.party.identity(self.name))
+        raw = self.party.document(
+            name=self.name, title=self.name.title(), identity=self.party.identity(self.name)
+        )
         return Host(document.read(raw), Tlp.STRICT)
 
     @property
@@ -69,7 +78,15 @@ class Station:
         for other in others:
             known = other.host.known
             one = Peer(
-                other.member, other.name, state, "", Tlp.STRICT, since or utc_now(), 1, "https://192.0.2.1", known.raw
+                other.member,
+                other.name,
+                state,
+                "",
+                Tlp.STRICT,
+                since or utc_now(),
+                1,
+                "https://192.0.2.1",
+                known.raw,
             )
             await self.log.write(lambda tx, one=one: peers.add(tx, one, "test"))  # type: ignore[misc]  # mypy can't infer a lambda's default
 
@@ -77,14 +94,18 @@ class Station:
         with self.log.read() as conn:
             return peers.by_member(conn, other.member)
 
-    def request(self, *told: dict[str, Any], to: Sequence[str] = ("everyone",), strict: bool = False, **terms: Any) -> Request:
+    def request(
+        self, *told: dict[str, Any], to: Sequence[str] = ("everyone",), strict: bool = False, **terms: Any
+    ) -> Request:
         with self.log.read() as conn:
             audience = publish.audience(conn, to)
         raw = bundle.write([encode(one) for one in told])
         return Request(raw, Terms(**({"tlp": Tlp.GREEN, "audience": audience} | terms)), strict)
 
     async def publish(self, *told: dict[str, Any], **terms: Any) -> Published:
-        return await publish.publish(self.log, self.author, self.members, self.request(*told, **terms), "test")
+        return await publish.publish(
+            self.log, self.author, self.members, self.request(*told, **terms), "test"
+        )
 
     async def withheld(self, other: "Station") -> dict[str, str]:
         """Object id -> why it is withheld from `other`, as decided now."""
@@ -149,7 +170,9 @@ async def pack(sender: Station, to: Station, after: int = 0, now: str = "") -> B
 async def take(receiver: Station, sender: Station, sent: Batch, latest: str = "") -> Receipt:
     """Carry a batch over and the receipt back."""
     latest = latest or later(utc_now(), minutes=5)
-    raw = await receive.batch(receiver.log, receiver.receiver, sender.member, frame.decode(frame.encode(sent)), latest)
+    raw = await receive.batch(
+        receiver.log, receiver.receiver, sender.member, frame.decode(frame.encode(sent)), latest
+    )
     return frame.read_receipt(raw, [receiver.party.key], receiver.member, sender.member)
 
 

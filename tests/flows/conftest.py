@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from lezha.node.clock import utc_now
-from lezha.store.log import Log
 from tests.federation.keys import Party
 from tests.flows.alliance import Station
 from tests.store.conftest import log, url
+
+from lezha.node.clock import utc_now
+from lezha.store.log import Log
 
 __all__ = ["log", "url"]  # fixtures: the log on both engines
 

@@ -59,8 +59,24 @@ async def test_word_may_come_from_any_thread() -> None:
 
 async def test_each_event_is_durable_since_its_own_commit() -> None:
     changes = Changes()
-    for one in (commit(1, 3, "content", instant=1.0), commit(4, 4, "content", instant=2.0), commit(7, 9, "x", instant=3.0)):
+    for one in (
+        commit(1, 3, "content", instant=1.0),
+        commit(4, 4, "content", instant=2.0),
+        commit(7, 9, "x", instant=3.0),
+    ):
         changes.heard(one)
     await asyncio.sleep(0)
     found = {seq: changes.committed_at(seq) for seq in range(11)}
-    assert found == {0: None, 1: 1.0, 2: 1.0, 3: 1.0, 4: 2.0, 5: None, 6: None, 7: 3.0, 8: 3.0, 9: 3.0, 10: None}
+    assert found == {
+        0: None,
+        1: 1.0,
+        2: 1.0,
+        3: 1.0,
+        4: 2.0,
+        5: None,
+        6: None,
+        7: 3.0,
+        8: 3.0,
+        9: 3.0,
+        10: None,
+    }

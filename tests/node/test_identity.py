@@ -75,7 +75,9 @@ def test_another_node_s_signing_key_is_refused(tmp_path: Path) -> None:
 
 def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
     made = make(tmp_path / "one")
-    (tmp_path / "one/keys/signing.pem").write_bytes(made.leaf.read_bytes().split(b"-----END CERTIFICATE-----\n")[1])
+    (tmp_path / "one/keys/signing.pem").write_bytes(
+        made.leaf.read_bytes().split(b"-----END CERTIFICATE-----\n")[1]
+    )
     with pytest.raises(NodeError, match="is not the key that the node document names"):
         identity.load(tmp_path / "one")
 

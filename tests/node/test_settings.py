@@ -28,7 +28,9 @@ def test_what_is_not_set_has_a_safe_default(tmp_path: Path) -> None:
 
 
 def test_settings_come_back_as_they_were_written(tmp_path: Path) -> None:
-    written = Settings(MEMBER, 'Tir"anë\\', "[::1]:1", "0.0.0.0:2", "https://x:3", "postgresql:///a", Tlp.RED, 7)
+    written = Settings(
+        MEMBER, 'Tir"anë\\', "[::1]:1", "0.0.0.0:2", "https://x:3", "postgresql:///a", Tlp.RED, 7
+    )
     settings.write(tmp_path, written)
     assert settings.load(tmp_path) == written
 
@@ -62,13 +64,19 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("127.0.0.1:8440", ("127.0.0.1", 8440)), ("[::1]:0", ("::1", 0)), ("localhost:65535", ("localhost", 65535))],
+    [
+        ("127.0.0.1:8440", ("127.0.0.1", 8440)),
+        ("[::1]:0", ("::1", 0)),
+        ("localhost:65535", ("localhost", 65535)),
+    ],
 )
 def test_an_address_is_a_host_and_a_port(text: str, expected: tuple[str, int]) -> None:
     assert settings.address(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "8440", ":8440", "host", "host:", "host:-1", "host:65536", "host:http", "host:²"])
+@pytest.mark.parametrize(
+    "text", ["", "8440", ":8440", "host", "host:", "host:-1", "host:65536", "host:http", "host:²"]
+)
 def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(NodeError, match=r"write host:port, e\.g\."):
         settings.address(text)

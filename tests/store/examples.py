@@ -60,7 +60,9 @@ def publish(tx: Tx, *numbers: int) -> None:
 def entry(number: int, of: int | None = None) -> Entry:
     """Row `number` of a view; it gives statement `of`, by default the one of the same number."""
     ref = digest(f"statement {of or number}")
-    return Entry(number, ViewKind.STATEMENT, ref, "rule", bytes([number % 256]) * 32, bytes([number % 256]) * 32)
+    return Entry(
+        number, ViewKind.STATEMENT, ref, "rule", bytes([number % 256]) * 32, bytes([number % 256]) * 32
+    )
 
 
 def give(tx: Tx, recipient: str, *entries: Entry) -> None:
@@ -81,5 +83,7 @@ def roster(number: int = 1, **changes: Any) -> KeptRoster:
 
 
 def peer(name: str = "podgorica", member: str = MONTENEGRO, **changes: Any) -> Peer:
-    plain = Peer(member, name, PeerState.ACTIVE, "12345", Tlp.STRICT, AT, 1, "https://192.0.2.2:8441", b"document")
+    plain = Peer(
+        member, name, PeerState.ACTIVE, "12345", Tlp.STRICT, AT, 1, "https://192.0.2.2:8441", b"document"
+    )
     return replace(plain, **changes)

@@ -2,11 +2,11 @@
 
 import pytest
 from msgspec.structs import replace
+from tests.store.examples import ALBANIA, MONTENEGRO, digest, roster
 
 from lezha.store import communities, views
 from lezha.store.errors import Conflict
 from lezha.store.log import Log
-from tests.store.examples import ALBANIA, MONTENEGRO, digest, roster
 
 
 async def test_a_roster_is_kept_once(log: Log) -> None:
@@ -51,7 +51,9 @@ async def test_who_was_removed_is_not_in_the_community_though_admitted_once(log:
 
 async def test_an_admission_is_recorded_once(log: Log) -> None:
     first = await log.write(lambda tx: communities.approve(tx, "community--nato", [ALBANIA], "test"))
-    second = await log.write(lambda tx: communities.approve(tx, "community--nato", [ALBANIA, MONTENEGRO], "test"))
+    second = await log.write(
+        lambda tx: communities.approve(tx, "community--nato", [ALBANIA, MONTENEGRO], "test")
+    )
     assert (first, second) == ([ALBANIA], [MONTENEGRO])
     with log.read() as conn:
         assert len(views.changes(conn, 0, ["admission"], 10)) == 2

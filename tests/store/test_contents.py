@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
+from tests.store.examples import ALBANIA, MONTENEGRO, content, digest
 
 from lezha.sharing.tlp import Tlp
 from lezha.store import contents, schema, search
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
-from tests.store.examples import ALBANIA, MONTENEGRO, content, digest
 
 OTHER_VERSION = "2022-07-16T09:00:00.000000Z"
 
@@ -100,14 +100,18 @@ async def test_other_bytes_of_one_version_and_creator_are_in_conflict(log: Log) 
         content(2),
     ],
 )
-async def test_the_same_bytes_another_version_or_another_creator_s_are_not(log: Log, other: contents.Content) -> None:
+async def test_the_same_bytes_another_version_or_another_creator_s_are_not(
+    log: Log, other: contents.Content
+) -> None:
     await keep(log, content(1))
     with log.read() as conn:
         assert contents.in_conflict(conn, [other]) == set()
 
 
 async def test_a_sensor_watches_for_what_stands_for_the_indicator_alone(log: Log) -> None:
-    one = content(observables=(("ipv4", "203.0.113.7"),), anchors=(("domain", "evil.example"),), unmatched="why")
+    one = content(
+        observables=(("ipv4", "203.0.113.7"),), anchors=(("domain", "evil.example"),), unmatched="why"
+    )
     await keep(log, one, content(2, type="malware"))
     with log.read() as conn:
         assert contents.watched(conn, one.hash) == contents.Watched(

@@ -1,10 +1,11 @@
 """What peers have sent here."""
 
+from tests.store.examples import ALBANIA, MONTENEGRO
+
 from lezha.store import inbound
 from lezha.store.inbound import Quarantined
 from lezha.store.log import Log
 from lezha.store.views import GENESIS, Head
-from tests.store.examples import ALBANIA, MONTENEGRO
 
 
 def aside(number: int, code: str = "authority") -> Quarantined:
@@ -17,7 +18,9 @@ async def test_each_incarnation_of_a_peer_has_a_stream_of_its_own(log: Log) -> N
         await log.write(lambda tx, i=incarnation, h=head: inbound.move(tx, MONTENEGRO, i, h))  # type: ignore[misc]  # mypy can't infer a lambda's default
     with log.read() as conn:
         assert {key: inbound.head(conn, MONTENEGRO, key) for key in heads} == heads
-        assert inbound.head(conn, MONTENEGRO, "three") == inbound.head(conn, ALBANIA, "one") == Head(0, GENESIS)
+        assert (
+            inbound.head(conn, MONTENEGRO, "three") == inbound.head(conn, ALBANIA, "one") == Head(0, GENESIS)
+        )
         assert inbound.received(conn, MONTENEGRO)[0] == 10
         assert inbound.received(conn, ALBANIA) == (0, "")
 

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Connection, event, select
+from tests.store.examples import content, digest
 
 from lezha.node.clock import utc_now
 from lezha.store import contents, engine, schema
 from lezha.store.errors import Conflict, StoreError
 from lezha.store.log import Committed, Log, Tx
-from tests.store.examples import content, digest
 
 
 def add(number: int) -> Callable[[Tx], int]:
@@ -101,7 +101,9 @@ async def test_a_failed_piece_leaves_no_hole_in_the_numbers(log: Log) -> None:
     assert seqs(log) == [1, 2, 3, 4, 5, 6]
 
 
-async def test_a_piece_that_hides_an_error_of_the_database_deceives_nobody_and_stops_nothing(log: Log) -> None:
+async def test_a_piece_that_hides_an_error_of_the_database_deceives_nobody_and_stops_nothing(
+    log: Log,
+) -> None:
     def careless(tx: Tx) -> None:
         try:
             tx.conn.exec_driver_sql("select * from no_such_table")

@@ -2,13 +2,13 @@
 
 import pytest
 from msgspec.structs import replace
+from tests.store.examples import ALBANIA, AT, EXPIRES, MONTENEGRO, digest, peer
 
 from lezha.sharing.release import Standing
 from lezha.store import peers, views
 from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Log
 from lezha.store.peers import Invitation, PeerState
-from tests.store.examples import ALBANIA, AT, EXPIRES, MONTENEGRO, digest, peer
 
 
 async def test_a_peer_comes_back_as_it_was_kept(log: Log) -> None:

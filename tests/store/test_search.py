@@ -3,13 +3,13 @@
 import asyncio
 
 import pytest
+from tests.store.examples import ALBANIA, MONTENEGRO, content, publish
 
 from lezha.flows.look import search_objects
 from lezha.store import contents, search
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.search import Query
-from tests.store.examples import ALBANIA, MONTENEGRO, content, publish
 
 VALUES = {
     1: ("ipv4", "203.0.113.7"),

@@ -2,6 +2,7 @@
 
 import pytest
 from msgspec.structs import replace
+from tests.store.examples import ALBANIA, AT, EXPIRES, MONTENEGRO, content, digest, publish, signed
 
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Audience, CommunityTerm, Terms
@@ -9,7 +10,6 @@ from lezha.sharing.tlp import Pap, Tlp
 from lezha.store import contents, statements
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
-from tests.store.examples import ALBANIA, AT, EXPIRES, MONTENEGRO, content, digest, publish, signed
 
 TERMS = Terms(
     Tlp.STRICT,
@@ -25,7 +25,9 @@ TERMS = Terms(
 async def keep(log: Log, *given: statements.Signed) -> None:
     def work(tx: Tx) -> None:
         numbers = range(1, 4)
-        contents.add(tx, [content(n, markings=(Tlp.RED,), unreadable_marking=n == 2) for n in numbers], "test")
+        contents.add(
+            tx, [content(n, markings=(Tlp.RED,), unreadable_marking=n == 2) for n in numbers], "test"
+        )
         statements.add(tx, given, "test")
 
     await log.write(work)

@@ -20,7 +20,12 @@ async def test_a_token_is_found_by_its_id(log: Log) -> None:
     with log.read() as conn:
         found = tokens.get(conn, made.id)
         assert found is not None
-        assert (found.name, found.role, found.digest, found.revoked) == ("zeek", Role.SENSOR, made.digest, False)
+        assert (found.name, found.role, found.digest, found.revoked) == (
+            "zeek",
+            Role.SENSOR,
+            made.digest,
+            False,
+        )
         assert tokens.get(conn, "0a") is None
 
 

@@ -1,12 +1,12 @@
 """Views: dense numbers that never change, reasons, cursors and receipts."""
 
 import pytest
+from tests.store.examples import ALBANIA, MONTENEGRO, digest, entry, give, publish, signed
 
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import views
 from lezha.store.log import Log
 from lezha.store.views import GENESIS, Head
-from tests.store.examples import ALBANIA, MONTENEGRO, digest, entry, give, publish, signed
 
 
 async def test_an_empty_view_begins_at_nothing(log: Log) -> None:
@@ -67,7 +67,9 @@ def withheld(number: int, reason: Reason) -> Withheld:
 
 async def test_reasons_are_kept_in_the_order_of_the_log_and_counted(log: Log) -> None:
     await log.write(lambda tx: publish(tx, 1, 2, 3))
-    decisions = [withheld(number, reason) for number, reason in ((3, Reason.CLEARANCE), (1, Reason.NOT_ONWARD))]
+    decisions = [
+        withheld(number, reason) for number, reason in ((3, Reason.CLEARANCE), (1, Reason.NOT_ONWARD))
+    ]
     await log.write(lambda tx: views.withhold(tx, MONTENEGRO, [*decisions, withheld(2, Reason.CLEARANCE)]))
     with log.read() as conn:
         assert list(views.withheld_from(conn, MONTENEGRO).items()) == [
@@ -108,8 +110,12 @@ async def test_changes_are_the_events_of_some_kinds_in_order(log: Log) -> None:
 
 async def test_a_receipt_that_acknowledges_nothing_new_is_not_kept(log: Log) -> None:
     for envelope in (b"first", b"second"):
-        await log.write(lambda tx, raw=envelope: views.keep_receipt(tx, MONTENEGRO, 2, raw, [(2, "authority")]))  # type: ignore[misc]  # mypy can't infer a lambda's default
-    await log.write(lambda tx: views.keep_receipt(tx, MONTENEGRO, 5, b"third", [(2, "authority"), (4, "companion")]))
+        await log.write(
+            lambda tx, raw=envelope: views.keep_receipt(tx, MONTENEGRO, 2, raw, [(2, "authority")])
+        )  # type: ignore[misc]  # mypy can't infer a lambda's default
+    await log.write(
+        lambda tx: views.keep_receipt(tx, MONTENEGRO, 5, b"third", [(2, "authority"), (4, "companion")])
+    )
     with log.read() as conn:
         assert views.acknowledged(conn, MONTENEGRO)[0] == 5
         assert views.acknowledged(conn, ALBANIA) == (0, "")

@@ -5,7 +5,6 @@ shown as \x1b, markup as it stands.
 """
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -16,7 +15,8 @@ from rich.table import Table
 
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-_UNBOUNDED = 10_000  # columns of a table that goes into a file or a pipe: one row, one line
+# In a file or a pipe a row of a table is one line, however wide.
+_wide = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=10_000)
 
 
 def show_json(value: object) -> None:
@@ -35,7 +35,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> 
         shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*(_plain(cell) for cell in row))
-    out.print(shown, width=None if out.is_terminal or "COLUMNS" in os.environ else _UNBOUNDED)
+    (out if out.is_terminal else _wide).print(shown)
 
 
 def say(text: str) -> None:

@@ -66,7 +66,8 @@ def publish(
     for warning in done["warnings"]:
         note(f"warning: {warning}")
     verb = "would be published" if dry_run else "published"
-    say(f"{len(done['taken'])} objects {verb}, {len(done['rejected'])} rejected.")
+    taken = len(done["taken"])
+    say(f"{taken} object{'' if taken == 1 else 's'} {verb}, {len(done['rejected'])} rejected.")
     table(
         ("peer", "gets", "withheld, and why"),
         [_outlook(one) for one in done["outlook"]],

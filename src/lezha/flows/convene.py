@@ -61,7 +61,12 @@ def found(conn: Connection, convener: Convener, wanted: Draft) -> bytes:
         issued=wanted.issued,
         expires=wanted.expires,
     )
-    return roster.draft(draft, convener.signer)
+    raw = roster.draft(draft, convener.signer)
+    try:
+        roster.peek(raw)
+    except Refused as refused:
+        raise FlowError(f"No node would accept this: {refused}") from refused
+    return raw
 
 
 def cosign(convener: Convener, raw: bytes) -> bytes:

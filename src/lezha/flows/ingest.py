@@ -18,13 +18,13 @@ def content(item: Object) -> Content:
         stix_id=item.id,
         type=item.type,
         version=item.version,
-        creator=item.created_by or "",
-        name=_name(item),
+        creator=_storable(item.created_by or ""),
+        name=_storable(_name(item)),
         raw=item.raw,
         markings=tuple(sorted({Tlp(level) for level in levels.values() if level is not None})),
         unreadable_marking=None in levels.values(),
-        unmatched=reading.unmatched or "",
-        valid_until=_text(item, "valid_until"),
+        unmatched=_storable(reading.unmatched or ""),
+        valid_until=_storable(_text(item, "valid_until")),
         observables=_pairs(reading.observables),
         anchors=_pairs(reading.anchors),
         refs=item.refs,
@@ -38,7 +38,7 @@ def _reading(item: Object) -> Reading:
 
 
 def _pairs(seen: tuple[Observable, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((one.kind.value, one.value) for one in seen)
+    return tuple((one.kind.value, one.value) for one in seen if "\0" not in one.value)
 
 
 def _name(item: Object) -> str:
@@ -51,3 +51,8 @@ def _name(item: Object) -> str:
 def _text(item: Object, key: str) -> str:
     value = item.data.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL keeps no NUL in text; the object's own bytes keep it.
+    return text.replace("\0", "\ufffd")

@@ -61,8 +61,7 @@ def check_open(conn: Connection, invitation_id: str, now: str) -> None:
 
 async def committed(log: Log, message: Commit) -> Committed:
     """Inviter, first step: keep the commitment, answer with the own random number. Raises EnrolmentError."""
-    if len(message.commitment) != 64:
-        raise EnrolmentError("The commitment is malformed.")
+    _hex(message.commitment)
 
     def work(tx: Tx) -> Committed:
         invitation = _open_invitation(tx, message.invitation, message.secret)
@@ -83,7 +82,7 @@ async def revealed(log: Log, host: Host, message: Reveal) -> None:
 
     def work(tx: Tx) -> None:
         invitation = _open_invitation(tx, message.invitation, message.secret)
-        expected = enrolment.commitment(_nonce(message.nonce), raw)
+        expected = enrolment.commitment(_hex(message.nonce), raw)
         if not hmac.compare_digest(invitation.commitment, expected):
             raise EnrolmentError(
                 "What was revealed is not what was committed to: somebody may stand in between."
@@ -105,7 +104,7 @@ async def accept(
     nonce = enrolment.new_nonce()
     commitment = enrolment.commitment(nonce, host.known.raw)
     answer = await client.commit(Commit(offer.id, offer.secret, commitment))
-    phrase = enrolment.phrase(inviter.digest, host.known.digest, _nonce(answer.nonce), nonce)
+    phrase = enrolment.phrase(inviter.digest, host.known.digest, _hex(answer.nonce), nonce)
     await client.reveal(Reveal(offer.id, offer.secret, nonce, host.known.raw.decode()))
     await log.write(lambda tx: _keep(tx, host, inviter, name or inviter.document.name, phrase, "invitation"))
     return phrase
@@ -201,7 +200,7 @@ def _read(raw: bytes) -> KnownDocument:
         raise EnrolmentError(str(refused)) from refused
 
 
-def _nonce(text: str) -> str:
+def _hex(text: str) -> str:
     if len(text) != 2 * enrolment.NONCE_BYTES or any(letter not in "0123456789abcdef" for letter in text):
-        raise EnrolmentError("A random number of the introduction is malformed.")
+        raise EnrolmentError("A number of the introduction is malformed: it must be 32 bytes in hex.")
     return text

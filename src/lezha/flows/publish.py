@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
@@ -80,7 +81,6 @@ class _Ground(msgspec.Struct, frozen=True):
     """What is known before a plan is made: of the objects that the given ones name, and of their earlier versions."""
 
     communities: Communities
-    batch: frozenset[str]
     held: frozenset[str]
     told: dict[str, list[tuple[str, Audience]]]
     in_conflict: frozenset[str]
@@ -183,19 +183,23 @@ def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
 def _plan(conn: Connection, draft: _Draft) -> _Plan:
     request = draft.request
     refused = list(draft.rejected)
-    plan: list[tuple[Content, Terms]] = []
+    fit: list[Content] = []
     ground = _ground(conn, draft.contents)
     for content in draft.contents:
         reason = _unfit(draft, content, ground) or _wider_than_named(content, request.terms, ground)
         if reason:
             refused.append(reason)
         else:
-            terms = msgspec.structs.replace(request.terms, open_refs=_open_refs(content, ground))
-            plan.append((content, terms))
+            fit.append(content)
     if refused and request.strict:
         raise NothingTaken(f"Nothing was published: {len(refused)} of the objects are not in order.", refused)
-    if not plan:
+    if not fit:
         raise NothingTaken("Nothing was published: no object is in order.", refused)
+    here = ground.held | {draft.author.member} | {content.stix_id for content in fit}
+    plan = [
+        (content, msgspec.structs.replace(request.terms, open_refs=_open_refs(content, here)))
+        for content in fit
+    ]
     return _Plan(tuple(plan), tuple(refused))
 
 
@@ -213,11 +217,16 @@ def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
     }
     return _Ground(
         communities=communities.current(conn),
-        batch=frozenset(content.stix_id for content in read),
         held=frozenset(contents.ids_held(conn, targets)),
         told=told,
-        in_conflict=frozenset(contents.in_conflict(conn, read)),
+        in_conflict=frozenset(contents.in_conflict(conn, read) | _at_odds(read)),
     )
+
+
+def _at_odds(read: Sequence[Content]) -> set[str]:
+    """Return the hashes of those contents of whose id and version other bytes came before in the same bundle."""
+    first: dict[tuple[str, str], str] = {}
+    return {one.hash for one in read if first.setdefault((one.stix_id, one.version), one.hash) != one.hash}
 
 
 def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
@@ -226,6 +235,12 @@ def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
     if content.creator != author.member and content.creator in members.identities:
         name = members.names[content.creator]
         return Rejected(content.stix_id, "lezha authority", f"{name} wrote it: only {name} can publish it.")
+    if (
+        content.stix_id != author.member
+        and members.identities.get(content.stix_id, content.hash) != content.hash
+    ):
+        name = members.names[content.stix_id]
+        return Rejected(content.stix_id, "lezha authority", f"{name} alone says who {name} is.")
     if content.creator == author.member and content.hash in ground.in_conflict:
         # STIX 2.1 §3.6.1: any change needs a later `modified`.
         reason = "other bytes with this id and version were published already: raise its `modified`."
@@ -243,8 +258,7 @@ def _wider_than_named(content: Content, terms: Terms, ground: _Ground) -> Reject
     return None
 
 
-def _open_refs(content: Content, ground: _Ground) -> tuple[str, ...]:
-    here = ground.batch | ground.held
+def _open_refs(content: Content, here: AbstractSet[str]) -> tuple[str, ...]:
     return tuple(ref for ref in content.refs if ref not in here and not ref.startswith(_NOT_OBJECTS))
 
 

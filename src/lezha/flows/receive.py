@@ -122,7 +122,10 @@ def _check_statement(one: Frame, members: Members, latest: str) -> _Told:
         )
     _check_subject(kept[0], said.object_id, said.object_version)
     for content in kept[1:]:
-        _check_companion(content, said.member, members)
+        if content.type not in _COMPANION_TYPES:
+            raise Refused("companion", f"{content.stix_id} may not travel as a companion.")
+    for content in kept:
+        _check_identity(content, said.member, members)
     # DESIGN §4, authority: what claims a member as creator needs that member's own statement.
     creator = kept[0].creator
     if creator in members.identities and creator != said.member:
@@ -143,12 +146,10 @@ def _check_subject(content: Content, object_id: str, version: str) -> None:
         raise Refused("content_mismatch", f"The statement speaks of {object_id} {version}, its bytes do not.")
 
 
-def _check_companion(content: Content, member: str, members: Members) -> None:
-    if content.type not in _COMPANION_TYPES:
-        raise Refused("companion", f"{content.stix_id} may not travel as a companion.")
+def _check_identity(content: Content, member: str, members: Members) -> None:
     identity = members.identities.get(content.stix_id)
     if identity is not None and content.stix_id != member and content.hash != identity:
-        raise Refused("authority", f"A companion gives itself out for {content.stix_id}.")
+        raise Refused("authority", f"{member} says who {content.stix_id} is, which only that member can.")
 
 
 def _take(

@@ -156,7 +156,7 @@ async def find_objects(
     value: FromQuery[str] = "",
     text: FromQuery[str] = "",
     origin: FromQuery[str] = "",
-    before: FromQuery[int] = 0,
+    before: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
 ) -> Page:
     """Find objects, newest first. `value` is an observable and also finds the networks or parents that contain it."""

@@ -29,7 +29,7 @@ async def indicators(
     request: _Request,
     log: NamedDependency[Log],
     decisive: NamedDependency[Changes],
-    after: Annotated[int, QueryParameter(ge=0)] = 0,
+    after: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
     wait: Annotated[float, QueryParameter(ge=0, le=30)] = 0,
 ) -> Feed:
     """Return the rows of the sensor's view after row `after`; with none, wait up to `wait` seconds for one."""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.battery.nodes import lezha
 
 from lezha.cli.demo import cast as casts
 from lezha.cli.demo.checks import found_in
 from lezha.cli.errors import CliError
-from tests.battery.nodes import lezha
 
 FREE_S = 60
 

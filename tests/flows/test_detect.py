@@ -1,0 +1,255 @@
+"""The loop closes: indicators to a sensor, its reports into sightings, and these to the origin alone."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from tests.federation.keys import PODGORICA, TIRANA
+from tests.flows.alliance import PRISTINA, VIENNA, Station, alliance, deliver, told
+
+from lezha.detection.feed import Feed
+from lezha.detection.sensor import Batch, Report
+from lezha.flows import detect
+from lezha.flows.errors import FlowError
+from lezha.node.clock import later, utc_now
+from lezha.sharing.release import Recipient, Standing
+from lezha.sharing.tlp import Tlp
+from lezha.store import schema, statements
+from lezha.store.log import Log
+
+SENSOR = Recipient("sensor:1", Standing.OWN, Tlp.RED)
+SEEN = datetime(2022, 7, 15, 9, 30, tzinfo=UTC)
+INDICATOR = told(TIRANA, 1)["id"]
+Four = tuple[Station, Station, Station, Station]
+
+
+def reports(*keys: str, batch_id: str = "run-1", count: int = 3) -> Batch:
+    return Batch(batch_id, SEEN, tuple(Report(key, count, SEEN, SEEN) for key in keys))
+
+
+async def feed(here: Station, after: int = 0, now: str = "", sensor: Recipient = SENSOR) -> Feed:
+    return await detect.feed(here.log, sensor, after, now or utc_now())
+
+
+async def report(
+    here: Station, batch: Batch, sensor: Recipient = SENSOR
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    taken = await detect.report(here.log, here.author, sensor, batch)
+    return taken.sightings, taken.unknown
+
+
+def object_of(here: Station, stix_id: str) -> dict[str, Any]:
+    [raw] = [raw for kept, raw in here.rows(schema.contents, "stix_id", "bytes") if kept == stix_id]
+    found: dict[str, Any] = json.loads(raw)
+    return found
+
+
+@pytest.fixture
+async def four(station: Callable[..., Station]) -> Four:
+    """Tirana's indicator is at Podgorica, whose sensor watches for it; Vienna and Pristina are there too."""
+    stations = tirana, podgorica, *_ = station(TIRANA), station(PODGORICA), station(VIENNA), station(PRISTINA)
+    await alliance(*stations)
+    await tirana.publish(told(TIRANA, 1), tlp=Tlp.AMBER, to=["podgorica"])
+    await deliver(tirana, podgorica)
+    await feed(podgorica)
+    return stations
+
+
+# --- to the sensor --------------------------------------------------------------------------------------------------
+
+
+async def test_a_sensor_is_given_what_to_watch_for(four: Four) -> None:
+    _, podgorica, *_ = four
+    [item] = (await feed(podgorica)).items
+    assert (item.key, item.observables, item.unmatched) == (INDICATOR, (("ipv4", "203.0.113.1"),), "")
+
+
+async def test_a_sensor_gets_the_rows_after_the_one_it_names(four: Four) -> None:
+    _, podgorica, *_ = four
+    head = (await feed(podgorica)).head
+    assert await feed(podgorica, head) == Feed(head, ())
+    await podgorica.publish(told(PODGORICA, 2))
+    later_rows = await feed(podgorica, head)
+    assert (later_rows.head, [item.key for item in later_rows.items]) == (
+        head + 1,
+        [told(PODGORICA, 2)["id"]],
+    )
+
+
+async def test_what_is_no_indicator_takes_a_number_but_is_nothing_to_watch_for(four: Four) -> None:
+    _, podgorica, *_ = four
+    head = (await feed(podgorica)).head
+    malware = {
+        "type": "malware",
+        "spec_version": "2.1",
+        "id": "malware--00000001-0000-4000-8000-000000000000",
+    }
+    at = {"created": "2022-07-15T08:00:00.000Z", "modified": "2022-07-15T08:00:00.000Z", "is_family": False}
+    await podgorica.publish(malware | at)
+    assert await feed(podgorica, head) == Feed(head + 1, ())
+
+
+async def test_a_sensor_is_not_given_what_it_is_not_cleared_for(four: Four) -> None:
+    _, podgorica, *_ = four
+    low = Recipient("sensor:2", Standing.OWN, Tlp.GREEN)
+    await podgorica.publish(told(PODGORICA, 2), tlp=Tlp.GREEN)
+    assert [item.key for item in (await feed(podgorica, sensor=low)).items] == [told(PODGORICA, 2)["id"]]
+
+
+async def test_what_expires_after_it_was_numbered_is_left_out(four: Four) -> None:
+    _, podgorica, *_ = four
+    await podgorica.publish(told(PODGORICA, 2), expires=later(utc_now(), hours=1))
+    now = await feed(podgorica)
+    then = await feed(podgorica, now=later(utc_now(), hours=2))
+    assert {item.key for item in now.items} - {item.key for item in then.items} == {told(PODGORICA, 2)["id"]}
+    assert then.head == now.head
+
+
+# --- from the sensor ------------------------------------------------------------------------------------------------
+
+
+async def test_a_report_makes_a_sighting_that_says_who_saw_what_how_often_and_when(four: Four) -> None:
+    _, podgorica, *_ = four
+    [made], unknown = await report(podgorica, reports(INDICATOR))
+    assert unknown == ()
+    one = object_of(podgorica, made)
+    assert (one["sighting_of_ref"], one["created_by_ref"], one["count"]) == (INDICATOR, PODGORICA.member, 3)
+    assert one["first_seen"] == one["last_seen"] == "2022-07-15T09:30:00.000Z"
+
+
+async def test_a_batch_that_comes_twice_makes_its_sightings_once(four: Four) -> None:
+    _, podgorica, *_ = four
+    first = await report(podgorica, reports(INDICATOR))
+    kept = podgorica.rows(schema.statements, "hash")
+    assert await report(podgorica, reports(INDICATOR)) == first
+    assert podgorica.rows(schema.statements, "hash") == kept
+
+
+async def test_another_batch_makes_another_sighting(four: Four) -> None:
+    _, podgorica, *_ = four
+    first, _ = await report(podgorica, reports(INDICATOR))
+    second, _ = await report(podgorica, reports(INDICATOR, batch_id="run-2"))
+    assert first != second
+
+
+async def test_batches_of_two_sensors_under_one_id_are_two(four: Four) -> None:
+    _, podgorica, *_ = four
+    other = replace(SENSOR, id="sensor:2")
+    await feed(podgorica, sensor=other)
+    first, _ = await report(podgorica, reports(INDICATOR))
+    second, _ = await report(podgorica, reports(INDICATOR), other)
+    assert first != second
+
+
+async def test_an_indicator_that_this_sensor_was_never_given_is_unknown(four: Four) -> None:
+    _, podgorica, *_ = four
+    low = Recipient("sensor:2", Standing.OWN, Tlp.GREEN)
+    await feed(podgorica, sensor=low)
+    nowhere = told(TIRANA, 99)["id"]
+    assert await report(podgorica, reports(INDICATOR, nowhere), low) == ((), (INDICATOR, nowhere))
+    assert podgorica.rows(schema.contents, "type").count(("sighting",)) == 0
+
+
+async def test_the_known_of_a_batch_are_taken_beside_the_unknown(four: Four) -> None:
+    _, podgorica, *_ = four
+    made, unknown = await report(podgorica, reports(told(TIRANA, 99)["id"], INDICATOR))
+    assert (len(made), unknown) == (1, (told(TIRANA, 99)["id"],))
+
+
+async def test_what_is_no_indicator_is_not_sighted(four: Four) -> None:
+    _, podgorica, *_ = four
+    malware = {
+        "type": "malware",
+        "spec_version": "2.1",
+        "id": "malware--00000001-0000-4000-8000-000000000000",
+    }
+    at = {"created": "2022-07-15T08:00:00.000Z", "modified": "2022-07-15T08:00:00.000Z", "is_family": False}
+    await podgorica.publish(malware | at)
+    await feed(podgorica)
+    with pytest.raises(FlowError, match="only indicators"):
+        await report(podgorica, reports(malware["id"]))
+
+
+async def test_an_exercise_stays_one(four: Four) -> None:
+    _, podgorica, *_ = four
+    real = told(PODGORICA, 2, labels=None)
+    await podgorica.publish(real)
+    await feed(podgorica)
+    [drill, earnest], _ = await report(podgorica, reports(INDICATOR, real["id"]))
+    assert object_of(podgorica, drill)["labels"] == ["exercise"]
+    assert "labels" not in object_of(podgorica, earnest)
+
+
+# --- home again, and nowhere else -----------------------------------------------------------------------------------
+
+
+async def test_a_sighting_goes_to_the_origin_of_the_indicator_and_to_nobody_else(four: Four) -> None:
+    tirana, podgorica, vienna, pristina = four
+    [made], _ = await report(podgorica, reports(INDICATOR))
+    for one in (tirana, vienna, pristina):
+        await deliver(podgorica, one)
+    assert [one.holds(made) for one in (tirana, vienna, pristina)] == [[True], [False], [False]]
+    assert (await podgorica.withheld(vienna))[made] == "not_in_audience"
+    assert (await podgorica.withheld(pristina))[made] == "not_in_audience"
+    assert made not in await podgorica.withheld(tirana)
+
+
+async def test_the_origin_passes_a_sighting_on_to_nobody(four: Four) -> None:
+    tirana, podgorica, vienna, pristina = four
+    [made], _ = await report(podgorica, reports(INDICATOR))
+    await deliver(podgorica, tirana)
+    reasons = {one.name: (await tirana.withheld(one))[made] for one in (podgorica, vienna, pristina)}
+    assert reasons == {
+        "podgorica": "came_from_there",
+        "vienna": "not_in_audience",
+        "pristina": "not_in_audience",
+    }
+
+
+async def test_a_sighting_of_what_was_passed_on_goes_to_its_author(four: Four) -> None:
+    tirana, podgorica, vienna, pristina = four
+    await tirana.publish(told(TIRANA, 2), tlp=Tlp.CLEAR, onward=True)
+    await deliver(tirana, vienna)
+    await deliver(vienna, pristina)
+    await feed(pristina)
+    [made], _ = await report(pristina, reports(told(TIRANA, 2)["id"]))
+    for one in (tirana, podgorica, vienna):
+        await deliver(pristina, one)
+    assert [one.holds(made) for one in (tirana, podgorica, vienna)] == [[True], [False], [False]]
+
+
+async def test_a_sighting_of_an_own_indicator_goes_to_nobody(four: Four) -> None:
+    tirana, podgorica, vienna, pristina = four
+    await podgorica.publish(told(PODGORICA, 2))
+    await feed(podgorica)
+    [made], _ = await report(podgorica, reports(told(PODGORICA, 2)["id"]))
+    for one in (tirana, vienna, pristina):
+        assert (await podgorica.withheld(one))[made] == "empty_audience"
+
+
+async def test_a_sighting_is_strict_and_not_onward(four: Four) -> None:
+    _, podgorica, *_ = four
+    [made], _ = await report(podgorica, reports(INDICATOR))
+    with podgorica.log.read() as conn:
+        [one] = statements.facts(conn, statements.about(conn, made))
+    assert one.terms is not None
+    assert (one.terms.tlp, one.terms.onward, one.terms.audience.members) == (
+        Tlp.STRICT,
+        False,
+        (TIRANA.member,),
+    )
+
+
+async def test_the_loop_closes_on_postgresql_too(log: Log, station: Callable[..., Station]) -> None:
+    tirana, podgorica = station(TIRANA), Station(PODGORICA, log)
+    await alliance(tirana, podgorica)
+    await tirana.publish(told(TIRANA, 1))
+    await deliver(tirana, podgorica)
+    await feed(podgorica)
+    [made], _ = await report(podgorica, reports(INDICATOR))
+    assert await report(podgorica, reports(INDICATOR)) == ((made,), ())
+    await deliver(podgorica, tirana)
+    assert tirana.holds(made) == [True]

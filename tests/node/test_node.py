@@ -1,0 +1,118 @@
+"""One node from its folder: what it is made of, whom it knows, and that it stays itself over a restart."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.federation.keys import PODGORICA
+
+from lezha.cli.node import make
+from lezha.federation.document import Contact
+from lezha.node import identity
+from lezha.node.clock import utc_now
+from lezha.node.errors import NodeError
+from lezha.node.node import Node
+from lezha.node.settings import Settings
+from lezha.sharing.tlp import Tlp
+from lezha.store import peers
+from lezha.store.peers import Peer, PeerState
+
+
+@pytest.fixture(autouse=True)
+def _own_mask() -> Iterator[None]:
+    mask = os.umask(0o022)  # a node's folder closes itself, whatever the mask
+    os.umask(mask)
+    yield
+    os.umask(mask)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "tirana"
+    settings = Settings(identity.new_member(), "tirana", endpoint="https://192.0.2.1:8441")
+    make(folder, settings, "National CSIRT", Contact())
+    return folder
+
+
+@contextmanager
+def running(home: Path) -> Iterator[Node]:
+    node = Node(home)
+    try:
+        yield node
+    finally:
+        node.close()
+
+
+def podgorica(state: PeerState = PeerState.ACTIVE) -> Peer:
+    raw = PODGORICA.document(name="podgorica")
+    return Peer(
+        PODGORICA.member, "podgorica", state, "", Tlp.STRICT, utc_now(), 1, "https://192.0.2.2:8441", raw
+    )
+
+
+async def test_a_node_speaks_in_its_member_s_name(home: Path) -> None:
+    with running(home) as node:
+        member = node.settings.member
+        assert {node.author.member, node.receiver.member, node.convener.member, node.identity.member} == {
+            member
+        }
+        assert node.author.identity.stix_id == member
+        assert node.host.known.document.member == member
+
+
+async def test_a_node_keeps_its_incarnation_over_a_restart(home: Path) -> None:
+    with running(home) as node:
+        first = node.incarnation
+    with running(home) as node:
+        assert node.incarnation == first
+
+
+async def test_two_nodes_have_two_incarnations(home: Path, tmp_path: Path) -> None:
+    make(tmp_path / "other", Settings(identity.new_member(), "other", endpoint="https://x:1"), "", Contact())
+    with running(home) as one, running(tmp_path / "other") as other:
+        assert one.incarnation != other.incarnation
+
+
+async def test_everything_in_a_node_s_folder_is_its_owner_s_alone(home: Path) -> None:
+    with running(home):
+        open_to_others = [path for path in home.rglob("*") if path.stat().st_mode & 0o077]
+    assert open_to_others == []
+
+
+@pytest.mark.parametrize("state", [PeerState.ACTIVE, PeerState.SUSPENDED])
+async def test_a_confirmed_peer_is_a_member_whose_word_can_be_verified(home: Path, state: PeerState) -> None:
+    with running(home) as node:
+        node.log.write_now(lambda tx: peers.add(tx, podgorica(state), "test"))
+    with running(home) as node:
+        assert PODGORICA.member in node.members.identities
+        assert PODGORICA.key.keyid in node.members.keyring
+
+
+async def test_a_pending_peer_is_a_stranger_whose_keys_verify_nothing(home: Path) -> None:
+    with running(home) as node:
+        node.log.write_now(lambda tx: peers.add(tx, podgorica(PeerState.PENDING), "test"))
+    with running(home) as node:
+        assert PODGORICA.member not in node.members.identities
+        assert PODGORICA.key.keyid not in node.members.keyring
+
+
+async def test_a_peer_that_is_confirmed_while_the_node_runs_is_known_at_once(home: Path) -> None:
+    with running(home) as node:
+        loops = asyncio.create_task(node.run())
+        await node.log.write(lambda tx: peers.add(tx, podgorica(PeerState.PENDING), "test"))
+        await node.log.write(lambda tx: peers.set_state(tx, PODGORICA.member, PeerState.ACTIVE, "test"))
+        async with asyncio.timeout(10):
+            while PODGORICA.member not in node.members.identities:
+                await asyncio.sleep(0.01)
+            while node.links.get(PODGORICA.member) is None:
+                await asyncio.sleep(0.01)
+        loops.cancel()
+        await asyncio.gather(loops, return_exceptions=True)
+
+
+async def test_a_folder_without_a_node_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NodeError, match="no node in"):
+        Node(tmp_path)

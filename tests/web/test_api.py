@@ -1,0 +1,301 @@
+"""The HTTP API: every route demands its right, tells no secret, and takes no more than it must."""
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from tests.battery.nodes import RunningNode, bundle, indicator, lezha
+
+from lezha.access.rights import RIGHTS, Right, Role
+
+NOBODY: Final = "nobody"
+REVOKED: Final = "revoked"
+MAX_BUNDLE: Final = 2 << 20
+
+# What a call that has the right answers; 200 where it can be called without changing what others see.
+ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
+    ("GET", "/api/v1/status", Right.LOOK, None, 200),
+    ("GET", "/api/v1/objects", Right.LOOK, None, 200),
+    ("GET", "/api/v1/objects/{stix_id}", Right.LOOK, None, 200),
+    ("GET", "/api/v1/contents/{content}", Right.LOOK, None, 200),
+    ("GET", "/api/v1/peers", Right.LOOK, None, 200),
+    ("GET", "/api/v1/peers/{name}/latencies", Right.LOOK, None, 404),
+    ("GET", "/api/v1/communities", Right.LOOK, None, 200),
+    ("GET", "/api/v1/sightings", Right.LOOK, None, 200),
+    ("POST", "/api/v1/publish", Right.PUBLISH, bundle([indicator("rights.example")]), 200),
+    ("POST", "/api/v1/peers/invite", Right.PEERS, {"name": "podgorica"}, 200),
+    ("POST", "/api/v1/peers/accept", Right.PEERS, {"invitation": "none"}, 409),
+    ("GET", "/api/v1/peers/{name}/phrase", Right.PEERS, None, 404),
+    ("POST", "/api/v1/peers/confirm", Right.PEERS, {"name": "nobody", "phrase": "1"}, 404),
+    ("POST", "/api/v1/peers/{name}/suspend", Right.PEERS, {}, 404),
+    ("POST", "/api/v1/peers/{name}/resume", Right.PEERS, {}, 404),
+    ("POST", "/api/v1/peers/{name}/remove", Right.PEERS, {}, 404),
+    ("POST", "/api/v1/communities", Right.COMMUNITIES, {"name": "wb6", "members": ["self"]}, 200),
+    ("POST", "/api/v1/communities/sign", Right.COMMUNITIES, b"{}", 422),
+    ("POST", "/api/v1/communities/accept", Right.COMMUNITIES, b"{}", 422),
+    ("POST", "/api/v1/tokens", Right.TOKENS, {"name": "guest-{turn}", "role": "analyst"}, 200),
+    ("POST", "/api/v1/tokens/{name}/revoke", Right.TOKENS, {}, 404),
+    ("GET", "/api/v1/sensor/indicators", Right.SENSE, None, 200),
+    ("POST", "/api/v1/sensor/reports", Right.SENSE, {"id": "b-1", "taken": "2026-01-05T08:00:00Z", "reports": []}, 200),
+)  # fmt: skip
+NAMES: Final = [f"{method} {path}" for method, path, *_ in ROUTES]
+
+
+class Api:
+    """A node with a token of each role, one revoked, and an object to ask for."""
+
+    def __init__(self, node: RunningNode, tokens: dict[str, str], stix_id: str, content: str) -> None:
+        self.node = node
+        self.tokens = tokens
+        self._known = {"stix_id": stix_id, "content": content, "name": "atlantis"}
+        self._turn = 0
+
+    def call(self, who: str, method: str, path: str, data: Any) -> tuple[int, bytes]:
+        self._turn += 1
+        raw = (
+            data if isinstance(data, bytes) else json.dumps(data).replace("{turn}", str(self._turn)).encode()
+        )
+        body = None if data is None else raw
+        query = {"tlp": "green", "to": "everyone"} if path.endswith("/publish") else {}
+        where = path.removeprefix("/api/v1").format(**self._known)
+        return self.node.call(method, where, body, query, token=self.tokens[who])
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    node = RunningNode(tmp_path_factory.mktemp("api"), "tirana", max_bundle_bytes=MAX_BUNDLE)
+    tokens = {role.value: node.token_of(role) for role in Role if role is not Role.ADMIN}
+    tokens |= {Role.ADMIN.value: node.token, NOBODY: ""}
+    try:
+        node.start()
+        tokens[REVOKED] = node.post("/tokens", {"name": REVOKED, "role": "admin"})["token"]
+        node.post(f"/tokens/{REVOKED}/revoke", {})
+        raw = indicator("known.example")
+        node.publish(bundle([raw]), "everyone")
+        (found,) = node.get("/objects", value="known.example")["objects"]
+        yield Api(node, tokens, found["id"], found["hash"])
+    finally:
+        node.kill()
+
+
+def openapi(api: Api) -> Any:
+    with urllib.request.urlopen(f"{api.node.url}/api/openapi.json", timeout=10) as reply:
+        return json.load(reply)
+
+
+# --- rights ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize(("method", "path", "right", "data", "answer"), ROUTES, ids=NAMES)
+def test_a_route_is_open_to_those_who_have_its_right_and_to_nobody_else(
+    api: Api, method: str, path: str, right: Right, data: Any, answer: int, role: Role
+) -> None:
+    before = api.node.written()
+    status, body = api.call(role.value, method, path, data)
+    if right in RIGHTS[role]:
+        assert status == answer, body
+    else:
+        assert (status, json.loads(body)) == (
+            403, {"title": f"The token {role.value!r} ({role.value}) may not do this."},
+        )  # fmt: skip
+        assert api.node.written() == before
+
+
+@pytest.mark.parametrize("who", [NOBODY, REVOKED])
+@pytest.mark.parametrize(("method", "path", "right", "data", "answer"), ROUTES, ids=NAMES)
+def test_without_a_valid_token_no_route_is_open(
+    api: Api, method: str, path: str, right: Right, data: Any, answer: int, who: str
+) -> None:
+    before = api.node.written()
+    status, body = api.call(who, method, path, data)
+    assert (status, json.loads(body)) == (401, {"title": "A valid token is needed."})
+    assert api.node.written() == before
+
+
+@pytest.mark.parametrize(
+    "presented",
+    [
+        "x",
+        "lzh_",
+        "lzh__",
+        "lzh_a_",
+        "lzh_{id}_{other}",
+        "lzh_{other_id}_{secret}",
+        "{secret}",
+        "x" * 9000,
+        "\x80",
+    ],
+)
+def test_what_only_looks_like_a_token_opens_nothing(api: Api, presented: str) -> None:
+    parts = api.tokens["admin"].split("_", 2)
+    token = (
+        presented.replace("{id}", parts[1])
+        .replace("{secret}", parts[2])
+        .replace("{other}", parts[2][::-1])
+        .replace("{other_id}", api.tokens["sensor"].split("_", 2)[1])
+    )
+    # Longer than the server takes for a header, it may also cut the connection.
+    assert api.node.call("GET", "/status", token=token).status in (400, 401, 431)
+    assert api.node.alive
+
+
+def test_the_table_above_names_every_route(api: Api) -> None:
+    document = openapi(api)
+    listed = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+        if path.startswith("/api/")
+    }
+    assert listed == {(method, path) for method, path, *_ in ROUTES}
+
+
+def test_the_openapi_document_is_served(api: Api) -> None:
+    document = openapi(api)
+    assert document["openapi"].startswith("3.")
+    assert document["info"]["title"] == "lezha"
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            assert operation["operationId"]
+
+
+# --- secrets --------------------------------------------------------------------------------------------------------
+
+
+def test_no_secret_is_in_any_answer_or_in_the_log(api: Api) -> None:
+    node = api.node
+    folder = node.home / "keys"
+    private = [
+        line
+        for path in folder.iterdir()
+        for block in re.findall(r"BEGIN PRIVATE KEY-----(.*?)-----END", path.read_text(), re.DOTALL)
+        for line in block.split()
+    ]
+    secrets = private + [token.rpartition("_")[2] for token in api.tokens.values() if token]
+    assert len(secrets) > 8
+    said = [body for method, path, _, data, _ in ROUTES for body in _answers(api, method, path, data)]
+    said += [node.call("POST", "/tokens", b'{"name": "admin", "role": "admin"}').body]
+    said += [node.log.read_bytes()]
+    for secret in secrets:
+        assert not [one for one in said if secret.encode() in one], "a secret was told"
+
+
+def _answers(api: Api, method: str, path: str, data: Any) -> list[bytes]:
+    return [api.call(who, method, path, data)[1] for who in (*api.tokens, NOBODY)]
+
+
+def test_a_token_is_told_once_and_only_its_hash_is_kept(api: Api) -> None:
+    made = api.node.post("/tokens", {"name": "told-once", "role": "analyst"})["token"]
+    secret = made.split("_", 2)[2]
+    for path in api.node.home.rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+    assert secret not in api.node.log.read_text()
+
+
+def test_an_invitation_is_told_once_and_only_its_hash_is_kept(api: Api) -> None:
+    from lezha.federation import enrolment
+
+    made = api.node.post("/peers/invite", {"name": "skopje"})["invitation"]
+    secret = enrolment.read_offer(made).secret
+    for path in api.node.home.rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+
+
+# --- limits ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_body_beyond_the_limit_is_refused(api: Api) -> None:
+    before = api.node.written()
+    large = bundle([indicator("large.example", description="x" * MAX_BUNDLE)])
+    assert _status(api.node, "/publish", large, tlp="green", to="everyone") == 413
+    assert api.node.written() == before
+    assert api.node.alive
+
+
+def test_a_row_that_no_view_can_have_is_refused(api: Api) -> None:
+    query = {"after": "9" * 30}
+    assert api.node.call("GET", "/sensor/indicators", None, query, api.tokens["sensor"]).status == 400
+
+
+def test_a_sensors_report_is_held_to_a_smaller_limit(api: Api) -> None:
+    raw = b'{"id": "' + b"x" * (1 << 20) + b'", "taken": "2026-01-05T08:00:00Z", "reports": []}'
+    answer = api.node.call("POST", "/sensor/reports", raw, token=api.tokens["sensor"])
+    assert answer.status == 413
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"x", b"[]", b"{}", b'{"name": 1}', b'{"name": "x", "rule": "x"}', b"\xff"]
+)
+@pytest.mark.parametrize(
+    "path", ["/tokens", "/peers/invite", "/peers/accept", "/peers/confirm", "/communities"]
+)
+def test_a_body_of_another_shape_is_refused_in_words(api: Api, path: str, data: bytes) -> None:
+    before = api.node.written()
+    answer = api.node.call("POST", path, data)
+    assert answer.status in (400, 422), answer
+    assert answer.json()["title"]
+    assert api.node.written() == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"limit": "0"}, {"limit": "1001"}, {"limit": "x"}, {"before": "x"}, {"before": "-1"}, {"before": "9" * 30}, {"value": "'; DROP TABLE contents; --"},
+        {"text": "%" * 5000}, {"id": "\x00"}, {"type": "\ud7ff"},
+    ],
+)  # fmt: skip
+def test_a_strange_search_harms_nothing(api: Api, query: dict[str, str]) -> None:
+    before = api.node.written()
+    assert api.node.call("GET", "/objects", query=query).status in (200, 400, 422)
+    assert api.node.written() == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"to": "everyone"},
+        {"tlp": "green"},
+        {"tlp": "purple", "to": "everyone"},
+        {"tlp": "green", "to": "everyone", "expires": "tomorrow"},
+        {"tlp": "green", "to": "everyone", "expires": "2026-01-05T08:00:00"},
+        {"tlp": "green", "to": "atlantis"},
+    ],
+)
+def test_terms_that_are_not_clear_publish_nothing(api: Api, query: dict[str, str]) -> None:
+    before = api.node.written()
+    answer = api.node.call("POST", "/publish", bundle([indicator("unclear.example")]), query)
+    assert answer.status in (400, 422), answer
+    assert answer.json()["title"]
+    assert api.node.written() == before
+
+
+def _status(node: RunningNode, path: str, raw: bytes, **query: str) -> int:
+    try:
+        return node.call("POST", path, raw, query).status
+    except OSError:
+        return 413  # it may cut the connection before all is sent
+
+
+# --- what else answers ----------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_takes_the_url_and_a_token_instead_of_a_folder(api: Api, tmp_path: Path) -> None:
+    token = tmp_path / "analyst.token"
+    token.write_text(api.tokens["analyst"] + "\n")
+    done = lezha("objects", "search", "known.example", "--url", api.node.url, "--token-file", token, "--json")
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)["objects"]) == 1
+
+
+def test_a_revoked_token_ends_at_once(api: Api) -> None:
+    made = api.node.post("/tokens", {"name": "short-lived", "role": "analyst"})["token"]
+    assert api.node.call("GET", "/status", token=made).status == 200
+    api.node.post("/tokens/short-lived/revoke", {})
+    assert api.node.call("GET", "/status", token=made).status == 401
