@@ -38,8 +38,8 @@ def forged_releases(source: str) -> list[int]:
                 for alias in node.names
                 if alias.name == "_SEAL" or (alias.name == "Released" and alias.asname)
             ]
-        elif (name_of(node) == "_SEAL" if isinstance(node, ast.expr) else False) or (
-            isinstance(node, ast.Constant) and node.value in {"_SEAL", "Released"}
+        elif (isinstance(node, ast.Constant) and node.value in {"_SEAL", "Released"}) or (
+            isinstance(node, ast.expr) and name_of(node) == "_SEAL"
         ):
             found.append(node.lineno)
     return found

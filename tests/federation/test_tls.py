@@ -63,11 +63,12 @@ def connect(listening: ssl.SSLContext, calling: ssl.SSLContext, name: str) -> tu
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            with socket.create_connection(door.getsockname(), timeout=10) as plain:
-                with calling.wrap_socket(plain, server_hostname=name) as link:
-                    link.sendall(b"?")
-                    answered = link.recv(1)
-                    version = link.version() if answered else None
+            with (
+                socket.create_connection(door.getsockname(), timeout=10) as plain,
+                calling.wrap_socket(plain, server_hostname=name) as link,
+            ):
+                link.sendall(b"?")
+                version = link.version() if link.recv(1) else None
         finally:
             thread.join()
     return version, seen

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -88,7 +89,7 @@ class Station:
                 "https://192.0.2.1",
                 known.raw,
             )
-            await self.log.write(lambda tx, one=one: peers.add(tx, one, "test"))  # type: ignore[misc]  # mypy can't infer a lambda's default
+            await self.log.write(partial(peers.add, peer=one, actor="test"))
 
     def peer(self, other: "Station") -> Peer:
         with self.log.read() as conn:
@@ -100,7 +101,8 @@ class Station:
         with self.log.read() as conn:
             audience = publish.audience(conn, to)
         raw = bundle.write([encode(one) for one in told])
-        return Request(raw, Terms(**({"tlp": Tlp.GREEN, "audience": audience} | terms)), strict)
+        plain = Terms(tlp=Tlp.GREEN, audience=audience)
+        return Request(raw, msgspec.structs.replace(plain, **terms), strict)
 
     async def publish(self, *told: dict[str, Any], **terms: Any) -> Published:
         return await publish.publish(

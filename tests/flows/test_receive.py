@@ -90,7 +90,7 @@ async def test_who_sent_it_is_kept_so_that_it_never_goes_back(pair: tuple[Statio
     await take(here, sender, batch(*stream(said(VIENNA, written(VIENNA, 1)))))
     with here.log.read() as conn:
         [one] = statements.facts(conn, statements.about(conn, told(VIENNA, 1)["id"]))
-    assert (one.origin, one.came_from, one.author_here) == (VIENNA.member, {TIRANA.member}, False)
+    assert (one.origin, one.came_from, one.author_here) == (VIENNA.member, frozenset({TIRANA.member}), False)
 
 
 async def test_companions_are_kept_without_a_statement_of_their_own(pair: tuple[Station, Station]) -> None:

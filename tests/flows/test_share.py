@@ -12,7 +12,7 @@ from lezha.federation.frame import BATCH_BYTES, BATCH_FRAMES, FrameKind
 from lezha.flows import convene, introduce, share
 from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
-from lezha.store import schema, views
+from lezha.store import schema, statements, views
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 
@@ -113,7 +113,7 @@ async def test_what_waited_for_a_roster_is_given_when_it_arrives(four: Four) -> 
     await convene.accept(tirana.log, raw, "test")
     await tirana.publish(told(TIRANA, 1), to=["WB6"], onward=True)
     with tirana.log.read() as conn:
-        statement = share.statements.about(conn, ids(1)[0])[0]
+        statement = statements.about(conn, ids(1)[0])[0]
     # The object alone, without the roster that would have travelled ahead of it.
     ahead, one = (await pack(tirana, podgorica)).frames
     alone = replace(one, number=1, previous=views.GENESIS)
@@ -154,7 +154,7 @@ async def test_what_was_published_while_a_peer_was_pending_is_given_when_it_is_c
 
 
 async def test_another_peer_s_change_leaves_a_view_alone(four: Four) -> None:
-    tirana, podgorica, vienna, _ = four
+    tirana, podgorica, *_ = four
     await tirana.publish(told(TIRANA, 1), to=["vienna"])
     first = await tirana.withheld(podgorica)
     await introduce.change(tirana.log, "vienna", PeerState.SUSPENDED, "test")
@@ -298,7 +298,7 @@ async def test_a_view_is_the_same_in_a_world_without_what_is_withheld_from_it(
 
 
 async def test_nothing_of_what_is_withheld_is_anywhere_in_what_is_sent(four: Four) -> None:
-    tirana, podgorica, vienna, _ = four
+    tirana, podgorica, *_ = four
     await tirana.publish(told(TIRANA, 1, name="a secret"), to=["vienna"])
     await tirana.publish(told(TIRANA, 2))
     await deliver(tirana, podgorica)

@@ -1,4 +1,4 @@
-"""DESIGN §5 read a second time, slowly and in another form, and held against the kernel.
+"""docs/design.md, Release read a second time, slowly and in another form, and held against the kernel.
 
 The kernel asks one question after another and stops at the first no. The oracle writes down every clause that
 denies: what no clause denies is released, and the reason given must be one of those that hold.
@@ -19,7 +19,7 @@ COMMUNITIES = ("community--1", "community--2")
 TIMES = ("2022-07-01T00:00:00.000000Z", "2022-07-02T00:00:00.000000Z", "2022-07-03T00:00:00.000000Z")
 SCALE = [Tlp.CLEAR, Tlp.GREEN, Tlp.AMBER, Tlp.STRICT, Tlp.RED]
 
-# By which ways into the audience may somebody else's object be passed on? (TLP 2.0; DESIGN §5, relay)
+# By which ways into the audience may somebody else's object be passed on? (TLP 2.0; docs/design.md, Release)
 RELAY = {
     Tlp.CLEAR: {"named", "community", "everyone"},
     Tlp.GREEN: {"named", "community"},

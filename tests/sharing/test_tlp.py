@@ -6,7 +6,7 @@ from lezha.sharing.tlp import Tlp, strictest
 
 
 def test_the_scale_runs_from_clear_to_red() -> None:
-    assert sorted(reversed(Tlp), key=lambda level: level.rank) == [
+    assert sorted(Tlp, key=lambda level: level.rank) == [
         "clear",
         "green",
         "amber",

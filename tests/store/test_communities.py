@@ -1,5 +1,7 @@
 """Rosters, and the admissions that this node has approved."""
 
+from functools import partial
+
 import pytest
 from msgspec.structs import replace
 from tests.store.examples import ALBANIA, MONTENEGRO, digest, roster
@@ -28,7 +30,7 @@ async def test_two_rosters_of_one_number_are_a_conflict_and_the_first_stays(log:
 
 async def test_the_highest_number_counts_in_whatever_order_they_come(log: Log) -> None:
     for number in (2, 10, 9):
-        await log.write(lambda tx, number=number: communities.add(tx, roster(number), "test"))  # type: ignore[misc]  # mypy can't infer a lambda's default
+        await log.write(partial(communities.add, roster=roster(number), actor="test"))
     with log.read() as conn:
         assert [one.number for one in communities.latest(conn)] == [10]
         assert communities.current(conn)["community--nato"].number == 10

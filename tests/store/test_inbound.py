@@ -1,5 +1,7 @@
 """What peers have sent here."""
 
+from functools import partial
+
 from tests.store.examples import ALBANIA, MONTENEGRO
 
 from lezha.store import inbound
@@ -15,7 +17,7 @@ def aside(number: int, code: str = "authority") -> Quarantined:
 async def test_each_incarnation_of_a_peer_has_a_stream_of_its_own(log: Log) -> None:
     heads = {"one": Head(7, b"a" * 32), "two": Head(3, b"b" * 32)}
     for incarnation, head in [("one", Head(2, GENESIS)), *heads.items()]:
-        await log.write(lambda tx, i=incarnation, h=head: inbound.move(tx, MONTENEGRO, i, h))  # type: ignore[misc]  # mypy can't infer a lambda's default
+        await log.write(partial(inbound.move, member=MONTENEGRO, incarnation=incarnation, to=head))
     with log.read() as conn:
         assert {key: inbound.head(conn, MONTENEGRO, key) for key in heads} == heads
         assert (
@@ -27,7 +29,7 @@ async def test_each_incarnation_of_a_peer_has_a_stream_of_its_own(log: Log) -> N
 
 async def test_refusals_are_told_by_number(log: Log) -> None:
     for one in (aside(5), aside(2, "companion"), aside(9)):
-        await log.write(lambda tx, one=one: inbound.put_aside(tx, one))  # type: ignore[misc]  # mypy can't infer a lambda's default
+        await log.write(partial(inbound.put_aside, item=one))
     with log.read() as conn:
         assert inbound.refusals(conn, MONTENEGRO, "one", 2) == [(5, "authority"), (9, "authority")]
         assert inbound.refusals(conn, MONTENEGRO, "two", 0) == []

@@ -264,7 +264,7 @@ def test_a_database_of_another_version_is_refused(url: str) -> None:
 
 def test_a_node_s_own_record_is_written_once(log: Log) -> None:
     log.write_now(lambda tx: engine.set_meta(tx.conn, "incarnation", "a"))
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         log.write_now(lambda tx: engine.set_meta(tx.conn, "incarnation", "b"))
     with log.read() as conn:
         assert engine.get_meta(conn, "incarnation") == "a"

@@ -1,6 +1,7 @@
 """Search: what a value means, and pages that miss nothing and repeat nothing while others write."""
 
 import asyncio
+from functools import partial
 
 import pytest
 from tests.store.examples import ALBANIA, MONTENEGRO, content, publish
@@ -84,7 +85,7 @@ def test_an_object_that_is_not_held_is_said_so(log: Log) -> None:
 async def test_pages_give_every_object_once_while_others_write(log: Log) -> None:
     async def write(numbers: range) -> None:
         for number in numbers:
-            await log.write(lambda tx, number=number: contents.add(tx, [content(number)], "test"))  # type: ignore[misc]  # mypy can't infer a lambda's default
+            await log.write(partial(contents.add, contents=[content(number)], actor="test"))
 
     await write(range(1, 60))
     writing = asyncio.create_task(write(range(60, 120)))

@@ -1,5 +1,7 @@
 """Views: dense numbers that never change, reasons, cursors and receipts."""
 
+from functools import partial
+
 import pytest
 from tests.store.examples import ALBANIA, MONTENEGRO, digest, entry, give, publish, signed
 
@@ -34,7 +36,7 @@ async def test_rows_come_in_order_from_where_one_stopped(log: Log) -> None:
 
 async def test_a_number_is_given_once(log: Log) -> None:
     await log.write(lambda tx: give(tx, MONTENEGRO, entry(1)))
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         await log.write(lambda tx: give(tx, MONTENEGRO, entry(1, of=2)))
 
 
@@ -94,7 +96,7 @@ async def test_a_reason_is_forgotten_when_the_statement_is_given(log: Log) -> No
 
 async def test_a_cursor_moves_for_each_recipient(log: Log) -> None:
     for seq in (3, 7):
-        await log.write(lambda tx, seq=seq: views.move_cursor(tx, MONTENEGRO, seq))  # type: ignore[misc]  # mypy can't infer a lambda's default
+        await log.write(partial(views.move_cursor, recipient=MONTENEGRO, seq=seq))
     with log.read() as conn:
         assert (views.cursor(conn, MONTENEGRO), views.cursor(conn, ALBANIA)) == (7, 0)
 
@@ -110,9 +112,12 @@ async def test_changes_are_the_events_of_some_kinds_in_order(log: Log) -> None:
 
 async def test_a_receipt_that_acknowledges_nothing_new_is_not_kept(log: Log) -> None:
     for envelope in (b"first", b"second"):
+        refused = [(2, "authority")]
         await log.write(
-            lambda tx, raw=envelope: views.keep_receipt(tx, MONTENEGRO, 2, raw, [(2, "authority")])
-        )  # type: ignore[misc]  # mypy can't infer a lambda's default
+            partial(
+                views.keep_receipt, recipient=MONTENEGRO, head_number=2, envelope=envelope, refused=refused
+            )
+        )
     await log.write(
         lambda tx: views.keep_receipt(tx, MONTENEGRO, 5, b"third", [(2, "authority"), (4, "companion")])
     )

@@ -57,7 +57,7 @@ def init(
         return
     say(f"{title or name} is {identity.member}; its node is in {home}.")
     say(
-        f"Move {home / 'keys' / 'root.pem'} to a place offline: it is needed only to change this node's keys."
+        f"Move {home / 'keys' / 'root.pem'} to a place offline: it vouches for the keys that this node uses every day."
     )
     say(f"Next: lezha serve --home {home}")
 

@@ -9,7 +9,7 @@ import typer
 from lezha.access.rights import Role
 from lezha.cli import api
 from lezha.cli.api import Api
-from lezha.cli.console import say, show_json
+from lezha.cli.console import say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
 from lezha.node.identity import write_secret
@@ -53,6 +53,26 @@ def create(
         show_json(made)
         return
     say(made.get("token") or f"The token is in {out}.")
+
+
+@app.command("list")
+def list_tokens(
+    home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
+) -> None:
+    """Show whose tokens there are and what they may do.
+
+    Example: lezha token list
+    """
+
+    async def call(node: Api) -> Any:
+        return await node.get("/tokens")
+
+    found = api.run(home, url, token_file, call)
+    if json:
+        show_json(found)
+        return
+    rows = [(one["name"], one["role"], one["state"], one["created"]) for one in found]
+    table(("name", "role", "state", "since"), rows, "There are no tokens.")
 
 
 @app.command("revoke")

@@ -6,11 +6,15 @@ import msgspec
 class Item(msgspec.Struct, frozen=True):
     """One row of a sensor's view: watch for these (kind, value) until `valid_until` and report them as `key`.
 
+    Of a key's rows the one with the latest `version` counts, whatever their order; one without observables ends the
+    watch (the indicator was revoked, or can't be matched).
+
     `unmatched` says in words what of the indicator a live sensor can't match; empty if nothing.
     """
 
     number: int
     key: str
+    version: str
     observables: tuple[tuple[str, str], ...]
     valid_until: str
     unmatched: str

@@ -64,9 +64,12 @@ def read_offer(text: str) -> Offer:
         raise EnrolmentError(f"This is not an invitation: it does not begin with {_PREFIX!r}.")
     body = body.removeprefix(_PREFIX)
     try:
-        return msgspec.msgpack.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=Offer)
+        offer = msgspec.msgpack.decode(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)), type=Offer)
     except ValueError as error:
         raise EnrolmentError("This invitation is damaged: copy it again, whole, on one line.") from error
+    if not offer.endpoint.startswith("https://"):
+        raise EnrolmentError("This invitation leads to no https:// endpoint: ask for a new one.")
+    return offer
 
 
 def new_nonce() -> str:

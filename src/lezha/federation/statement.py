@@ -12,7 +12,7 @@ from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
 from lezha.sharing.terms import Terms, Time
 
-MAX_COMPANIONS: Final = 8
+MAX_COMPANIONS: Final = 4
 
 
 class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

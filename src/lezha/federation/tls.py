@@ -88,6 +88,17 @@ def make_leaf(root: Pair, member: str, now: dt.datetime) -> Pair:
     return _pair(certificate, key)
 
 
+def read_pair(pem: bytes) -> Pair:
+    """Split a PEM file with a certificate and, after it, its key."""
+    begin = pem.index(b"-----BEGIN PRIVATE KEY-----")
+    return Pair(pem[:begin], pem[begin:])
+
+
+def expires(pem: bytes) -> dt.datetime:
+    """Return when the first certificate in a PEM file ends."""
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+
+
 def server_context(leaf: Path) -> ssl.SSLContext:
     """Return the context of the peers' listener. `leaf` is a PEM file with certificate and key.
 

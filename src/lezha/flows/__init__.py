@@ -7,7 +7,10 @@
     detect     indicators -> a sensor; its reports -> sightings in the log
     introduce  two nodes become peers
     convene    rosters of communities: drafted, signed, accepted
+    look       the log -> answers for tools: objects, links, who was told
+    desk       the log -> what a duty officer has to know now
 
-Flows never talk to one another: each appends to the log or reads from it. Rules are in the rooms below, SQL in
+What one flow starts, another goes on with through the log; some use a neighbour's parts (`detect` signs as `publish`
+does). Rules are in the rooms below, SQL in
 `store`.
 """

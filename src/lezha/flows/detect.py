@@ -45,7 +45,7 @@ async def report(log: Log, author: Author, sensor: Recipient, batch: Batch) -> T
     """Turn a sensor's reports into signed sightings; a batch that comes twice makes them once.
 
     A sighting goes to the member whose statement brought the indicator, AMBER+STRICT and not onward: whoever
-    told the circle who saw it would tell who was hit (DESIGN §5).
+    told the circle who saw it would tell who was hit (docs/design.md, Sightings).
     """
     return await log.write(lambda tx: _report(tx, author, sensor, batch))
 
@@ -111,6 +111,7 @@ def _items(conn: Connection, released: Sequence[Released], numbers: dict[str, in
                 Item(
                     number=numbers[one.statement],
                     key=watched.key,
+                    version=watched.version,
                     observables=watched.observables,
                     valid_until=watched.valid_until,
                     unmatched=watched.unmatched,

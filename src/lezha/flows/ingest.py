@@ -23,6 +23,7 @@ def content(item: Object) -> Content:
         raw=item.raw,
         markings=tuple(sorted({Tlp(level) for level in levels.values() if level is not None})),
         unreadable_marking=None in levels.values(),
+        revoked=item.revoked,
         unmatched=_storable(reading.unmatched or ""),
         valid_until=_storable(_text(item, "valid_until")),
         observables=_pairs(reading.observables),

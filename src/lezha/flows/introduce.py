@@ -42,7 +42,7 @@ async def invite(log: Log, host: Host, name: str, expires: str, actor: str) -> s
     kept = Invitation(offer.id, name, hashlib.sha256(secret.encode()).hexdigest(), expires)
 
     def work(tx: Tx) -> None:
-        _check_name(tx, name)
+        _check_name(tx.conn, name)
         peers.invite(tx, kept, actor)
 
     await log.write(work)
@@ -101,6 +101,8 @@ async def accept(
 
     Raises EnrolmentError, LinkFault, Conflict.
     """
+    with log.read() as conn:
+        _check_name(conn, name or inviter.document.name)
     nonce = enrolment.new_nonce()
     commitment = enrolment.commitment(nonce, host.known.raw)
     answer = await client.commit(Commit(offer.id, offer.secret, commitment))
@@ -156,10 +158,10 @@ async def forget(log: Log, name: str, actor: str) -> None:
     await log.write(work)
 
 
-def _check_name(tx: Tx, name: str) -> None:
+def _check_name(conn: Connection, name: str) -> None:
     if not name or len(name) > 60 or not name.replace("-", "").replace("_", "").isalnum():
         raise FlowError(f"{name!r} can't name a peer: use letters, digits, - and _.")
-    if any(peer.name == name for peer in peers.listed(tx.conn)):
+    if any(peer.name == name for peer in peers.listed(conn)):
         raise FlowError(f"There is a peer {name!r} already: choose another name.")
 
 
@@ -178,7 +180,7 @@ def _open_invitation(tx: Tx, invitation_id: str, secret: str) -> Invitation:
 def _keep(tx: Tx, host: Host, known: KnownDocument, name: str, phrase: str, actor: str) -> None:
     if known.document.member == host.known.document.member:
         raise EnrolmentError("That is this node itself.")
-    _check_name(tx, name)
+    _check_name(tx.conn, name)
     peer = Peer(
         member=known.document.member,
         name=name,

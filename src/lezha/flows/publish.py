@@ -15,7 +15,7 @@ from lezha.federation.statement import KnownStatement, Statement
 from lezha.flows import ingest, share
 from lezha.flows.errors import FlowError, NothingTaken, Rejected
 from lezha.sharing.audience import within
-from lezha.sharing.community import Communities
+from lezha.sharing.community import Communities, Community
 from lezha.sharing.release import Facts, Recipient, Released, Withheld
 from lezha.sharing.terms import Audience, CommunityTerm, Terms
 from lezha.stix import bundle
@@ -96,7 +96,13 @@ def audience(conn: Connection, names: Sequence[str]) -> Audience:
 
     Raises FlowError if a name is neither or both.
     """
-    present = {community.name.lower(): community for community in communities.current(conn).values()}
+    present: dict[str, Community] = {}
+    for community in communities.current(conn).values():
+        # A roster that was not accepted here gives its name no meaning: anybody can send one.
+        if community.members and present.setdefault(community.name.lower(), community) is not community:
+            raise FlowError(
+                f"Two communities here are called {community.name!r}: `lezha community list` shows both."
+            )
     linked = {peer.name.lower(): peer for peer in peers.listed(conn)}
     terms: list[CommunityTerm] = []
     members: list[str] = []
@@ -231,7 +237,7 @@ def _at_odds(read: Sequence[Content]) -> set[str]:
 
 def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
     author, members = draft.author, draft.members
-    # docs/design.md, authority: what claims a member as creator needs that member's own statement.
+    # docs/design.md, Authority: what claims a member as creator needs that member's own statement.
     if content.creator != author.member and content.creator in members.identities:
         name = members.names[content.creator]
         return Rejected(content.stix_id, "lezha authority", f"{name} wrote it: only {name} can publish it.")

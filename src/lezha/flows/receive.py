@@ -30,6 +30,7 @@ from lezha.store.views import Head
 
 _COMPANION_TYPES: Final = frozenset({"identity", "marking-definition", "extension-definition"})
 _INLINE_FRAMES: Final = 4
+_REMEMBERED_BYTES: Final = 8192
 
 
 class Receiver(msgspec.Struct, frozen=True):
@@ -126,7 +127,7 @@ def _check_statement(one: Frame, members: Members, latest: str) -> _Told:
             raise Refused("companion", f"{content.stix_id} may not travel as a companion.")
     for content in kept:
         _check_identity(content, said.member, members)
-    # DESIGN §4, authority: what claims a member as creator needs that member's own statement.
+    # docs/design.md, Authority: what claims a member as creator needs that member's own statement.
     creator = kept[0].creator
     if creator in members.identities and creator != said.member:
         raise Refused(
@@ -135,9 +136,13 @@ def _check_statement(one: Frame, members: Members, latest: str) -> _Told:
     return _Told(known, kept)
 
 
-@lru_cache(maxsize=256)
 def _companion(raw: bytes) -> Content:
     # The same few identities travel with every statement.
+    return _remembered(raw) if len(raw) <= _REMEMBERED_BYTES else ingest.content(objects.read(raw))
+
+
+@lru_cache(maxsize=256)
+def _remembered(raw: bytes) -> Content:
     return ingest.content(objects.read(raw))
 
 

@@ -47,7 +47,7 @@ class Packed(msgspec.Struct, frozen=True):
 
 
 def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, now: str) -> Packed:
-    """Pack the frames numbered above `after` for a peer: at most 256 of them, or the first that reach 1 MiB.
+    """Pack the frames numbered above `after` for a peer: at most 256 of them and 1 MiB, but at least one.
 
     What has been denied since it was numbered goes as a void frame, and does so whenever it is sent again.
     """
@@ -59,15 +59,14 @@ def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, n
     size = 0
     for entry in entries:
         parcel = None if entry.number in void else parcels.get(entry.ref)
-        if parcel is not None:
-            packed = Frame(entry.number, parcel.kind, previous, parcel.envelope, parcel.contents)
-            size += parcel.size
-        else:
-            packed = Frame(entry.number, FrameKind.VOID, previous, entry.digest)
-        frames.append(packed)
-        previous = entry.chain
-        if size >= frame.BATCH_BYTES:
+        size += 0 if parcel is None else parcel.size
+        if frames and size > frame.BATCH_BYTES:
             break
+        if parcel is None:
+            frames.append(Frame(entry.number, FrameKind.VOID, previous, entry.digest))
+        else:
+            frames.append(Frame(entry.number, parcel.kind, previous, parcel.envelope, parcel.contents))
+        previous = entry.chain
     batch = Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
     last = frames[-1].number if frames else 0
     fresh = [
@@ -116,7 +115,8 @@ def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashe
 def _number_rosters(tx: Tx, recipient: Recipient) -> None:
     if recipient.standing is not Standing.MEMBER or recipient.suspended:
         return
-    mine = [kept for kept in communities.latest(tx.conn) if recipient.id in kept.members]
+    ours = communities.accepted(tx.conn)
+    mine = [k for k in communities.latest(tx.conn) if k.community in ours and recipient.id in k.members]
     there = views.offered(tx.conn, recipient.id, [kept.hash for kept in mine])
     parcels = [
         (ViewKind.ROSTER, kept.hash, f"member of {kept.name}", frame.pack_roster(kept.envelope))

@@ -28,6 +28,7 @@ from lezha.node.errors import NodeError
 from lezha.node.settings import Settings
 
 DOCUMENT: Final = "node.json"
+_RENEW_BEFORE: Final = dt.timedelta(days=30)
 ADMIN_TOKEN: Final = "admin.token"  # noqa: S105  # a file's name
 
 
@@ -94,6 +95,20 @@ def load(home: Path) -> Identity:
         public=envelope.public_hex(signing),
         leaf=home / "keys" / "tls-leaf.pem",
     )
+
+
+def renew_leaf(home: Path, member: str, now: dt.datetime) -> bool:
+    """Make a new certificate for the links if less than 30 days are left of the present one; say whether it did.
+
+    Peers pin the TLS root that issues it, so they need not be told.
+    """
+    leaf = home / "keys" / "tls-leaf.pem"
+    if tls.expires(leaf.read_bytes()) - now > _RENEW_BEFORE:
+        return False
+    root = tls.read_pair((home / "keys" / "tls-root.pem").read_bytes())
+    made = tls.make_leaf(root, member, now)
+    write_secret(leaf, made.certificate + made.key)
+    return True
 
 
 def new_member() -> str:

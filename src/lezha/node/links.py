@@ -6,6 +6,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -55,6 +56,7 @@ class Link:
         self._head = Head(0, views.GENESIS)
         self._document = document.read(peer.document).document
         self._keys = self._document.verification_keys()
+        self._context = client_context(identity.leaf, self._document.tls_root)
         self._contact = asyncio.Event()
         self._outbox = Outbox(incarnation, random.random)
         self.state = LinkState()
@@ -63,10 +65,13 @@ class Link:
         """Note that the peer made contact: end a pause."""
         self._contact.set()
 
+    def renew(self, leaf: Path) -> None:
+        """Show the certificate in `leaf` on connections from now on."""
+        self._context.load_cert_chain(leaf)
+
     async def run(self) -> None:
         """Run until cancelled."""
-        context = client_context(self._identity.leaf, self._document.tls_root)
-        client = PeerClient(self._document.endpoints[0], self._member, context)
+        client = PeerClient(self._document.endpoints[0], self._member, self._context)
         try:
             while True:
                 try:
@@ -172,6 +177,11 @@ class Links:
         """Return the link to a member, if one runs."""
         found = self._running.get(member)
         return found[0] if found else None
+
+    def renew(self, leaf: Path) -> None:
+        """Let all links show the certificate in `leaf` on connections from now on."""
+        for link, _ in self._running.values():
+            link.renew(leaf)
 
     async def stop(self) -> None:
         """End all loops. What was not acknowledged is sent after the next start."""

@@ -1,5 +1,6 @@
 """One running node: opens the log, knows the members, keeps the links going."""
 
+import datetime as dt
 import ssl
 import uuid
 from functools import cached_property
@@ -36,8 +37,10 @@ class Node:
 
     def __init__(self, home: Path) -> None:
         schema.compile_all()
+        self._home = home
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
+        identities.renew_leaf(home, self.identity.member, dt.datetime.now(dt.UTC))
         self.log = Log(self.settings.database or f"sqlite:///{home / 'lezha.db'}", utc_now)
         self.changes = Changes()
         self.decisive = Changes(share.KINDS)
@@ -72,11 +75,12 @@ class Node:
         return Host(self.identity.known, self.settings.peer_clearance)
 
     async def run(self) -> None:
-        """Keep the links of active peers going until cancelled."""
+        """Keep the links of active peers going, and their certificate young, until cancelled."""
         try:
             while True:
                 serial = self._peer_changes.serial
                 self.links.keep(self._refresh())
+                self._renew_leaf()
                 await self._peer_changes.beyond(serial, _IDLE_S)
         finally:
             await self.links.stop()
@@ -84,6 +88,11 @@ class Node:
     def close(self) -> None:
         """Close the log."""
         self.log.close()
+
+    def _renew_leaf(self) -> None:
+        if identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC)):
+            self.link_tls.load_cert_chain(self.identity.leaf)
+            self.links.renew(self.identity.leaf)
 
     def _refresh(self) -> list[Peer]:
         """Learn who the members are now. A pending peer is a stranger: its keys verify nothing."""

@@ -11,7 +11,7 @@ def within(inner: Audience, outer: Iterable[tuple[str, Audience]], communities: 
 
     `outer` lists (origin, audience) of each live statement about the object that is named; an origin always has
     what it wrote. Communities do not nest: one lies within another only if it is the same, or the other
-    audience is everyone (DESIGN §5).
+    audience is everyone (docs/design.md, References).
     """
     members: set[str] = set()
     whole: set[str] = set()

@@ -1,6 +1,6 @@
 """Communities as the release kernel sees them: who is in, by which roster, until when.
 
-Communities overlap and do not nest: membership in one says nothing about another (DESIGN §2).
+Communities overlap and do not nest: membership in one says nothing about another (docs/design.md, Words).
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The release kernel: may this recipient have this content under this statement?
 
-`release` is pure, total and fail-closed. Its rules are those of DESIGN §5, each named where it is applied; TLP
-clauses are those of FIRST's TLP 2.0.
+`release` is pure, total and fail-closed. Its rules are those of docs/design.md, Release, each named where it is
+applied; TLP clauses are those of FIRST's TLP 2.0.
 """
 
 from enum import StrEnum
@@ -162,7 +162,7 @@ def _denied_to_all(facts: Facts, now: str) -> Reason | None:
         return Reason.RECALLED
     if facts.terms is not None and facts.terms.expires is not None and facts.terms.expires <= now:
         return Reason.EXPIRED
-    # An unknown or unreadable marking denies (DESIGN §5).
+    # An unknown or unreadable marking denies (docs/design.md, Release).
     return Reason.UNREADABLE_MARKING if facts.unreadable_marking else None
 
 
@@ -234,7 +234,7 @@ def _by_community(
     if recipient.id not in community.members:
         return None
     if community.expires <= now:
-        # An expired roster holds that community's objects (DESIGN §5).
+        # An expired roster holds that community's objects (docs/design.md, Release).
         return Reason.ROSTER_EXPIRED
     if community.members[recipient.id] > term.floor and not terms.future_members:
         return Reason.ADMITTED_LATER

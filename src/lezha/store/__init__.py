@@ -3,7 +3,7 @@
 *Contents* are exact bytes under their SHA-256. *Statements* are signed envelopes about contents. *Events* are the
 ordered, append-only record of every change; their `seq` is internal, no recipient ever sees it. *Views* are the
 numbered lists of what each recipient was given. Observables, references, withheld decisions and cursors are
-derived in the same transaction and can be made again from the rest.
+derived from the rest in the same transaction.
 
 `log.Log` runs the writer: one thread, one transaction for all the work that is waiting (group commit), each
 piece in its own savepoint, durable before anyone is told that it is done (SQLite WAL with `synchronous=FULL`,

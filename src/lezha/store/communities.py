@@ -63,6 +63,11 @@ def approve(tx: Tx, community: str, members: list[str], actor: str) -> list[str]
     return new
 
 
+def accepted(conn: Connection) -> set[str]:
+    """Return the ids of the communities that this node has accepted. Others may send rosters of any name."""
+    return {row.community for row in conn.execute(select(schema.admissions.c.community).distinct())}
+
+
 def current(conn: Connection) -> dict[str, Community]:
     """Return each community by its latest roster, with the members approved here."""
     admitted: dict[str, set[str]] = {}

@@ -30,6 +30,7 @@ class Content(msgspec.Struct, frozen=True):
     raw: bytes
     markings: tuple[Tlp, ...] = ()
     unreadable_marking: bool = False
+    revoked: bool = False
     unmatched: str = ""
     valid_until: str = ""
     observables: tuple[tuple[str, str], ...] = ()
@@ -38,9 +39,13 @@ class Content(msgspec.Struct, frozen=True):
 
 
 class Watched(msgspec.Struct, frozen=True):
-    """An indicator as a sensor needs it. Times are RFC 3339 UTC, `valid_until` empty for no end."""
+    """An indicator as a sensor needs it; once revoked it has no observables.
+
+    Times are RFC 3339 UTC, `valid_until` empty for no end.
+    """
 
     key: str
+    version: str
     observables: tuple[tuple[str, str], ...]
     valid_until: str
     unmatched: str
@@ -122,18 +127,22 @@ def in_conflict(conn: Connection, contents: Iterable[Content]) -> set[str]:
 def watched(conn: Connection, content: str) -> Watched | None:
     """Return what a sensor needs of a content, or None if it is no indicator."""
     table, values = schema.contents, schema.observables
-    row = conn.execute(
-        select(table.c.stix_id, table.c.type, table.c.valid_until, table.c.unmatched).where(
-            table.c.hash == content
-        )
-    ).first()
+    columns = (
+        table.c.stix_id,
+        table.c.type,
+        table.c.version,
+        table.c.revoked,
+        table.c.valid_until,
+        table.c.unmatched,
+    )
+    row = conn.execute(select(*columns).where(table.c.hash == content)).first()
     if row is None or row.type != "indicator":
         return None
     alone = select(values.c.kind, values.c.value).where(
         values.c.content == content, values.c.anchor.is_(False)
     )
-    observables = tuple((one.kind, one.value) for one in conn.execute(alone))
-    return Watched(row.stix_id, observables, row.valid_until, row.unmatched)
+    observables = () if row.revoked else tuple((one.kind, one.value) for one in conn.execute(alone))
+    return Watched(row.stix_id, row.version, observables, row.valid_until, row.unmatched)
 
 
 def _row(content: Content, seq: int) -> dict[str, object]:
@@ -146,6 +155,7 @@ def _row(content: Content, seq: int) -> dict[str, object]:
         "name": content.name,
         "markings": msgspec.json.encode(content.markings).decode(),
         "unreadable_marking": content.unreadable_marking,
+        "revoked": content.revoked,
         "unmatched": content.unmatched,
         "valid_until": content.valid_until,
         "seq": seq,

@@ -9,7 +9,7 @@ from lezha.store import schema
 from lezha.store.log import Tx
 from lezha.store.views import GENESIS, Head
 
-_FRAMES_KEPT: Final = 1000
+_BYTES_KEPT: Final = 64 << 20
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -51,14 +51,13 @@ def move(tx: Tx, member: str, incarnation: str, to: Head) -> None:
 
 
 def put_aside(tx: Tx, item: Quarantined) -> None:
-    """Keep a refused frame for an analyst to look at; of a peer that sends many, the bytes of the first 1,000."""
-    many = (
-        select(func.count()).select_from(schema.quarantine).where(schema.quarantine.c.member == item.member)
-    )
+    """Keep a refused frame for an analyst to look at; of one peer at most 64 MiB, after that only the reason."""
+    table = schema.quarantine
+    kept = select(func.sum(func.length(table.c.frame))).where(table.c.member == item.member)
     row = msgspec.structs.asdict(item) | {"at": tx.at}
-    if (tx.conn.scalar(many) or 0) >= _FRAMES_KEPT:
+    if (tx.conn.scalar(kept) or 0) + len(item.frame) > _BYTES_KEPT:
         row["frame"] = b""
-    tx.conn.execute(insert(schema.quarantine).values(**row))
+    tx.conn.execute(insert(table).values(**row))
     tx.event("quarantined", item.member, "peer", number=item.number, code=item.code)
 
 

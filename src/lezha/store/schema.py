@@ -46,6 +46,7 @@ contents: Final = Table(
     Column("name", Text, nullable=False),
     Column("markings", Text, nullable=False, comment="JSON list of the TLP levels of its own markings"),
     Column("unreadable_marking", Boolean, nullable=False),
+    Column("revoked", Boolean, nullable=False),
     Column("unmatched", Text, nullable=False, comment="why a live sensor can't match it; empty if it can"),
     Column("valid_until", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),

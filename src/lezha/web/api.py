@@ -316,6 +316,22 @@ async def new_token(request: _Request, log: NamedDependency[Log], data: JSONBody
     return {"name": data.name, "role": data.role.value, "token": made.text}
 
 
+@get("/tokens", guards=[needs(Right.TOKENS)])
+async def list_tokens(log: NamedDependency[Log]) -> list[dict[str, str]]:
+    """Return whose tokens there are, with what they may do; the tokens themselves are not kept."""
+    with log.read() as conn:
+        kept = tokens.listed(conn)
+    return [
+        {
+            "name": one.name,
+            "role": one.role.value,
+            "created": one.created,
+            "state": "revoked" if one.revoked else "valid",
+        }
+        for one in kept
+    ]
+
+
 @post("/tokens/{name:str}/revoke", guards=[needs(Right.TOKENS)], status_code=200)
 async def revoke_token(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
     """Revoke a token at once."""
@@ -357,6 +373,6 @@ router = Router(
     route_handlers=[
         status, publish_bundle, find_objects, object_report, exact_bytes, list_peers, latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster,
-        accept_roster, new_token, revoke_token, list_sightings,
+        accept_roster, new_token, list_tokens, revoke_token, list_sightings,
     ],
 )  # fmt: skip

@@ -63,6 +63,7 @@ async def frames(
     sent = frame.decode(await request.body())
     if link := links.get(peer.member):
         link.contact()
+    _check_clock(peer, sent.sent)
     receipt = await receive.batch(log, receiver, peer.member, sent, later(utc_now(), minutes=_CLOCK_MINUTES))
     return Response(receipt, media_type="application/json")
 
@@ -71,7 +72,7 @@ async def frames(
 async def own_document(
     log: NamedDependency[Log], host: NamedDependency[Host], invitation: FromPath[str]
 ) -> Response[bytes]:
-    """Show this node's document to whoever holds an open invitation; strangers do not learn whose node this is."""
+    """Show this node's document to whoever holds an open invitation; strangers learn no name and no number to call."""
     with log.read() as conn:
         introduce.check_open(conn, invitation, utc_now())
     return Response(host.known.raw, media_type="application/json")
@@ -110,6 +111,13 @@ def _authenticated(request: Request[Any, Any, Any], log: Log) -> Peer:
         _logger.warning("peer.refused", claims=member, reason=peer.state.value)
         raise PermissionDeniedException("This certificate is not that of an active peer.")
     return peer
+
+
+def _check_clock(peer: Peer, sent: str) -> None:
+    # Order never depends on clocks, but a statement from ahead of ours is refused: somebody should know why.
+    now = utc_now()
+    if not later(now, minutes=-_CLOCK_MINUTES) <= sent <= later(now, minutes=_CLOCK_MINUTES):
+        _logger.warning("peer.clock", peer=peer.name, sent=sent[:40])
 
 
 def _message(raw: bytes, kind: type[T]) -> T:

@@ -11,7 +11,7 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")] = False,
     cast: Annotated[
         Path | None,
-        typer.Option(help="A TOML file that renames members and circles, e.g. [author] name = …."),
+        typer.Option(help="A TOML file that renames members and circles: tables author, witness, …"),
     ] = None,
     keep: Annotated[
         Path | None,

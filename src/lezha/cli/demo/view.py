@@ -24,10 +24,9 @@ def render(network: Network, story: Story, checks: Checks | None = None) -> Rend
         _told(story),
         _delivery(network, story),
         _returned(network, story),
-        _pages(network),
     ]
-    if checks is not None:
-        parts.append(_outcome(checks))
+    # Once there is an outcome, the nodes have been stopped.
+    parts.append(_pages(network) if checks is None else _outcome(checks))
     if any("*" in actor.title for actor in network.cast.actors):
         parts.append(Text(FOOTNOTE, style="dim"))
     return Group(*parts)
