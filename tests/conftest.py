@@ -147,7 +147,7 @@ def postgres_server() -> Iterator[str]:
                 _await_postgres(server, words, folder / "log")
                 yield words
             finally:
-                server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
+                server.send_signal(signal.SIGQUIT)  # at once: what it would still write is removed next
                 server.wait(timeout=30)
     finally:
         shutil.rmtree(folder)

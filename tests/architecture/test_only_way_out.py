@@ -18,6 +18,15 @@ def name_of(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
+def text_of(node: ast.expr) -> object:
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def hides(alias: ast.alias) -> bool:
+    """Under another name nothing of this would be found."""
+    return alias.name == "_SEAL" or (alias.name == "Released" and alias.asname is not None)
+
+
 def forged_releases(source: str) -> list[int]:
     """Lines on which something makes, subclasses or prises open a `Released`."""
     found = []
@@ -32,14 +41,9 @@ def forged_releases(source: str) -> list[int]:
         elif isinstance(node, ast.ClassDef):
             found += [node.lineno for base in node.bases if name_of(base) == "Released"]
         elif isinstance(node, ast.ImportFrom):
-            # Under another name nothing of this would be found.
-            found += [
-                node.lineno
-                for alias in node.names
-                if alias.name == "_SEAL" or (alias.name == "Released" and alias.asname)
-            ]
-        elif (isinstance(node, ast.Constant) and node.value in {"_SEAL", "Released"}) or (
-            isinstance(node, ast.expr) and name_of(node) == "_SEAL"
+            found += [node.lineno for alias in node.names if hides(alias)]
+        elif (isinstance(node, ast.expr) and "_SEAL" in {name_of(node), text_of(node)}) or (
+            isinstance(node, ast.expr) and text_of(node) == "Released"
         ):
             found.append(node.lineno)
     return found

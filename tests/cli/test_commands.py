@@ -355,6 +355,8 @@ def _found_a_community(printed: Printed, here: RunningNode) -> None:
     token = printed.by(here, "token", "create", "visitor", "--role", "analyst")
     assert token["token"].startswith("lzh_")
     printed.by(here, "token", "revoke", "visitor")
+    listed = {one["name"]: one["state"] for one in printed.by(here, "token", "list")}
+    assert (listed["admin"], listed["visitor"]) == ("valid", "revoked")
 
 
 def _publish_and_find(printed: Printed, here: RunningNode) -> None:

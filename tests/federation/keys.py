@@ -96,8 +96,8 @@ def keyring(*parties: Party) -> Keyring:
     return {one.key.keyid: MemberKey(one.member, one.key) for one in parties}
 
 
-def charter(*stewards: Party, threshold: int = 1) -> Charter:
-    return Charter("NATO", tuple(one.public for one in stewards), threshold, "00" * 16)
+def charter(*stewards: Party, threshold: int = 1, name: str = "NATO") -> Charter:
+    return Charter(name, tuple(one.public for one in stewards), threshold, "00" * 16)
 
 
 def roster(of: Charter, number: int = 1, **changes: Any) -> Roster:

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from lezha.federation import enrolment
 from lezha.federation.enrolment import Offer
@@ -15,10 +16,23 @@ NONCES = "01" * 32, "02" * 32
 
 
 @given(
-    st.builds(Offer, st.text(max_size=50), st.text(max_size=50), st.text(max_size=200), st.text(max_size=100))
+    st.builds(
+        Offer,
+        st.text(max_size=50),
+        st.text(max_size=50),
+        st.text(max_size=200).map("https://".__add__),
+        st.text(max_size=100),
+    )
 )
 def test_an_invitation_comes_back_as_it_was_written(offer: Offer) -> None:
     assert enrolment.read_offer(enrolment.write_offer(offer)) == offer
+
+
+@pytest.mark.parametrize("endpoint", ["", "http://192.0.2.1", "file:///etc/passwd", "192.0.2.1:8441"])
+def test_an_invitation_that_leads_elsewhere_is_refused(endpoint: str) -> None:
+    text = enrolment.write_offer(replace(OFFER, endpoint=endpoint))
+    with pytest.raises(EnrolmentError, match="no https:// endpoint"):
+        enrolment.read_offer(text)
 
 
 def test_an_invitation_is_one_word_that_survives_being_copied() -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from tests.federation.keys import PODGORICA, TIRANA, Party
 from tests.stix.examples import indicator
 
 from lezha.federation import document, frame, members
+from lezha.federation.document import NodeDocument
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel, Receipt
 from lezha.federation.members import Members
 from lezha.federation.statement import sign
@@ -48,14 +49,14 @@ class Station:
             name=self.name, title=self.name.title(), identity=party.identity(self.name)
         )
 
-    @property
+    @cached_property
     def host(self) -> Host:
         raw = self.party.document(
             name=self.name, title=self.name.title(), identity=self.party.identity(self.name)
         )
         return Host(document.read(raw), Tlp.STRICT)
 
-    @property
+    @cached_property
     def author(self) -> Author:
         identity = ingest.content(objects.read(self.document.identity.encode()))
         return Author(self.member, self.party.signer, identity)
@@ -67,7 +68,7 @@ class Station:
     @property
     def members(self) -> Members:
         with self.log.read() as conn:
-            linked = [document.read(peer.document).document for peer in peers.listed(conn)]
+            linked = [_read(peer.document) for peer in peers.listed(conn)]
         return members.known([self.document, *linked])
 
     @property
@@ -128,6 +129,11 @@ class Station:
         """Some columns of a table, in order of their values."""
         with self.log.read() as conn:
             return sorted(tuple(row) for row in conn.execute(select(*(table.c[name] for name in columns))))
+
+
+@cache
+def _read(raw: bytes) -> NodeDocument:
+    return document.read(raw).document
 
 
 async def alliance(*stations: Station) -> None:

@@ -1,5 +1,6 @@
 """Members with logs of their own, in one process and without a network."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,13 +15,22 @@ from lezha.store.log import Log
 __all__ = ["log", "url"]  # fixtures: the log on both engines
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an empty log's file: copying it is ten times as fast as making one."""
+    path = tmp_path_factory.mktemp("empty") / "lezha.db"
+    Log(f"sqlite:///{path}", utc_now).close()
+    return path
+
+
 @pytest.fixture
-def station(tmp_path: Path) -> Iterator[Callable[[Party], Station]]:
+def station(tmp_path: Path, empty: Path) -> Iterator[Callable[[Party], Station]]:
     """Make stations; their logs are closed at the end."""
     made: list[Station] = []
 
     def make(party: Party) -> Station:
-        made.append(Station(party, Log(f"sqlite:///{tmp_path / f'{len(made)}.db'}", utc_now)))
+        path = shutil.copyfile(empty, tmp_path / f"{len(made)}.db")
+        made.append(Station(party, Log(f"sqlite:///{path}", utc_now)))
         return made[-1]
 
     yield make

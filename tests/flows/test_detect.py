@@ -99,6 +99,15 @@ async def test_a_sensor_is_not_given_what_it_is_not_cleared_for(four: Four) -> N
     assert [item.key for item in (await feed(podgorica, sensor=low)).items] == [told(PODGORICA, 2)["id"]]
 
 
+async def test_a_revoked_indicator_is_told_of_with_nothing_to_watch_for(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    head = (await feed(podgorica)).head
+    await tirana.publish(told(TIRANA, 1, revoked=True, modified="2022-07-16T09:00:00.000Z"), to=["podgorica"])
+    await deliver(tirana, podgorica)
+    [item] = (await feed(podgorica, head)).items
+    assert (item.key, item.version, item.observables) == (INDICATOR, "2022-07-16T09:00:00.000000Z", ())
+
+
 async def test_what_expires_after_it_was_numbered_is_left_out(four: Four) -> None:
     _, podgorica, *_ = four
     await podgorica.publish(told(PODGORICA, 2), expires=later(utc_now(), hours=1))

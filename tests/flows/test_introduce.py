@@ -106,6 +106,17 @@ async def test_nodes_are_introduced_on_both_engines(log: Log, station: Callable[
     assert known(tirana) == [(PODGORICA.member, "podgorica", "active")]
 
 
+async def test_a_name_that_is_taken_is_noticed_before_an_invitation_is_used_up(
+    two: Two, station: Callable[..., Station]
+) -> None:
+    tirana, podgorica = two
+    await podgorica.links(station(MALLORY))
+    offer = await invite(tirana)
+    with pytest.raises(FlowError, match="choose another name"):
+        await accept(podgorica, tirana, offer, name="mallory")
+    await accept(podgorica, tirana, offer, name="tirana")
+
+
 async def test_the_secret_of_an_invitation_is_kept_nowhere(two: Two) -> None:
     tirana, _ = two
     offer = await invite(tirana)

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.federation.keys import PODGORICA, TIRANA
+from tests.federation.keys import PODGORICA, TIRANA, charter
+from tests.federation.keys import roster as a_roster
 from tests.flows.alliance import PRISTINA, VIENNA, Station, batch, found, said, stream, take, told
 from tests.stix.examples import RED
 
 from lezha.federation import statement
-from lezha.flows import ingest, publish
+from lezha.federation.frame import FrameKind, Parcel
+from lezha.federation.roster import draft
+from lezha.flows import convene, ingest, publish
 from lezha.flows.errors import FlowError, NothingTaken
 from lezha.node.clock import later, utc_now
 from lezha.sharing.terms import Audience, CommunityTerm
@@ -285,6 +288,21 @@ async def test_an_audience_is_everyone_communities_and_peers_by_name(tirana: Sta
 async def test_a_name_that_is_not_known_is_refused_with_those_that_are(tirana: Station) -> None:
     with pytest.raises(FlowError, match=r"'nata'. Known here: everyone, nato, podgorica, pristina, vienna"):
         read(tirana, "nata")
+
+
+async def test_a_roster_that_was_not_accepted_gives_its_name_no_meaning(tirana: Station) -> None:
+    raw = Parcel(FrameKind.ROSTER, draft(a_roster(charter(PODGORICA, name="EU")), PODGORICA.signer))
+    assert (await take(tirana, Station(PODGORICA, tirana.log), batch(*stream(raw)))).refused == ()
+    with pytest.raises(FlowError, match=r"'EU'\. Known here: everyone, nato, podgorica"):
+        read(tirana, "EU")
+
+
+async def test_two_communities_of_one_name_are_told_apart_before_anything_is_published(
+    tirana: Station,
+) -> None:
+    await convene.accept(tirana.log, draft(a_roster(charter(PODGORICA)), PODGORICA.signer), "test")
+    with pytest.raises(FlowError, match="Two communities here are called 'NATO'"):
+        read(tirana, "nato")
 
 
 async def test_a_name_that_is_both_is_refused(tirana: Station) -> None:

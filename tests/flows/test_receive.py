@@ -1,6 +1,7 @@
 """What a peer sends: taken whole or put aside whole, each once, whatever it is and however often it comes."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -410,9 +411,10 @@ def state(here: Station) -> dict[str, object]:
     return {name: here.rows(schema.metadata.tables[name], *columns) for name, columns in STATE.items()}
 
 
-async def receiving(folder: Path, senders: list[Station], slices: list[tuple[int, int]]) -> dict[str, object]:
+async def receiving(empty: Path, senders: list[Station], slices: list[tuple[int, int]]) -> dict[str, object]:
     """A new Podgorica's state after it was sent these parts of the stream, and then whatever it still lacked."""
-    log = Log(f"sqlite:///{folder / f'{uuid4().hex}.db'}", utc_now)
+    path = shutil.copyfile(empty, empty.with_name(f"{uuid4().hex}.db"))
+    log = Log(f"sqlite:///{path}", utc_now)
     here = Station(PODGORICA, log)
     try:
         await here.links(*senders, since=AT)
@@ -423,21 +425,22 @@ async def receiving(folder: Path, senders: list[Station], slices: list[tuple[int
         return state(here)
     finally:
         log.close()
+        path.unlink()
 
 
 @pytest.fixture
-async def once(tmp_path: Path, station: Callable[..., Station]) -> tuple[list[Station], dict[str, object]]:
+async def once(empty: Path, station: Callable[..., Station]) -> tuple[list[Station], dict[str, object]]:
     senders = [station(TIRANA), station(VIENNA)]
-    return senders, await receiving(tmp_path, senders, [(0, len(STREAM))])
+    return senders, await receiving(empty, senders, [(0, len(STREAM))])
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(slices=st.lists(st.tuples(st.integers(0, len(STREAM) - 1), st.integers(0, len(STREAM))), max_size=6))
 async def test_however_frames_are_resent_cut_or_overlap_the_state_is_the_same(
-    tmp_path: Path, once: tuple[list[Station], dict[str, object]], slices: list[tuple[int, int]]
+    empty: Path, once: tuple[list[Station], dict[str, object]], slices: list[tuple[int, int]]
 ) -> None:
     senders, expected = once
-    assert await receiving(tmp_path, senders, slices) == expected
+    assert await receiving(empty, senders, slices) == expected
 
 
 def test_the_stream_of_that_property_has_something_of_everything(

@@ -12,6 +12,8 @@ from lezha.federation.frame import BATCH_BYTES, BATCH_FRAMES, FrameKind
 from lezha.flows import convene, introduce, share
 from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
+from lezha.stix import encode
+from lezha.stix.limits import LIMITS
 from lezha.store import schema, statements, views
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
@@ -236,13 +238,22 @@ async def test_a_batch_has_at_most_256_frames(four: Four) -> None:
     assert len((await pack(tirana, podgorica, BATCH_FRAMES)).frames) == 300 - BATCH_FRAMES
 
 
-async def test_a_batch_ends_with_the_frame_that_reaches_a_mebibyte(four: Four) -> None:
+async def test_a_batch_has_at_most_a_mebibyte(four: Four) -> None:
     tirana, podgorica, *_ = four
     await tirana.publish(*(told(TIRANA, number, description="x" * 400_000) for number in range(1, 6)))
     first = await pack(tirana, podgorica)
-    sizes = [len(one.envelope) + sum(map(len, one.contents)) for one in first.frames]
-    assert sum(sizes[:-1]) < BATCH_BYTES <= sum(sizes)
+    size = sum(len(one.envelope) + sum(map(len, one.contents)) for one in first.frames)
+    assert (len(first.frames), BATCH_BYTES // 2 < size <= BATCH_BYTES) == (2, True)
     assert (await deliver(tirana, podgorica)).head == 5
+
+
+async def test_an_object_that_fills_a_batch_by_itself_is_sent_all_the_same(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    largest = LIMITS.object_bytes - len(encode(told(TIRANA, 1, description="")))
+    await tirana.publish(told(TIRANA, 1, description="x" * largest), told(TIRANA, 2))
+    assert len((await pack(tirana, podgorica)).frames) == 1
+    assert (await deliver(tirana, podgorica)).refused == ()
+    assert podgorica.holds(*ids(1, 2)) == [True, True]
 
 
 # --- passed on ------------------------------------------------------------------------------------------------------

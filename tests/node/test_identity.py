@@ -115,5 +115,17 @@ def test_a_secret_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert (tmp_path / "free").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_certificate_that_ends_soon_is_renewed_under_the_same_root(tmp_path: Path) -> None:
+    made = make(tmp_path / "node")
+    before = made.leaf.read_bytes()
+    assert not identity.renew_leaf(tmp_path / "node", made.member, NOW + dt.timedelta(days=59))
+    assert made.leaf.read_bytes() == before
+    assert identity.renew_leaf(tmp_path / "node", made.member, NOW + dt.timedelta(days=61))
+    after = tls.read_pair(made.leaf.read_bytes()).certificate.decode()
+    tls.check_member(ssl.PEM_cert_to_DER_cert(after), made.known.document.tls_root, made.member)
+    assert tls.expires(after.encode()) - tls.expires(before) == dt.timedelta(days=61)
+    assert made.leaf.stat().st_mode & 0o777 == 0o600
+
+
 def test_two_nodes_are_two_members() -> None:
     assert identity.new_member() != identity.new_member()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
-from tests.store.examples import ALBANIA, MONTENEGRO, content, digest
+from tests.store.examples import ALBANIA, AT, MONTENEGRO, content, digest
 
 from lezha.sharing.tlp import Tlp
 from lezha.store import contents, schema, search
@@ -115,7 +115,13 @@ async def test_a_sensor_watches_for_what_stands_for_the_indicator_alone(log: Log
     await keep(log, one, content(2, type="malware"))
     with log.read() as conn:
         assert contents.watched(conn, one.hash) == contents.Watched(
-            one.stix_id, (("ipv4", "203.0.113.7"),), "", "why"
+            one.stix_id, one.version, (("ipv4", "203.0.113.7"),), "", "why"
         )
         assert contents.watched(conn, content(2).hash) is None
         assert contents.watched(conn, digest("nothing")) is None
+
+
+async def test_a_revoked_indicator_has_nothing_to_watch_for(log: Log) -> None:
+    await keep(log, content(revoked=True, observables=(("ipv4", "203.0.113.7"),)))
+    with log.read() as conn:
+        assert contents.watched(conn, content().hash) == contents.Watched(content().stix_id, AT, (), "", "")

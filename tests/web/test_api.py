@@ -37,6 +37,7 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/communities", Right.COMMUNITIES, {"name": "wb6", "members": ["self"]}, 200),
     ("POST", "/api/v1/communities/sign", Right.COMMUNITIES, b"{}", 422),
     ("POST", "/api/v1/communities/accept", Right.COMMUNITIES, b"{}", 422),
+    ("GET", "/api/v1/tokens", Right.TOKENS, None, 200),
     ("POST", "/api/v1/tokens", Right.TOKENS, {"name": "guest-{turn}", "role": "analyst"}, 200),
     ("POST", "/api/v1/tokens/{name}/revoke", Right.TOKENS, {}, 404),
     ("GET", "/api/v1/sensor/indicators", Right.SENSE, None, 200),
