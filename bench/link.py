@@ -124,8 +124,9 @@ async def _publish_at(sender: Seat, rate: int, seconds: int) -> None:
 
 async def _caught_up(sender: Seat) -> None:
     async with sender.api() as api:
-        while any(peer["queued"] or peer["phase"] != "up to date" for peer in await api.get("/peers")):
-            await asyncio.sleep(0.05)  # noqa: ASYNC110  # what is waited for happens in another process
+        # What is waited for happens in another process, which tells when it is asked.
+        while any(peer["queued"] or peer["phase"] != "up to date" for peer in await api.get("/peers")):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 def _bundle(author: str, count: int, start: int) -> bytes:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode, objects, timestamps
 from lezha.store import contents, peers, schema, statements, views
-from lezha.store.log import Log
+from lezha.store.log import Log, Tx
 from lezha.store.peers import Peer, PeerState
 
 VIENNA, PRISTINA = Party(3), Party(4)
@@ -77,20 +77,15 @@ class Station:
 
     async def links(self, *others: "Station", state: PeerState = PeerState.ACTIVE, since: str = "") -> None:
         """Know these as peers; `test_introduce` tells how that comes about."""
-        for other in others:
-            known = other.host.known
-            one = Peer(
-                other.member,
-                other.name,
-                state,
-                "",
-                Tlp.STRICT,
-                since or utc_now(),
-                1,
-                "https://192.0.2.1",
-                known.raw,
-            )
-            await self.log.write(partial(peers.add, peer=one, actor="test"))
+        at = since or utc_now()
+
+        def work(tx: Tx) -> None:
+            for one in others:
+                raw = one.host.known.raw
+                peer = Peer(one.member, one.name, state, "", Tlp.STRICT, at, 1, "https://192.0.2.1", raw)
+                peers.add(tx, peer, "test")
+
+        await self.log.write(work)
 
     def peer(self, other: "Station") -> Peer:
         with self.log.read() as conn:

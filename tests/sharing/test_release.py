@@ -200,6 +200,10 @@ def test_who_was_admitted_later_gets_it_only_where_the_author_says_so() -> None:
     assert why(facts(terms(future_members=True)), rosters=admitted) is None
 
 
+def test_who_was_admitted_by_the_very_roster_of_the_statement_is_no_later_member() -> None:
+    assert why(facts(), rosters=ROSTERS | {NATO: community(NATO, {MONTENEGRO: 3})}) is None
+
+
 def test_everyone_does_not_mean_those_who_come_later() -> None:
     newcomer = replace(ALLY, since=NOW)
     assert why(facts(terms(audience=TO_ALL)), newcomer) is Reason.ADMITTED_LATER
