@@ -165,6 +165,7 @@ def _postgres_programs(folder: Path) -> tuple[Path, int | None]:
     nobody = pwd.getpwnam("nobody").pw_uid
     copy = folder / wheel.name / installed.name
     shutil.copytree(installed, copy, ignore=shutil.ignore_patterns("include"))
+    copy.parent.chmod(0o755)
     libraries = wheel.with_name(f"{wheel.name}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, folder / libraries.name)

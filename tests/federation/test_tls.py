@@ -203,4 +203,14 @@ def test_a_leaf_is_valid_for_ninety_days_and_cannot_issue_others() -> None:
 def test_a_leaf_cannot_stand_for_a_root() -> None:
     pair = tls.make_leaf(TIRANA.tls_root, TIRANA.member, NOW)
     with refused("malformed_document"):
-        tls.check_root(pair.certificate.decode())
+        tls.check_root(pair.certificate.decode(), TIRANA.member)
+
+
+def test_a_root_made_for_another_member_is_refused() -> None:
+    with refused("malformed_document"):
+        tls.check_root(TIRANA.tls_root.certificate.decode(), PODGORICA.member)
+
+
+def test_what_openssl_cannot_load_is_no_root() -> None:
+    with refused("malformed_document"):
+        tls.check_root("\u00e9" + TIRANA.tls_root.certificate.decode(), TIRANA.member)

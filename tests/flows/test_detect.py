@@ -26,6 +26,14 @@ INDICATOR = told(TIRANA, 1)["id"]
 Four = tuple[Station, Station, Station, Station]
 
 
+def keyed(author: Any, number: int) -> str:
+    """The key under which a sensor is given an author's indicator."""
+    return f"{author.member} {told(author, number)['id']}"
+
+
+KEY = keyed(TIRANA, 1)
+
+
 def reports(*keys: str, batch_id: str = "run-1", count: int = 3) -> Batch:
     return Batch(batch_id, SEEN, tuple(Report(key, count, SEEN, SEEN) for key in keys))
 
@@ -64,7 +72,7 @@ async def four(station: Callable[..., Station]) -> Four:
 async def test_a_sensor_is_given_what_to_watch_for(four: Four) -> None:
     _, podgorica, *_ = four
     [item] = (await feed(podgorica)).items
-    assert (item.key, item.observables, item.unmatched) == (INDICATOR, (("ipv4", "203.0.113.1"),), "")
+    assert (item.key, item.observables, item.unmatched) == (KEY, (("ipv4", "203.0.113.1"),), "")
 
 
 async def test_a_sensor_gets_the_rows_after_the_one_it_names(four: Four) -> None:
@@ -75,7 +83,7 @@ async def test_a_sensor_gets_the_rows_after_the_one_it_names(four: Four) -> None
     later_rows = await feed(podgorica, head)
     assert (later_rows.head, [item.key for item in later_rows.items]) == (
         head + 1,
-        [told(PODGORICA, 2)["id"]],
+        [keyed(PODGORICA, 2)],
     )
 
 
@@ -96,7 +104,7 @@ async def test_a_sensor_is_not_given_what_it_is_not_cleared_for(four: Four) -> N
     _, podgorica, *_ = four
     low = Recipient("sensor:2", Standing.OWN, Tlp.GREEN)
     await podgorica.publish(told(PODGORICA, 2), tlp=Tlp.GREEN)
-    assert [item.key for item in (await feed(podgorica, sensor=low)).items] == [told(PODGORICA, 2)["id"]]
+    assert [item.key for item in (await feed(podgorica, sensor=low)).items] == [keyed(PODGORICA, 2)]
 
 
 async def test_a_revoked_indicator_is_told_of_with_nothing_to_watch_for(four: Four) -> None:
@@ -105,7 +113,22 @@ async def test_a_revoked_indicator_is_told_of_with_nothing_to_watch_for(four: Fo
     await tirana.publish(told(TIRANA, 1, revoked=True, modified="2022-07-16T09:00:00.000Z"), to=["podgorica"])
     await deliver(tirana, podgorica)
     [item] = (await feed(podgorica, head)).items
-    assert (item.key, item.version, item.observables) == (INDICATOR, "2022-07-16T09:00:00.000000Z", ())
+    assert (item.key, item.version, item.observables) == (KEY, "2022-07-16T09:00:00.000000Z", ())
+
+
+async def test_another_member_s_word_on_an_indicator_never_ends_its_author_s_watch(four: Four) -> None:
+    _, podgorica, vienna, _ = four
+    head = (await feed(podgorica)).head
+    squatted = told(TIRANA, 1, revoked=True, modified="2999-01-01T00:00:00.000Z")
+    del squatted["created_by_ref"]
+    await vienna.publish(squatted, to=["podgorica"])
+    await deliver(vienna, podgorica)
+    assert KEY not in {item.key for item in (await feed(podgorica, head)).items}
+
+
+async def test_a_report_that_makes_no_sense_is_left_out_and_named(four: Four) -> None:
+    _, podgorica, *_ = four
+    assert await report(podgorica, reports(KEY, count=-1)) == ((), (KEY,))
 
 
 async def test_what_expires_after_it_was_numbered_is_left_out(four: Four) -> None:
@@ -113,7 +136,7 @@ async def test_what_expires_after_it_was_numbered_is_left_out(four: Four) -> Non
     await podgorica.publish(told(PODGORICA, 2), expires=later(utc_now(), hours=1))
     now = await feed(podgorica)
     then = await feed(podgorica, now=later(utc_now(), hours=2))
-    assert {item.key for item in now.items} - {item.key for item in then.items} == {told(PODGORICA, 2)["id"]}
+    assert {item.key for item in now.items} - {item.key for item in then.items} == {keyed(PODGORICA, 2)}
     assert then.head == now.head
 
 
@@ -122,7 +145,7 @@ async def test_what_expires_after_it_was_numbered_is_left_out(four: Four) -> Non
 
 async def test_a_report_makes_a_sighting_that_says_who_saw_what_how_often_and_when(four: Four) -> None:
     _, podgorica, *_ = four
-    [made], unknown = await report(podgorica, reports(INDICATOR))
+    [made], unknown = await report(podgorica, reports(KEY))
     assert unknown == ()
     one = object_of(podgorica, made)
     assert (one["sighting_of_ref"], one["created_by_ref"], one["count"]) == (INDICATOR, PODGORICA.member, 3)
@@ -131,16 +154,16 @@ async def test_a_report_makes_a_sighting_that_says_who_saw_what_how_often_and_wh
 
 async def test_a_batch_that_comes_twice_makes_its_sightings_once(four: Four) -> None:
     _, podgorica, *_ = four
-    first = await report(podgorica, reports(INDICATOR))
+    first = await report(podgorica, reports(KEY))
     kept = podgorica.rows(schema.statements, "hash")
-    assert await report(podgorica, reports(INDICATOR)) == first
+    assert await report(podgorica, reports(KEY)) == first
     assert podgorica.rows(schema.statements, "hash") == kept
 
 
 async def test_another_batch_makes_another_sighting(four: Four) -> None:
     _, podgorica, *_ = four
-    first, _ = await report(podgorica, reports(INDICATOR))
-    second, _ = await report(podgorica, reports(INDICATOR, batch_id="run-2"))
+    first, _ = await report(podgorica, reports(KEY))
+    second, _ = await report(podgorica, reports(KEY, batch_id="run-2"))
     assert first != second
 
 
@@ -148,8 +171,8 @@ async def test_batches_of_two_sensors_under_one_id_are_two(four: Four) -> None:
     _, podgorica, *_ = four
     other = replace(SENSOR, id="sensor:2")
     await feed(podgorica, sensor=other)
-    first, _ = await report(podgorica, reports(INDICATOR))
-    second, _ = await report(podgorica, reports(INDICATOR), other)
+    first, _ = await report(podgorica, reports(KEY))
+    second, _ = await report(podgorica, reports(KEY), other)
     assert first != second
 
 
@@ -157,15 +180,15 @@ async def test_an_indicator_that_this_sensor_was_never_given_is_unknown(four: Fo
     _, podgorica, *_ = four
     low = Recipient("sensor:2", Standing.OWN, Tlp.GREEN)
     await feed(podgorica, sensor=low)
-    nowhere = told(TIRANA, 99)["id"]
-    assert await report(podgorica, reports(INDICATOR, nowhere), low) == ((), (INDICATOR, nowhere))
+    nowhere = keyed(TIRANA, 99)
+    assert await report(podgorica, reports(KEY, nowhere), low) == ((), (KEY, nowhere))
     assert podgorica.rows(schema.contents, "type").count(("sighting",)) == 0
 
 
 async def test_the_known_of_a_batch_are_taken_beside_the_unknown(four: Four) -> None:
     _, podgorica, *_ = four
-    made, unknown = await report(podgorica, reports(told(TIRANA, 99)["id"], INDICATOR))
-    assert (len(made), unknown) == (1, (told(TIRANA, 99)["id"],))
+    made, unknown = await report(podgorica, reports(keyed(TIRANA, 99), KEY))
+    assert (len(made), unknown) == (1, (keyed(TIRANA, 99),))
 
 
 async def test_what_is_no_indicator_is_not_sighted(four: Four) -> None:
@@ -179,7 +202,7 @@ async def test_what_is_no_indicator_is_not_sighted(four: Four) -> None:
     await podgorica.publish(malware | at)
     await feed(podgorica)
     with pytest.raises(FlowError, match="only indicators"):
-        await report(podgorica, reports(malware["id"]))
+        await report(podgorica, reports(f"{PODGORICA.member} {malware['id']}"))
 
 
 async def test_an_exercise_stays_one(four: Four) -> None:
@@ -187,7 +210,7 @@ async def test_an_exercise_stays_one(four: Four) -> None:
     real = told(PODGORICA, 2, labels=None)
     await podgorica.publish(real)
     await feed(podgorica)
-    [drill, earnest], _ = await report(podgorica, reports(INDICATOR, real["id"]))
+    [drill, earnest], _ = await report(podgorica, reports(KEY, keyed(PODGORICA, 2)))
     assert object_of(podgorica, drill)["labels"] == ["exercise"]
     assert "labels" not in object_of(podgorica, earnest)
 
@@ -197,7 +220,7 @@ async def test_an_exercise_stays_one(four: Four) -> None:
 
 async def test_a_sighting_goes_to_the_origin_of_the_indicator_and_to_nobody_else(four: Four) -> None:
     tirana, podgorica, vienna, pristina = four
-    [made], _ = await report(podgorica, reports(INDICATOR))
+    [made], _ = await report(podgorica, reports(KEY))
     for one in (tirana, vienna, pristina):
         await deliver(podgorica, one)
     assert [one.holds(made) for one in (tirana, vienna, pristina)] == [[True], [False], [False]]
@@ -208,7 +231,7 @@ async def test_a_sighting_goes_to_the_origin_of_the_indicator_and_to_nobody_else
 
 async def test_the_origin_passes_a_sighting_on_to_nobody(four: Four) -> None:
     tirana, podgorica, vienna, pristina = four
-    [made], _ = await report(podgorica, reports(INDICATOR))
+    [made], _ = await report(podgorica, reports(KEY))
     await deliver(podgorica, tirana)
     reasons = {one.name: (await tirana.withheld(one))[made] for one in (podgorica, vienna, pristina)}
     assert reasons == {
@@ -224,7 +247,7 @@ async def test_a_sighting_of_what_was_passed_on_goes_to_its_author(four: Four) -
     await deliver(tirana, vienna)
     await deliver(vienna, pristina)
     await feed(pristina)
-    [made], _ = await report(pristina, reports(told(TIRANA, 2)["id"]))
+    [made], _ = await report(pristina, reports(keyed(TIRANA, 2)))
     for one in (tirana, podgorica, vienna):
         await deliver(pristina, one)
     assert [one.holds(made) for one in (tirana, podgorica, vienna)] == [[True], [False], [False]]
@@ -234,14 +257,14 @@ async def test_a_sighting_of_an_own_indicator_goes_to_nobody(four: Four) -> None
     tirana, podgorica, vienna, pristina = four
     await podgorica.publish(told(PODGORICA, 2))
     await feed(podgorica)
-    [made], _ = await report(podgorica, reports(told(PODGORICA, 2)["id"]))
+    [made], _ = await report(podgorica, reports(keyed(PODGORICA, 2)))
     for one in (tirana, vienna, pristina):
         assert (await podgorica.withheld(one))[made] == "empty_audience"
 
 
 async def test_a_sighting_is_strict_and_not_onward(four: Four) -> None:
     _, podgorica, *_ = four
-    [made], _ = await report(podgorica, reports(INDICATOR))
+    [made], _ = await report(podgorica, reports(KEY))
     with podgorica.log.read() as conn:
         [one] = statements.facts(conn, statements.about(conn, made))
     assert one.terms is not None
@@ -258,7 +281,7 @@ async def test_the_loop_closes_on_postgresql_too(log: Log, station: Callable[...
     await tirana.publish(told(TIRANA, 1))
     await deliver(tirana, podgorica)
     await feed(podgorica)
-    [made], _ = await report(podgorica, reports(INDICATOR))
-    assert await report(podgorica, reports(INDICATOR)) == ((made,), ())
+    [made], _ = await report(podgorica, reports(KEY))
+    assert await report(podgorica, reports(KEY)) == ((made,), ())
     await deliver(podgorica, tirana)
     assert tirana.holds(made) == [True]

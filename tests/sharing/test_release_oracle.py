@@ -4,9 +4,7 @@ The kernel asks one question after another and stops at the first no. The oracle
 denies: what no clause denies is released, and the reason given must be one of those that hold.
 """
 
-from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -178,20 +176,24 @@ def test_the_kernel_agrees_in_every_case_of_one_member_and_one_community() -> No
     """Chance seldom meets the finer rules; here is each combination of what they depend on."""
     member, key = MEMBERS[0], COMMUNITIES[0]
     earlier, now, later = TIMES
-    cases: Iterator[Any] = product(
+    statements = product(
         SCALE,
         (False, True),  # passed on by another than the author
         (False, True),  # onward
         (False, True),  # future members
         (False, True),  # named
         (False, True),  # everyone
-        (now, later),  # enrolled by the time of issue, or after it
         (1, 2, 3),  # floor
+    )
+    recipients_and_rosters = product(
+        (now, later),  # enrolled by the time of issue, or after it
         (2, 3),  # the roster's number
         (None, 1, 2, 3),  # admitted by roster
         (earlier, now, later),  # the roster expires
     )
-    for level, relay, onward, future, named, everyone, since, floor, number, admitted, expires in cases:
+    for case, other in product(statements, recipients_and_rosters):
+        level, relay, onward, future, named, everyone, floor = case
+        since, number, admitted, expires = other
         audience = Audience(everyone, (CommunityTerm(key, floor),), (member,) if named else ())
         said = Terms(level, audience, onward=onward, future_members=future)
         one = Facts("statement", "content", said, MEMBERS[1], not relay, now)

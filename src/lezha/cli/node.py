@@ -64,10 +64,19 @@ def init(
 
 def make(home: Path, settings: Settings, title: str, contact: Contact) -> Identity:
     """Make a node in the new or empty folder `home`, with a token for its administrator. Raises CliError."""
-    os.umask(0o077)
+    mask = os.umask(0o077)
+    try:
+        return _make(home, settings, title, contact)
+    finally:
+        os.umask(mask)
+
+
+def _make(home: Path, settings: Settings, title: str, contact: Contact) -> Identity:
     try:
         home.mkdir(parents=True, exist_ok=True)
         empty = not any(home.iterdir())
+        if empty:
+            home.chmod(0o700)  # whatever is written into it later, and by whatever mask
     except OSError as error:
         raise CliError(f"A node can't be made in {home}: {error.strerror}.") from error
     if not empty:

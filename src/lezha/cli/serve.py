@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import os
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ _LOCK: Final = "serve.lock"
 def run(home: Path) -> None:
     """Run the node in `home` until SIGTERM or SIGINT. Raises CliError, NodeError, StoreError."""
     logs.to_stderr()
+    os.umask(0o077)  # the database's files too are for this user alone
     # The writer and the event loop hand the interpreter to one another many times per object; the default of 5 ms per
     # handover would be most of the way to a peer.
     sys.setswitchinterval(_SWITCH_S)

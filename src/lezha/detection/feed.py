@@ -6,6 +6,8 @@ import msgspec
 class Item(msgspec.Struct, frozen=True):
     """One row of a sensor's view: watch for these (kind, value) until `valid_until` and report them as `key`.
 
+    `key` is `{member} {indicator id}`: what one member says of an indicator never changes what another said.
+
     Of a key's rows the one with the latest `version` counts, whatever their order; one without observables ends the
     watch (the indicator was revoked, or can't be matched).
 

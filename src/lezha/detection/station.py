@@ -22,6 +22,8 @@ from lezha.detection.follow import Follower, follow
 from lezha.detection.observable import Kind, Observable
 from lezha.detection.sensor import Aggregator
 from lezha.detection.uplink import Uplink
+from lezha.stix import timestamps
+from lezha.stix.errors import StixError
 
 _PAUSE_S: Final = 1.0
 _TELL_S: Final = 0.05
@@ -38,6 +40,14 @@ class Counts(msgspec.Struct):
     reported: int = 0
     indicators: int = 0
     unmatched: int = 0
+
+
+def _end(item: Item) -> dt.datetime | None:
+    try:
+        return timestamps.parse(item.valid_until) if item.valid_until else None
+    except StixError as error:
+        _logger.warning("sensor.no_end", indicator=item.key, reason=str(error))
+        return None
 
 
 class Station:
@@ -132,7 +142,7 @@ class Station:
             return
         self._versions[item.key] = item.version
         self._drop(item.key)
-        end = dt.datetime.fromisoformat(item.valid_until) if item.valid_until else None
+        end = _end(item)
         if end is not None and end <= self._clock():
             return
         for kind, value in item.observables:

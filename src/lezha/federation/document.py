@@ -5,14 +5,17 @@ from typing import Final
 
 import msgspec
 from securesystemslib.signer import CryptoSigner, Key
+from yarl import URL
 
 from lezha.federation import envelope, tls
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
-from lezha.stix import objects
+from lezha.stix import objects, parse
 from lezha.stix.errors import StixError
+from lezha.stix.limits import LIMITS
 
 _MAX_DOCUMENT: Final = 64 * 1024
+_MAX_IDENTITY: Final = 8 * 1024
 
 
 class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,9 +83,17 @@ def _decode(payload: bytes) -> NodeDocument:
         raise Refused("malformed_document", f"A node document can't be read: {error}.") from error
     if not (document.signing_keys and document.endpoints):
         raise Refused("malformed_document", "A node document lacks a signing key or an endpoint.")
-    if any(not endpoint.startswith("https://") for endpoint in document.endpoints):
+    if not all(map(_is_endpoint, document.endpoints)):
         raise Refused("malformed_document", "An endpoint in a node document is not an https:// URL.")
+    document.verification_keys()
+    if len(document.identity) > _MAX_IDENTITY:
+        raise Refused(
+            "too_large", f"The identity in a node document has more than {_MAX_IDENTITY} characters."
+        )
     try:
+        # Its type first: a stranger may send this, and objects of other types take long to check.
+        if parse.decode(document.identity.encode(), LIMITS).get("type") != "identity":
+            raise Refused("malformed_document", "The identity in a node document is none.")
         identity = objects.read(document.identity.encode())
     except StixError as error:
         raise Refused(
@@ -90,5 +101,13 @@ def _decode(payload: bytes) -> NodeDocument:
         ) from error
     if (identity.type, identity.id) != ("identity", document.member):
         raise Refused("malformed_document", "The identity in a node document is not that of its member.")
-    tls.check_root(document.tls_root)
+    tls.check_root(document.tls_root, document.member)
     return document
+
+
+def _is_endpoint(text: str) -> bool:
+    try:
+        url = URL(text)
+        return url.scheme == "https" and bool(url.host) and url.port is not None
+    except ValueError:
+        return False

@@ -24,7 +24,8 @@ def known(documents: Iterable[NodeDocument]) -> Members:
     names: dict[str, str] = {}
     for document in documents:
         for key in document.verification_keys():
-            keyring[key.keyid] = MemberKey(document.member, key)
+            # Whoever lists another's key does not take it over: the first one, this node's own before all, stays.
+            keyring.setdefault(key.keyid, MemberKey(document.member, key))
         identities[document.member] = hashlib.sha256(document.identity.encode()).hexdigest()
         names[document.member] = document.name
     return Members(keyring, identities, names)

@@ -39,7 +39,7 @@ def server_name(member: str) -> str:
 def make_root(member: str, now: dt.datetime) -> Pair:
     """Make a member's TLS root."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"lezha TLS root {server_name(member)}"[:64])])
+    name = _root_name(member)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -113,16 +113,26 @@ def server_context(leaf: Path) -> ssl.SSLContext:
     return context
 
 
-def check_root(root: str) -> None:
-    """Check that `root` (PEM) is one certificate, and one that can issue others. Raises Refused."""
+def check_root(root: str, member: str) -> None:
+    """Check that `root` (PEM) is one certificate that can issue others, made for `member`. Raises Refused.
+
+    Its subject and key identifier must be its own: OpenSSL finds issuers by them, and a copy of another member's would
+    cut that member off.
+    """
     try:
         certificate, *others = x509.load_pem_x509_certificates(root.encode())
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-        sound = not others and constraints.ca
-    except (ValueError, x509.ExtensionNotFound) as error:
+        named = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        own = x509.SubjectKeyIdentifier.from_public_key(_elliptic(certificate.public_key()))
+        sound = not others and constraints.ca and named == own and certificate.subject == _root_name(member)
+        trust(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), root)
+    except (ValueError, TypeError, ssl.SSLError, x509.ExtensionNotFound) as error:
         raise Refused("malformed_document", f"A TLS root can't be read: {error}.") from error
     if not sound:
-        raise Refused("malformed_document", "A TLS root must be one certificate that can issue others.")
+        raise Refused(
+            "malformed_document",
+            "A TLS root must be one certificate that can issue others, made for its member.",
+        )
 
 
 def trust(context: ssl.SSLContext, root: str) -> None:
@@ -168,6 +178,16 @@ def claimed_member(der: bytes) -> str | None:
     return (
         uris[0].removeprefix("lezha:") if len(uris) == 1 and uris[0].startswith("lezha:identity--") else None
     )
+
+
+def _root_name(member: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"lezha TLS root {server_name(member)}"[:64])])
+
+
+def _elliptic(key: object) -> ec.EllipticCurvePublicKey:
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise ValueError("the key is not an elliptic-curve key")
+    return key
 
 
 def _uri(member: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+import msgspec
 from sqlalchemy import Connection
 
 from lezha.detection import sighting
@@ -17,7 +18,7 @@ from lezha.sharing.release import Recipient, Released, release
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import objects
-from lezha.store import communities, contents, search, statements, views
+from lezha.store import communities, contents, statements, views
 from lezha.store.log import Log, Tx
 from lezha.store.views import ViewKind
 
@@ -34,10 +35,12 @@ async def feed(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
         rows = views.entries(conn, sensor.id, after, _ITEMS)
         present = communities.current(conn)
         hashes = [row.ref for row in rows if row.kind is ViewKind.STATEMENT]
-        decisions = [release(one, sensor, present, now) for one in statements.facts(conn, hashes)]
+        facts = statements.facts(conn, hashes)
+        decisions = [release(one, sensor, present, now) for one in facts]
+        origins = {one.statement: one.origin for one in facts}
         numbers = {row.ref: row.number for row in rows}
         released = [one for one in decisions if isinstance(one, Released)]
-        items = _items(conn, released, numbers)
+        items = _items(conn, released, numbers, origins)
     return Feed(rows[-1].number if rows else after, tuple(items))
 
 
@@ -55,16 +58,25 @@ def _report(tx: Tx, author: Author, sensor: Recipient, batch: Batch) -> Taken:
     unknown: list[str] = []
     contents.add(tx, [author.identity], sensor.id)
     for one in batch.reports:
-        origin = _told_by(tx.conn, sensor.id, one.key)
-        if origin is None:
+        origin, _, indicator = one.key.partition(" ")
+        told = _told_by(tx.conn, sensor.id, indicator, origin)
+        if told is None or not _makes_sense(one):
             unknown.append(one.key)
             continue
-        raw = _build(tx.conn, author, f"{sensor.id} {batch.id}", batch.taken, one)
+        report = msgspec.structs.replace(one, key=indicator)
+        raw = _build(tx.conn, author, f"{sensor.id} {batch.id} {origin}", batch.taken, report, told)
         made.append(_keep(tx, author, sensor.id, raw, origin))
     return Taken(tuple(made), tuple(unknown))
 
 
-def _build(conn: Connection, author: Author, report_key: str, taken: datetime, one: Report) -> bytes:
+def _makes_sense(one: Report) -> bool:
+    aware = one.first_seen.tzinfo is not None and one.last_seen.tzinfo is not None
+    return one.count >= 1 and aware and one.first_seen <= one.last_seen
+
+
+def _build(
+    conn: Connection, author: Author, report_key: str, taken: datetime, one: Report, told: str
+) -> bytes:
     try:
         return sighting.build(
             one,
@@ -72,7 +84,7 @@ def _build(conn: Connection, author: Author, report_key: str, taken: datetime, o
             member_id=author.member,
             report_key=report_key,
             now=taken,
-            labels=_labels(conn, one.key),
+            labels=_labels(conn, told),
         )
     except SightingError as error:
         raise FlowError(str(error)) from error
@@ -88,21 +100,23 @@ def _keep(tx: Tx, author: Author, sensor: str, raw: bytes, origin: str) -> str:
     return content.stix_id
 
 
-def _told_by(conn: Connection, sensor: str, key: str) -> str | None:
-    """Return the origin of the first statement by which this sensor was given an indicator, None if it was not."""
-    hashes = statements.about(conn, key)
+def _told_by(conn: Connection, sensor: str, indicator: str, origin: str) -> str | None:
+    """Return the content by which `origin` last gave this sensor an indicator, None if it never did."""
+    hashes = statements.about(conn, indicator)
     given = views.offered(conn, sensor, hashes)
-    origins = [one.origin for one in statements.facts(conn, [h for h in hashes if h in given])]
-    return origins[0] if origins else None
+    facts = statements.facts(conn, [key for key in hashes if key in given])
+    told = [one.content for one in facts if one.origin == origin]
+    return told[-1] if told else None
 
 
-def _labels(conn: Connection, key: str) -> list[str]:
+def _labels(conn: Connection, content: str) -> list[str]:
     # An exercise stays one: what answers a drill must never be taken for the real thing.
-    newest = search.versions(conn, key)[0]
-    return ["exercise"] if "exercise" in objects.read(contents.raw(conn, newest.hash)).labels else []
+    return ["exercise"] if "exercise" in objects.read(contents.raw(conn, content)).labels else []
 
 
-def _items(conn: Connection, released: Sequence[Released], numbers: dict[str, int]) -> list[Item]:
+def _items(
+    conn: Connection, released: Sequence[Released], numbers: dict[str, int], origins: dict[str, str]
+) -> list[Item]:
     items = []
     for one in released:
         watched = contents.watched(conn, one.content)
@@ -110,7 +124,7 @@ def _items(conn: Connection, released: Sequence[Released], numbers: dict[str, in
             items.append(
                 Item(
                     number=numbers[one.statement],
-                    key=watched.key,
+                    key=f"{origins[one.statement]} {watched.key}",
                     version=watched.version,
                     observables=watched.observables,
                     valid_until=watched.valid_until,

@@ -1,5 +1,6 @@
 """Two strange nodes become peers: invitation, commitment, revelation, and the phrase that two officers compare."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -20,6 +21,7 @@ from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
 from lezha.store.peers import Invitation, Peer, PeerState
 
+_RESERVED: Final = ("everyone", "self")
 _NO_INVITATION: Final = "There is no such invitation, or it was used: ask for a new one."
 
 
@@ -78,7 +80,8 @@ async def committed(log: Log, message: Commit) -> Committed:
 async def revealed(log: Log, host: Host, message: Reveal) -> None:
     """Inviter, second step: check what was committed to and keep the new peer, pending. Raises EnrolmentError."""
     raw = message.document.encode()
-    known = _read(raw)
+    await log.write(lambda tx: _open_invitation(tx, message.invitation, message.secret))
+    known = await asyncio.to_thread(_read, raw)
 
     def work(tx: Tx) -> None:
         invitation = _open_invitation(tx, message.invitation, message.secret)
@@ -159,9 +162,10 @@ async def forget(log: Log, name: str, actor: str) -> None:
 
 
 def _check_name(conn: Connection, name: str) -> None:
-    if not name or len(name) > 60 or not name.replace("-", "").replace("_", "").isalnum():
-        raise FlowError(f"{name!r} can't name a peer: use letters, digits, - and _.")
-    if any(peer.name == name for peer in peers.listed(conn)):
+    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    if len(name) > 60 or not plain or name.lower() in _RESERVED:
+        raise FlowError(f"{name!r} can't name a peer: use letters a to z, digits, - and _.")
+    if any(peer.name.lower() == name.lower() for peer in peers.listed(conn)):
         raise FlowError(f"There is a peer {name!r} already: choose another name.")
 
 
@@ -180,6 +184,11 @@ def _open_invitation(tx: Tx, invitation_id: str, secret: str) -> Invitation:
 def _keep(tx: Tx, host: Host, known: KnownDocument, name: str, phrase: str, actor: str) -> None:
     if known.document.member == host.known.document.member:
         raise EnrolmentError("That is this node itself.")
+    linked = (document.read(peer.document).document for peer in peers.listed(tx.conn))
+    others = [host.known.document, *(other for other in linked if other.member != known.document.member)]
+    taken = {key for other in others for key in (other.root, *other.signing_keys)}
+    if taken & {known.document.root, *known.document.signing_keys}:
+        raise EnrolmentError("That node shows a key of another member as its own: do not go on.")
     _check_name(tx.conn, name)
     peer = Peer(
         member=known.document.member,

@@ -25,6 +25,7 @@ from lezha.store.contents import Content
 from lezha.store.log import Log, Tx
 from lezha.store.statements import Signed
 
+_MAX_REFS: Final = 5000  # of one object; a statement lists those that are not held, and has a size of its own
 _NOT_OBJECTS: Final = ("marking-definition--", "extension-definition--")
 
 
@@ -195,6 +196,9 @@ def _plan(conn: Connection, draft: _Draft) -> _Plan:
         reason = _unfit(draft, content, ground) or _wider_than_named(content, request.terms, ground)
         if reason:
             refused.append(reason)
+        elif len(content.refs) > _MAX_REFS:
+            why = f"it names {len(content.refs)} objects; {_MAX_REFS} are allowed: publish it in parts."
+            refused.append(Rejected(content.stix_id, "lezha limits", why))
         else:
             fit.append(content)
     if refused and request.strict:

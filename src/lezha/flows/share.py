@@ -79,14 +79,17 @@ def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, n
 
 def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     """Decide for the next changes; return the view's head, or None if there may be more changes."""
-    changes = views.changes(tx.conn, views.cursor(tx.conn, recipient.id), KINDS, _CHANGES_PER_COMMIT)
+    changed_before = views.cursor(tx.conn, recipient.id)
+    changes = views.changes(tx.conn, changed_before, KINDS, _CHANGES_PER_COMMIT)
     if not changes:
         return views.head(tx.conn, recipient.id)
     present = communities.current(tx.conn)
     inputs = [c for c in changes if c.kind != "statement" and (c.kind != "peer" or c.subject == recipient.id)]
     fresh = dict.fromkeys(c.subject for c in changes if c.kind == "statement")
-    if inputs:
+    if inputs or len(changes) == _CHANGES_PER_COMMIT or not changed_before:
+        # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
+    if inputs:
         again = [key for key in views.withheld_from(tx.conn, recipient.id) if key not in fresh]
         for start in range(0, len(again), _CHANGES_PER_COMMIT):
             part = again[start : start + _CHANGES_PER_COMMIT]

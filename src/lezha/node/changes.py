@@ -27,7 +27,8 @@ class Changes:
     def heard(self, committed: Committed) -> None:
         """Take word of a commit; may be called from any thread."""
         if self._kinds is None or self._kinds & committed.kinds:
-            self._loop.call_soon_threadsafe(self._wake, committed)
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it all who waited
+                self._loop.call_soon_threadsafe(self._wake, committed)
 
     async def beyond(self, serial: int, seconds: float) -> int:
         """Return the present serial once it differs from `serial`, or after `seconds`."""

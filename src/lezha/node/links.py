@@ -29,6 +29,7 @@ from lezha.store.views import Head
 
 _IDLE_S: Final = 30.0
 _FORK_PAUSE_S: Final = 30.0
+_ERROR_PAUSE_S: Final = 5.0
 _LATENCIES_KEPT: Final = 10_000
 _logger = structlog.get_logger()
 
@@ -86,6 +87,7 @@ class Link:
                     _logger.exception("link.error", peer=self._member)
                     self._fault("error", f"{type(error).__name__}: {error}")
                     self._outbox.failed()
+                    await self._pause(_ERROR_PAUSE_S)
         finally:
             await client.close()
 
@@ -123,9 +125,9 @@ class Link:
         before = self._outbox.acknowledged
         self._outbox.receipted(receipt, self._head.number, self._chain_at(batch, receipt.head))
         self.state.phase, self.state.fault, self.state.last_receipt = "sending", "", receipt.at
-        if not batch.frames:
+        if not batch.frames and not receipt.head:
             return
-        if before is not None:
+        if batch.frames and before is not None:
             self._measure(before, receipt.head, arrived)
         await self._log.write(
             lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, receipt.refused)

@@ -84,7 +84,7 @@ class Log:
         self._thread.start()
 
     def on_commit(self, listener: Callable[[Committed], None]) -> None:
-        """Call `listener` (from the writer's thread) after each commit that appended events."""
+        """Call `listener`, which may not raise, from the writer's thread after each commit that appended events."""
         self._listeners.append(listener)
 
     async def write(self, work: Callable[[Tx], T]) -> T:
@@ -166,8 +166,8 @@ class Log:
                     future.set_exception(StoreError(f"Nothing was written: {error}"))
             return
         self._seq = seq
+        committed = Committed(before + 1, seq, frozenset(kinds), time.monotonic())
         if seq > before:
-            committed = Committed(before + 1, seq, frozenset(kinds), time.monotonic())
             for listener in self._listeners:
                 listener(committed)
         for future, result in done:

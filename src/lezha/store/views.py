@@ -248,11 +248,11 @@ def voided(conn: Connection, recipient: str, after: int) -> set[int]:
 
 
 def find(conn: Connection, recipient: str, ref: str) -> Entry | None:
-    """Return the latest row of a view that gives `ref`, or None."""
+    """Return the latest row of a view that gives `ref`, or None; void rows give nothing."""
     table = schema.views
-    number = conn.scalar(
-        select(func.max(table.c.number)).where(table.c.recipient == recipient, table.c.ref == ref)
-    )
+    voids = select(schema.voids.c.number).where(schema.voids.c.recipient == recipient)
+    rows = select(func.max(table.c.number)).where(table.c.recipient == recipient, table.c.ref == ref)
+    number = conn.scalar(rows.where(table.c.number.not_in(voids)))
     return None if number is None else entry(conn, recipient, number)
 
 

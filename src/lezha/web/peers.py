@@ -123,5 +123,5 @@ def _check_clock(peer: Peer, sent: str) -> None:
 def _message(raw: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.MsgspecError as error:
+    except ValueError as error:  # msgspec's errors and those of UTF-8
         raise EnrolmentError(f"A message of the introduction can't be read: {error}.") from error
