@@ -205,6 +205,19 @@ async def test_a_name_that_could_not_be_typed_is_refused(two: Two, name: str) ->
         await invite(two[0], name)
 
 
+@pytest.mark.parametrize("name", ["everyone", "SELF", "p\u043edgorica"])
+async def test_a_name_that_could_be_taken_for_another_is_refused(two: Two, name: str) -> None:
+    with pytest.raises(FlowError, match="can't name a peer"):
+        await invite(two[0], name)
+
+
+async def test_two_names_may_not_differ_by_case_alone(two: Two) -> None:
+    tirana, podgorica = two
+    await accept(podgorica, tirana, await invite(tirana))
+    with pytest.raises(FlowError, match="already"):
+        await invite(tirana, "PODGORICA")
+
+
 async def test_a_node_without_an_endpoint_cannot_invite(two: Two) -> None:
     tirana, _ = two
     document = replace(tirana.document, endpoints=("",))
