@@ -174,7 +174,9 @@ class RunningNode:
 
     def counts(self) -> dict[str, int]:
         """Count the rows of every table."""
-        tables = self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+        tables = self.rows(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'texts%' AND name <> 'sequencer'"
+        )
         return {name: self.count(name) for (name,) in tables}
 
     def written(self) -> dict[str, int]:

@@ -40,7 +40,8 @@ def assert_delivered_once_and_in_order(sender: RunningNode, receiver: RunningNod
         sender.rows("SELECT hash, envelope FROM statements WHERE origin = ?", sender.member)
     )
     of_sender = (
-        "SELECT c.hash, c.bytes FROM contents c JOIN statements s ON s.content = c.hash WHERE s.origin = ?"
+        "SELECT c.hash, b.bytes FROM contents c JOIN bodies b ON b.content = c.seq "
+        "JOIN statements s ON s.content = c.seq WHERE s.origin = ?"
     )
     assert sorted(receiver.rows(of_sender, sender.member)) == sorted(sender.rows(of_sender, sender.member))
     events = receiver.rows("SELECT count(*), count(DISTINCT subject) FROM events WHERE kind = 'statement'")

@@ -120,6 +120,15 @@ class Station:
             held = contents.ids_held(conn, stix_ids)
         return [one in held for one in stix_ids]
 
+    def bytes_of(self, stix_id: str) -> list[bytes]:
+        """The bytes of all versions of an object."""
+        with self.log.read() as conn:
+            table, bodies = schema.contents, schema.bodies
+            of = bodies.c.content == table.c.seq
+            return list(
+                conn.scalars(select(bodies.c.bytes).join(table, of).where(table.c.stix_id == stix_id))
+            )
+
     def rows(self, table: Any, *columns: str) -> list[tuple[Any, ...]]:
         """Some columns of a table, in order of their values."""
         with self.log.read() as conn:

@@ -50,7 +50,7 @@ async def report(
 
 
 def object_of(here: Station, stix_id: str) -> dict[str, Any]:
-    [raw] = [raw for kept, raw in here.rows(schema.contents, "stix_id", "bytes") if kept == stix_id]
+    [raw] = here.bytes_of(stix_id)
     found: dict[str, Any] = json.loads(raw)
     return found
 

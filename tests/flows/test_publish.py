@@ -90,7 +90,7 @@ async def test_the_bytes_of_an_object_are_published_as_they_are(tirana: Station)
     raw = b'{\n  "objects": [ ' + spaced + b' ],"type":"bundle","id":"bundle--1"}'
     request = replace(tirana.request(told(TIRANA, 1)), raw=raw)
     await publish.publish(tirana.log, tirana.author, tirana.members, request, "test")
-    assert (spaced,) in tirana.rows(schema.contents, "bytes")
+    assert (spaced,) in tirana.rows(schema.bodies, "bytes")
 
 
 async def test_a_bad_object_is_named_and_the_good_ones_are_taken(tirana: Station) -> None:

@@ -52,7 +52,7 @@ def live(here: Station) -> dict[str, list[str]]:
         table, held = schema.statements, schema.contents
         rows = conn.execute(
             select(held.c.stix_id, table.c.origin)
-            .join(held, held.c.hash == table.c.content)
+            .join(held, held.c.seq == table.c.content)
             .order_by(table.c.seq)
         )
         found: dict[str, list[str]] = {}
@@ -397,18 +397,29 @@ STREAM = stream(
     GOOD[4],
 )
 STATE = {
-    "contents": ("hash", "stix_id", "bytes"),
-    "statements": ("hash", "content", "origin", "envelope"),
-    "arrivals": ("statement", "member"),
     "rosters": ("community", "number", "hash"),
     "inbound": ("member", "incarnation", "head", "chain"),
     "quarantine": ("member", "number", "code", "frame"),
-    "observables": ("kind", "value", "content"),
 }
 
 
 def state(here: Station) -> dict[str, object]:
-    return {name: here.rows(schema.metadata.tables[name], *columns) for name, columns in STATE.items()}
+    """What is held, by hash, whatever its numbers are."""
+    tables = schema.metadata.tables
+    held, said, came = tables["contents"], tables["statements"], tables["arrivals"]
+    bodies, values = tables["bodies"], tables["observables"]
+    subject = said.join(held, held.c.seq == said.c.content)
+    queries = {
+        "contents": select(held.c.hash, held.c.stix_id, bodies.c.bytes).join(bodies),
+        "statements": select(said.c.hash, held.c.hash, said.c.origin, said.c.envelope).select_from(subject),
+        "arrivals": select(said.c.hash, came.c.member).join(came),
+        "observables": select(values.c.kind, values.c.value, held.c.hash).join(
+            held, held.c.seq == values.c.content
+        ),
+    }
+    with here.log.read() as conn:
+        found = {name: sorted(map(tuple, conn.execute(query))) for name, query in queries.items()}
+    return found | {name: here.rows(tables[name], *columns) for name, columns in STATE.items()}
 
 
 async def receiving(empty: Path, senders: list[Station], slices: list[tuple[int, int]]) -> dict[str, object]:

@@ -34,6 +34,7 @@ def content(number: int = 1, **changes: Any) -> Content:
         creator=ALBANIA,
         name=f"indicator {number}",
         raw=f"bytes {number}".encode(),
+        text=f"indicator {number}",
     )
     return replace(plain, **changes)
 

@@ -18,7 +18,7 @@ OTHER_VERSION = "2022-07-16T09:00:00.000000Z"
 
 
 async def keep(log: Log, *given: contents.Content) -> int:
-    return await log.write(lambda tx: contents.add(tx, given, "test"))
+    return len(await log.write(lambda tx: contents.add(tx, given, "test")))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

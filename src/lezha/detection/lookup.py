@@ -13,12 +13,13 @@ _HEX = re.compile(r"[0-9A-Fa-f]+")
 def lookups(text: str) -> tuple[Observable, ...]:
     """Return the observables under which something about `text` may be kept.
 
-    An address finds the networks that contain it, a domain its parents; a text that is no observable finds nothing.
+    An address or a network finds the networks that contain it, a domain its parents; a text that is no observable finds
+    nothing.
     """
     own = _read(text.strip())
     if own is None:
         return ()
-    if own.kind in (Kind.IPV4, Kind.IPV6):
+    if own.kind in (Kind.IPV4, Kind.IPV6, Kind.IPV4_NET, Kind.IPV6_NET):
         return (own, *_networks(own))
     if own.kind is Kind.DOMAIN:
         return (own, *_parents(own))
@@ -43,12 +44,10 @@ def _read(text: str) -> Observable | None:
 
 
 def _networks(own: Observable) -> list[Observable]:
-    address = ipaddress.ip_address(own.value)
-    kind = Kind.IPV4_NET if address.version == 4 else Kind.IPV6_NET
-    lengths = range(address.max_prefixlen - 1, -1, -1)
-    return [
-        Observable(kind, str(ipaddress.ip_network((address, length), strict=False))) for length in lengths
-    ]
+    network = ipaddress.ip_network(own.value)
+    kind = Kind.IPV4_NET if network.version == 4 else Kind.IPV6_NET
+    lengths = range(network.prefixlen - 1, -1, -1)
+    return [Observable(kind, str(network.supernet(new_prefix=length))) for length in lengths]
 
 
 def _parents(own: Observable) -> list[Observable]:

@@ -14,7 +14,7 @@ from lezha.federation.document import NodeDocument
 from lezha.flows import look
 from lezha.flows.look import LinkPhase, PeerReport
 from lezha.sharing.terms import Terms
-from lezha.store import activity, communities, peers, search, views
+from lezha.store import activity, communities, contents, peers, search, views
 from lezha.store.activity import RecentEvent, RecentStatement
 
 _STATEMENTS: Final = 400
@@ -142,7 +142,7 @@ class Gists:
             self._held = {}
             missing = wanted
         for start in range(0, len(missing), 100):
-            for key, raw in search.bytes_of(conn, missing[start : start + 100]).items():
+            for key, raw in contents.bytes_of(conn, missing[start : start + 100]).items():
                 self._held[key] = _gist(raw)
         return {key: self._held.get(key, Gist()) for key in wanted}
 

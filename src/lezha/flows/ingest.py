@@ -1,5 +1,8 @@
 """Outside bytes become contents, ready for the log. Nothing is written here."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from lezha.detection import objects, pattern
 from lezha.detection.observable import Observable
 from lezha.detection.pattern import Reading
@@ -7,6 +10,16 @@ from lezha.sharing.tlp import Tlp
 from lezha.stix import markings
 from lezha.stix.objects import Object
 from lezha.store.contents import Content
+
+_MOST_TEXT: Final = 32_768
+_NO_WORDS: Final = frozenset(
+    {
+        "id", "type", "spec_version", "created", "modified", "pattern_type", "pattern_version", "valid_from",
+        "valid_until", "first_seen", "last_seen", "first_observed", "last_observed", "published", "start_time",
+        "stop_time", "lang", "payload_bin", "granular_markings", "extension_type", "definition_type",
+    }
+)  # fmt: skip
+"""Properties whose strings nobody searches by words."""
 
 
 def content(item: Object) -> Content:
@@ -29,6 +42,9 @@ def content(item: Object) -> Content:
         observables=_pairs(reading.observables),
         anchors=_pairs(reading.anchors),
         refs=item.refs,
+        labels=item.labels,
+        marking_ids=item.markings,
+        text=searchable(item.data),
     )
 
 
@@ -57,3 +73,29 @@ def _text(item: Object, key: str) -> str:
 def _storable(text: str) -> str:
     # PostgreSQL keeps no NUL in text; the object's own bytes keep it.
     return text.replace("\0", "\ufffd")
+
+
+def searchable(data: Mapping[str, Any]) -> str:
+    """Return the text of an object that a search by words looks at: all of its strings but ids, times and the like.
+
+    At most 32,768 characters; what comes later in the object is not found by its words.
+    """
+    found: list[str] = []
+    _collect(data, found)
+    return _storable(" ".join(found))[:_MOST_TEXT]
+
+
+def _collect(node: Mapping[str, Any], found: list[str]) -> None:
+    for key, value in node.items():
+        if key in _NO_WORDS or key.endswith(("_ref", "_refs")):
+            continue
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, dict):
+            _collect(value, found)
+        elif isinstance(value, list):
+            for one in value:
+                if isinstance(one, str):
+                    found.append(one)
+                elif isinstance(one, dict):
+                    _collect(one, found)

@@ -1,14 +1,16 @@
 """The log answers people and tools: what is held, who was told, how the links are."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection
 
 from lezha.detection.lookup import lookups
-from lezha.store import inbound, peers, search, views
-from lezha.store.search import Found, Query, Said
+from lezha.stix import lines
+from lezha.stix.lines import State, Version
+from lezha.store import inbound, keys, peers, search, statements, views
+from lezha.store.search import Found, Page, Query, Said
 
 
 class LinkPhase(msgspec.Struct, frozen=True):
@@ -74,6 +76,37 @@ class Seen(msgspec.Struct, frozen=True):
     at: str
 
 
+class Listed(msgspec.Struct, frozen=True):
+    """An object version as a list shows it.
+
+    `state` is what it is among the versions that the same members told of (`stix.lines`): current, superseded,
+    revoked, after its revocation, or barred (disputed or purged). `origins` are those who told of it here.
+    """
+
+    seq: int
+    hash: str
+    id: str
+    type: str
+    version: str
+    creator: str
+    name: str
+    unmatched: str
+    valid_until: str
+    revoked: bool
+    state: State
+    origins: tuple[str, ...]
+
+
+class ListedPage(msgspec.Struct, frozen=True):
+    """Objects, newest first. `next` is `before` for the next page, None at the end.
+
+    A page with fewer objects than asked for and a `next` ended because of time: there may be more further back.
+    """
+
+    objects: list[Listed]
+    next: int | None
+
+
 class ObjectReport(msgspec.Struct, frozen=True):
     """All that is known here of one object version."""
 
@@ -82,14 +115,42 @@ class ObjectReport(msgspec.Struct, frozen=True):
     told: tuple[Told, ...]
 
 
-def search_objects(conn: Connection, query: Query, value: str = "") -> list[Found]:
-    """Find objects; `value` is an observable as people write it, which also finds what contains it."""
-    if value:
-        kinds = lookups(value)
-        query = msgspec.structs.replace(
-            query, values=tuple((o.kind.value, o.value) for o in kinds), by_value=True
-        )
-    return search.find(conn, query)
+def search_objects(conn: Connection, query: Query, value: str = "") -> Page:
+    """Find objects; `value` is an observable as people write it.
+
+    It also finds what contains it (networks of an address, parents of a domain) and what it contains (addresses and
+    smaller networks of a network; names below a domain, mail addresses and web pages there).
+    """
+    return search.page(conn, by_value(query, value) if value else query)
+
+
+def listed(conn: Connection, found: Sequence[Found]) -> list[Listed]:
+    """Say of each object version what it is among its versions, and who told of it."""
+    told = statements.lines(conn, {one.id for one in found})
+    return [_listed(one, told.get(one.id, {})) for one in found]
+
+
+def _listed(one: Found, told: Mapping[str, Sequence[Version]]) -> Listed:
+    mine = {origin: version for origin, line in told.items() for version in line if version.hash == one.hash}
+    # What its creator, known by a signature, says of it counts; of others each says something of their own.
+    counting = [one.creator] if one.creator in mine else list(mine)
+    states = [lines.state(mine[origin], told[origin]) for origin in counting]
+    return Listed(
+        **{name: getattr(one, name) for name in Found.__struct_fields__},
+        state=min(states, key=list(State).index, default=State.CURRENT),
+        origins=tuple(sorted(origin for origin in mine if origin)),
+    )
+
+
+def by_value(query: Query, value: str) -> Query:
+    """Add an observable as people write it to a query."""
+    around = lookups(value)
+    return msgspec.structs.replace(
+        query,
+        values=tuple((one.kind.value, one.value) for one in around),
+        ranges=tuple(keys.within(around[0].kind.value, around[0].value)) if around else (),
+        by_value=True,
+    )
 
 
 def peer_reports(conn: Connection, phases: Callable[[str], LinkPhase | None]) -> list[PeerReport]:

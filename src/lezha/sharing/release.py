@@ -55,12 +55,14 @@ class Facts(msgspec.Struct, frozen=True):
     unreadable_marking: bool = False
     recalled: bool = False
     quarantined: bool = False
+    purged: bool = False
 
 
 class Reason(StrEnum):
     """Why something is withheld. The value is stable: it appears in `--json` and in the log."""
 
     QUARANTINED = "quarantined"
+    PURGED = "purged"
     RECALLED = "recalled"
     EXPIRED = "expired"
     UNREADABLE_MARKING = "unreadable_marking"
@@ -86,6 +88,7 @@ class Reason(StrEnum):
 
 _WORDS: Final = {
     Reason.QUARANTINED: "it is in quarantine here",
+    Reason.PURGED: "its bytes have been destroyed here",
     Reason.RECALLED: "its author has recalled it",
     Reason.EXPIRED: "its statement has expired",
     Reason.UNREADABLE_MARKING: "it carries a marking that this node cannot read",
@@ -158,6 +161,8 @@ def effective_tlp(facts: Facts) -> Tlp:
 def _denied_to_all(facts: Facts, now: str) -> Reason | None:
     if facts.quarantined:
         return Reason.QUARANTINED
+    if facts.purged:
+        return Reason.PURGED
     if facts.recalled:
         return Reason.RECALLED
     if facts.terms is not None and facts.terms.expires is not None and facts.terms.expires <= now:

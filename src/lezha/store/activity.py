@@ -151,7 +151,7 @@ def sighting_counts(conn: Connection) -> tuple[int, int]:
     table, contents = schema.statements, schema.contents
     rows = conn.execute(
         select(table.c.own, func.count())
-        .join(contents, contents.c.hash == table.c.content)
+        .join(contents, contents.c.seq == table.c.content)
         .where(contents.c.type == "sighting")
         .group_by(table.c.own)
     )
@@ -164,7 +164,7 @@ def sightings_of(conn: Connection, stix_id: str, limit: int) -> list[RecentState
     contents, refs = schema.contents, schema.refs
     rows = conn.execute(
         _statements()
-        .join(refs, refs.c.content == contents.c.hash)
+        .join(refs, refs.c.content == contents.c.seq)
         .where(refs.c.target == stix_id, contents.c.type == "sighting")
         .order_by(contents.c.seq.desc())
         .limit(limit)
@@ -180,11 +180,11 @@ def _statements() -> Select[Any]:
         table.c.origin,
         table.c.own,
         table.c.terms,
-        table.c.content,
+        contents.c.hash.label("content"),
         contents.c.stix_id.label("id"),
         contents.c.type,
         contents.c.name,
-    ).join(contents, contents.c.hash == table.c.content)
+    ).join(contents, contents.c.seq == table.c.content)
 
 
 def _last(conn: Connection) -> int:

@@ -1,16 +1,17 @@
 """Contents: exact bytes under their SHA-256, with what is derived from them."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from lezha.sharing.tlp import Tlp
-from lezha.store import schema
+from lezha.store import keys, schema, texts
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each
+from lezha.store.rows import KEYS, each, insert_rows
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -19,6 +20,7 @@ class Content(msgspec.Struct, frozen=True):
     `version` sorts as the object's `modified`; `markings` are the TLP levels that the object itself carries.
     `observables` (kind, value) each stand for the object alone; `anchors` are named by an indicator's pattern and do
     not suffice to report it. `unmatched` says in words what of it a live sensor can't match; empty if nothing.
+    `marking_ids` are the marking definitions that it names; `text` is what a search by words looks at.
     """
 
     hash: str
@@ -36,6 +38,9 @@ class Content(msgspec.Struct, frozen=True):
     observables: tuple[tuple[str, str], ...] = ()
     anchors: tuple[tuple[str, str], ...] = ()
     refs: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    marking_ids: tuple[str, ...] = ()
+    text: str = ""
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -51,58 +56,88 @@ class Watched(msgspec.Struct, frozen=True):
     unmatched: str
 
 
-_CONTENTS: Final = schema.contents
-_HELD: Final = select(_CONTENTS.c.hash).where(_CONTENTS.c.hash.in_(KEYS))
+_CONTENTS, _BODIES = schema.contents, schema.bodies
+_HELD: Final = select(_CONTENTS.c.hash, _CONTENTS.c.seq).where(_CONTENTS.c.hash.in_(KEYS))
 _IDS_HELD: Final = select(_CONTENTS.c.stix_id).where(_CONTENTS.c.stix_id.in_(KEYS)).distinct()
+_PURGED: Final = (
+    select(_CONTENTS.c.hash)
+    .join(schema.purges, schema.purges.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS))
+)
+_BYTES: Final = (
+    select(_CONTENTS.c.hash, _BODIES.c.bytes)
+    .join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS))
+)
 _VERSIONS: Final = select(
     _CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator, _CONTENTS.c.hash
 ).where(_CONTENTS.c.stix_id.in_(KEYS))
+_REDERIVE: Final = (
+    update(_CONTENTS)
+    .where(_CONTENTS.c.seq == bindparam("of"))
+    .values(
+        {column.name: bindparam(column.name) for column in _CONTENTS.c if column.name not in ("seq", "hash")}
+    )
+)
+_DERIVED: Final = (schema.observables, schema.refs, schema.tags)
 
 
 def held(conn: Connection, hashes: Iterable[str]) -> set[str]:
-    """Return those of `hashes` that the log holds."""
+    """Return those of `hashes` that the log knows, purged ones included."""
     return {row.hash for row in each(conn, _HELD, hashes)}
 
 
-def add(tx: Tx, contents: Sequence[Content], actor: str) -> int:
-    """Add the contents that are new; return how many were."""
+def seqs(conn: Connection, hashes: Iterable[str]) -> dict[str, int]:
+    """Return the seq of each of `hashes` that the log knows."""
+    return {row.hash: row.seq for row in each(conn, _HELD, hashes)}
+
+
+def purged(conn: Connection, hashes: Iterable[str]) -> set[str]:
+    """Return those of `hashes` whose bytes have been destroyed here."""
+    return {row.hash for row in each(conn, _PURGED, hashes)}
+
+
+def add(tx: Tx, contents: Sequence[Content], actor: str) -> set[str]:
+    """Add the contents that are new; return their hashes. What was purged is known, and stays without bytes."""
     unique = {content.hash: content for content in contents}
     there = held(tx.conn, unique)
     new = [content for key, content in unique.items() if key not in there]
     if not new:
-        return 0
-    seqs = tx.events("content", [content.hash for content in new], actor)
-    rows = [_row(content, seq) for content, seq in zip(new, seqs, strict=True)]
-    tx.conn.execute(insert(schema.contents), rows)
-    seen = [
-        {
-            "kind": kind,
-            "value": value,
-            "content": content.hash,
-            "anchor": (kind, value) not in content.observables,
-        }
-        for content in new
-        for kind, value in dict.fromkeys((*content.observables, *content.anchors))
-    ]
-    if seen:
-        tx.conn.execute(insert(schema.observables), seen)
-    named = [
-        {"target": target, "content": content.hash}
-        for content in new
-        for target in dict.fromkeys(content.refs)
-    ]
-    if named:
-        tx.conn.execute(insert(schema.refs), named)
-    return len(new)
+        return set()
+    numbers = tx.events("content", [content.hash for content in new], actor)
+    insert_rows(tx.conn, schema.contents, [_row(one, seq) for one, seq in zip(new, numbers, strict=True)])
+    insert_rows(
+        tx.conn, schema.bodies, [(seq, content.raw) for content, seq in zip(new, numbers, strict=True)]
+    )
+    _derive(tx.conn, list(zip(new, numbers, strict=True)))
+    return {content.hash for content in new}
+
+
+def rederive(tx: Tx, contents: Sequence[tuple[Content, int]]) -> None:
+    """Replace whatever is derived from contents that are held; full text is added, so it must have been cleared."""
+    if not contents:
+        return
+    columns = [column.name for column in _CONTENTS.c]
+    rows = [dict(zip(columns, _row(content, seq), strict=True)) for content, seq in contents]
+    tx.conn.execute(_REDERIVE, [{"of": row.pop("seq")} | row for row in rows if row.pop("hash")])
+    for table in _DERIVED:
+        tx.conn.execute(
+            delete(table).where(table.c.content == bindparam("of")), [{"of": seq} for _, seq in contents]
+        )
+    _derive(tx.conn, contents)
+
+
+def bytes_of(conn: Connection, hashes: Iterable[str]) -> dict[str, bytes]:
+    """Return the exact bytes of each of some contents, as far as they are held and not purged."""
+    return {row.hash: row.bytes for row in each(conn, _BYTES, hashes)}
 
 
 def raw(conn: Connection, content: str) -> bytes:
     """Return the exact bytes of a content. Raises NotFound."""
-    found: bytes | None = conn.scalar(
-        select(schema.contents.c.bytes).where(schema.contents.c.hash == content)
-    )
+    found = bytes_of(conn, [content]).get(content)
     if found is None:
-        raise NotFound(f"No content {content} is held here.")
+        gone = "has been purged here" if purged(conn, [content]) else "is held here"
+        raise NotFound(f"Content {content} {gone}." if "purged" in gone else f"No content {content} {gone}.")
     return found
 
 
@@ -128,6 +163,7 @@ def watched(conn: Connection, content: str) -> Watched | None:
     """Return what a sensor needs of a content, or None if it is no indicator."""
     table, values = schema.contents, schema.observables
     columns = (
+        table.c.seq,
         table.c.stix_id,
         table.c.type,
         table.c.version,
@@ -139,25 +175,52 @@ def watched(conn: Connection, content: str) -> Watched | None:
     if row is None or row.type != "indicator":
         return None
     alone = select(values.c.kind, values.c.value).where(
-        values.c.content == content, values.c.anchor.is_(False)
+        values.c.content == row.seq, values.c.anchor.is_(False)
     )
-    observables = () if row.revoked else tuple((one.kind, one.value) for one in conn.execute(alone))
+    observables = (
+        ()
+        if row.revoked
+        else tuple((one.kind, keys.decode(one.kind, one.value)) for one in conn.execute(alone))
+    )
     return Watched(row.stix_id, row.version, observables, row.valid_until, row.unmatched)
 
 
-def _row(content: Content, seq: int) -> dict[str, object]:
-    return {
-        "hash": content.hash,
-        "stix_id": content.stix_id,
-        "type": content.type,
-        "version": content.version,
-        "creator": content.creator,
-        "name": content.name,
-        "markings": msgspec.json.encode(content.markings).decode(),
-        "unreadable_marking": content.unreadable_marking,
-        "revoked": content.revoked,
-        "unmatched": content.unmatched,
-        "valid_until": content.valid_until,
-        "seq": seq,
-        "bytes": content.raw,
-    }
+def _derive(conn: Connection, contents: Sequence[tuple[Content, int]]) -> None:
+    """Write what is derived from contents."""
+    seen, named, tagged, words = [], [], [], []
+    for content, seq in contents:
+        if content.observables or content.anchors:
+            alone = frozenset(content.observables)
+            for kind, value in dict.fromkeys((*content.observables, *content.anchors)):
+                seen.append((kind, keys.encode(kind, value), seq, (kind, value) not in alone))
+        named += [(target, seq) for target in dict.fromkeys(content.refs)]
+        tagged += [("label", label, seq) for label in dict.fromkeys(content.labels)]
+        tagged += [("marking", marking, seq) for marking in dict.fromkeys(content.marking_ids)]
+        if content.text:
+            words.append((seq, content.text))
+    insert_rows(conn, schema.observables, seen)
+    insert_rows(conn, schema.refs, named)
+    insert_rows(conn, schema.tags, tagged)
+    texts.add(conn, words)
+
+
+def _row(content: Content, seq: int) -> tuple[object, ...]:
+    return (
+        seq,
+        bytes.fromhex(content.hash),
+        content.stix_id,
+        content.type,
+        content.version,
+        content.creator,
+        content.name,
+        _json(content.markings),
+        content.unreadable_marking,
+        content.revoked,
+        content.unmatched,
+        content.valid_until,
+    )
+
+
+@lru_cache(maxsize=64)
+def _json(markings: tuple[Tlp, ...]) -> str:
+    return msgspec.json.encode(markings).decode()

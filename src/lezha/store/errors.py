@@ -11,3 +11,7 @@ class NotFound(StoreError):
 
 class Conflict(StoreError):
     """The log already holds something that contradicts this."""
+
+
+class Superseded(StoreError):
+    """Another process leads this node's log; this one may not write to it any more."""

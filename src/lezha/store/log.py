@@ -10,20 +10,28 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select
+import structlog
+from sqlalchemy import Connection, Engine, select
 
 from lezha.store import engine as engines
-from lezha.store import schema
-from lezha.store.errors import StoreError
+from lezha.store import migrations, schema, sequencer
+from lezha.store.errors import StoreError, Superseded
+from lezha.store.hints import Hints
+from lezha.store.rows import insert_rows
+from lezha.store.sequencer import Position
 
 T = TypeVar("T")
 
 _GROUP_LIMIT: Final = 256
 _Job = tuple[Callable[["Tx"], Any], "Future[Any]"]
+_logger = structlog.get_logger()
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """Events `first`..`last`, of these kinds, are durable since `instant` (monotonic seconds)."""
+    """Events `first`..`last`, of these kinds, are durable since `instant` (monotonic seconds).
+
+    Of what another process committed, `instant` is when this one heard of it.
+    """
 
     first: int
     last: int
@@ -34,10 +42,11 @@ class Committed(msgspec.Struct, frozen=True):
 class Tx:
     """One piece of work inside the writer's transaction. `at` is its RFC 3339 UTC time."""
 
-    def __init__(self, conn: Connection, at: str, seq: int) -> None:
+    def __init__(self, conn: Connection, at: str, seq: int, chain: bytes) -> None:
         self.conn: Final = conn
         self.at: Final = at
         self.seq = seq
+        self.chain = chain
         self.kinds: set[str] = set()
 
     def event(self, kind: str, subject: str, actor: str = "node", **detail: object) -> int:
@@ -49,12 +58,15 @@ class Tx:
         if not subjects:
             return range(0)
         seqs = range(self.seq + 1, self.seq + 1 + len(subjects))
-        common = {"at": self.at, "kind": kind, "actor": actor, "detail": msgspec.json.encode(detail).decode()}
-        rows = [
-            {"seq": seq, "subject": subject} | common for seq, subject in zip(seqs, subjects, strict=True)
-        ]
-        self.conn.execute(insert(schema.events), rows)
-        self.seq = seqs[-1]
+        text = msgspec.json.encode(detail).decode()
+        chain, at, link = self.chain, self.at, sequencer.link
+        rows: list[tuple[object, ...]] = []
+        for seq, subject in zip(seqs, subjects, strict=True):
+            event = (seq, at, kind, subject, actor, text)
+            chain = link(chain, event)
+            rows.append((*event, chain))
+        insert_rows(self.conn, schema.events, rows)
+        self.seq, self.chain = seqs[-1], chain
         self.kinds.add(kind)
         return seqs
 
@@ -62,13 +74,14 @@ class Tx:
 class Log:
     """The database of one node.
 
-    `clock` returns the present RFC 3339 UTC time with microseconds. Times given to transactions never go back.
+    `clock` returns the present RFC 3339 UTC time with microseconds. Every commit gets a later time than the one before.
+    Several processes may have one database open; with `listen` this one hears of what the others commit (PostgreSQL).
     """
 
-    def __init__(self, url: str, clock: Callable[[], str]) -> None:
+    def __init__(self, url: str, clock: Callable[[], str], *, listen: bool = False) -> None:
         self._writer = engines.writer(url)
         try:
-            engines.migrate(self._writer)
+            migrations.migrate(self._writer)
         except BaseException:
             self._writer.dispose()
             raise
@@ -76,16 +89,31 @@ class Log:
         self._clock = clock
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._listeners: list[Callable[[Committed], None]] = []
+        self._epoch: int | None = None
+        self._hearing = threading.Lock()
         with self._readers.connect() as conn:
-            self._seq: int = conn.scalar(select(func.coalesce(func.max(schema.events.c.seq), 0))) or 0
-            self._at: str = conn.scalar(select(func.coalesce(func.max(schema.events.c.at), ""))) or ""
+            self._heard = sequencer.read(conn).seq
         self._closed = False
+        self._lead: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="lezha-writer", daemon=True)
         self._thread.start()
+        self._hints = Hints(self._readers, self._hear) if listen and _is_postgres(self._writer) else None
 
     def on_commit(self, listener: Callable[[Committed], None]) -> None:
-        """Call `listener`, which may not raise, from the writer's thread after each commit that appended events."""
+        """Call `listener`, which may not raise, after each commit that appended events, from a thread of the log."""
         self._listeners.append(listener)
+
+    def lead(self) -> None:
+        """Become the process that runs the links. Raises Superseded if another one does.
+
+        From then on, every commit fails with Superseded if another process has taken the lead meanwhile. SQLite's
+        database lies in one node's folder, whose lock file has the same purpose; there the epoch alone rises.
+        """
+        if _is_postgres(self._writer):
+            self._lead = engines.hold_lead(self._writer)
+            if self._lead is None:
+                raise Superseded("Another process runs this node's links: stop it first.")
+        self._epoch = self.write_now(lambda tx: sequencer.raise_epoch(tx.conn))
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in the writer's transaction; return its result once it is durable.
@@ -104,12 +132,23 @@ class Log:
         with self._readers.connect() as conn, conn.begin():
             yield conn
 
+    def scrub(self) -> None:
+        """Overwrite what deleted rows have left behind in the database's files; may take minutes.
+
+        Raises StoreError if readers or another process stand in the way: try again later.
+        """
+        engines.scrub(self._writer)
+
     def close(self) -> None:
         """Finish the work that waits, then close the database."""
         if not self._closed:
             self._closed = True
             self._jobs.put(None)
             self._thread.join()
+            if self._hints is not None:
+                self._hints.stop()
+            if self._lead is not None:
+                self._lead.close()
             self._writer.dispose()
             self._readers.dispose()
 
@@ -133,42 +172,87 @@ class Log:
                     stop = True
                 else:
                     group.append(more)
-            self._commit(group)
+            self._commit([one for one in group if one[1].set_running_or_notify_cancel()])
             if stop:
                 return
 
     def _commit(self, group: list[_Job]) -> None:
-        before = self._seq
-        kinds: set[str] = set()
-        done: list[tuple[Future[Any], Any]] = []
-        self._at = max(self._clock(), self._at)
-        seq = before
-        group = [job for job in group if job[1].set_running_or_notify_cancel()]
         try:
             with self._writer.begin() as conn:
-                for work, future in group:
-                    tx = Tx(conn, self._at, seq)
-                    savepoint = conn.begin_nested()
-                    try:
-                        result = work(tx)
-                    except Exception as error:  # noqa: BLE001  # whatever it is, it goes to whoever asked
-                        savepoint.rollback()
-                        future.set_exception(error)
-                        continue
-                    # If this fails, all fail: PostgreSQL would answer a COMMIT with a silent ROLLBACK.
-                    savepoint.commit()
-                    done.append((future, result))
-                    seq = tx.seq
-                    kinds |= tx.kinds
+                before = sequencer.take(conn)
+                if self._epoch is not None and before.epoch != self._epoch:
+                    raise Superseded(
+                        "Another process has taken the lead of this node's log: this one must stop."
+                    )
+                position, kinds, done = self._work(conn, before, group)
+                if position.seq > before.seq:
+                    engines.hint(conn)
         except Exception as error:  # noqa: BLE001  # the commit failed: nothing was written, and all must hear of it
+            failed = error if isinstance(error, Superseded) else StoreError(f"Nothing was written: {error}")
             for _, future in group:
                 if not future.done():
-                    future.set_exception(StoreError(f"Nothing was written: {error}"))
+                    future.set_exception(failed)
             return
-        self._seq = seq
-        committed = Committed(before + 1, seq, frozenset(kinds), time.monotonic())
-        if seq > before:
-            for listener in self._listeners:
-                listener(committed)
+        self._tell(before.seq, position.seq, kinds)
         for future, result in done:
             future.set_result(result)
+
+    def _work(
+        self, conn: Connection, before: Position, group: list[_Job]
+    ) -> tuple[Position, frozenset[str], list[tuple["Future[Any]", Any]]]:
+        """Do each piece in a savepoint of its own."""
+        at = sequencer.after(before.at, self._clock())
+        position = msgspec.structs.replace(before, at=at)
+        kinds: set[str] = set()
+        done: list[tuple[Future[Any], Any]] = []
+        for work, future in group:
+            tx = Tx(conn, at, position.seq, position.chain)
+            savepoint = conn.begin_nested()
+            try:
+                result = work(tx)
+            except Exception as error:  # noqa: BLE001  # whatever it is, it goes to whoever asked
+                savepoint.rollback()
+                future.set_exception(error)
+                continue
+            # If this fails, all fail: PostgreSQL would answer a COMMIT with a silent ROLLBACK.
+            savepoint.commit()
+            done.append((future, result))
+            position = msgspec.structs.replace(position, seq=tx.seq, chain=tx.chain)
+            kinds |= tx.kinds
+        if done:
+            sequencer.put(conn, position)
+        return position, frozenset(kinds), done
+
+    def _tell(self, before: int, last: int, kinds: frozenset[str]) -> None:
+        """Tell listeners of this process's commit, and before of what others have committed since the last."""
+        with self._hearing:
+            if before > self._heard:
+                self._tell_of_others(before)
+            if last > before:
+                self._announce(Committed(before + 1, last, kinds, time.monotonic()))
+
+    def _hear(self) -> None:
+        """Tell listeners of what other processes have committed."""
+        with self.read() as conn:
+            last = sequencer.read(conn).seq
+        with self._hearing:
+            if last > self._heard:
+                self._tell_of_others(last)
+
+    def _tell_of_others(self, last: int) -> None:
+        table = schema.events
+        with self.read() as conn:
+            found = conn.scalars(
+                select(table.c.kind).where(table.c.seq > self._heard, table.c.seq <= last).distinct()
+            )
+            kinds = frozenset(found)
+        self._announce(Committed(self._heard + 1, last, kinds, time.monotonic()))
+
+    def _announce(self, committed: Committed) -> None:
+        self._heard = committed.last
+        for listener in self._listeners:
+            listener(committed)
+
+
+def _is_postgres(engine: Engine) -> bool:
+    return engine.dialect.name == "postgresql"

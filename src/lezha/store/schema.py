@@ -14,32 +14,65 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
 )
+from sqlalchemy.engine import Dialect
 
-VERSION: Final = 1
+VERSION: Final = 2
+
+
+class Hex(TypeDecorator[str]):
+    """A SHA-256: 64 hexadecimal digits for Python, 32 bytes in the database."""
+
+    impl = LargeBinary(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> bytes | None:
+        """Give the database bytes."""
+        return None if value is None else bytes.fromhex(value)
+
+    def process_result_value(self, value: bytes | None, _dialect: Dialect) -> str | None:
+        """Give Python digits."""
+        return None if value is None else value.hex()
+
 
 metadata: Final = MetaData()
 
-_HASH = String(64)
+# Compared byte by byte on both engines, so that ranges of keys are the same on both.
+_KEY: Final = Text().with_variant(Text(collation="C"), "postgresql")
+_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
+_DERIVED: Final = {"derived": True}
 
 meta: Final = Table("meta", metadata, Column("name", String(40), primary_key=True), Column("value", Text))
+
+sequencer: Final = Table(
+    "sequencer",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="always 1: there is one row"),
+    Column("seq", BigInteger, nullable=False, comment="of the last event"),
+    Column("at", String(27), nullable=False, comment="of the last commit"),
+    Column("chain", LargeBinary(32), nullable=False, comment="of the last event"),
+    Column("epoch", BigInteger, nullable=False, comment="rises whenever another process takes the lead"),
+)
 
 events: Final = Table(
     "events",
     metadata,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("seq", _NUMBER, primary_key=True, autoincrement=False),
     Column("at", String(27), nullable=False),
     Column("kind", String(40), nullable=False),
     Column("subject", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("detail", Text, nullable=False),
+    Column("chain", LargeBinary(32), nullable=False, comment="SHA-256 of the chain before and of this event"),
 )
 
 contents: Final = Table(
     "contents",
     metadata,
-    Column("hash", _HASH, primary_key=True),
-    Column("stix_id", Text, nullable=False),
+    Column("seq", _NUMBER, primary_key=True, autoincrement=False),
+    Column("hash", Hex, nullable=False),
+    Column("stix_id", _KEY, nullable=False),
     Column("type", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("creator", Text, nullable=False),
@@ -49,59 +82,109 @@ contents: Final = Table(
     Column("revoked", Boolean, nullable=False),
     Column("unmatched", Text, nullable=False, comment="why a live sensor can't match it; empty if it can"),
     Column("valid_until", Text, nullable=False),
-    Column("seq", BigInteger, nullable=False),
-    Column("bytes", LargeBinary, nullable=False),
+    Index("contents_by_hash", "hash", unique=True),
     Index("contents_by_id", "stix_id", "version"),
     Index("contents_by_type", "type", "seq"),
-    Index("contents_by_seq", "seq"),
+    Index("contents_by_creator", "creator", "seq"),
+)
+
+bodies: Final = Table(
+    "bodies",
+    metadata,
+    Column("content", _NUMBER, ForeignKey("contents.seq"), primary_key=True, autoincrement=False),
+    Column("bytes", LargeBinary, nullable=False),
 )
 
 observables: Final = Table(
     "observables",
     metadata,
     Column("kind", String(12), primary_key=True),
-    Column("value", Text, primary_key=True),
-    Column("content", ForeignKey("contents.hash"), primary_key=True),
+    Column("value", _KEY, primary_key=True, comment="as store.keys writes it"),
+    Column("content", _NUMBER, primary_key=True),
     Column("anchor", Boolean, nullable=False, comment="named by a pattern, but not enough to report it"),
     Index("observables_by_content", "content"),
+    sqlite_with_rowid=False,
+    info=_DERIVED,
 )
 
 refs: Final = Table(
     "refs",
     metadata,
-    Column("target", Text, primary_key=True),
-    Column("content", ForeignKey("contents.hash"), primary_key=True),
+    Column("target", _KEY, primary_key=True),
+    Column("content", _NUMBER, primary_key=True),
+    Index("refs_by_content", "content"),
+    sqlite_with_rowid=False,
+    info=_DERIVED,
+)
+
+tags: Final = Table(
+    "tags",
+    metadata,
+    Column("kind", String(8), primary_key=True, comment="label, or marking (the id of a marking definition)"),
+    Column("value", _KEY, primary_key=True),
+    Column("content", _NUMBER, primary_key=True),
+    Index("tags_by_content", "content"),
+    sqlite_with_rowid=False,
+    info=_DERIVED,
+)
+
+posts: Final = Table(
+    "posts",
+    metadata,
+    Column("content", _NUMBER, ForeignKey("contents.seq"), primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", String(27), nullable=False),
+    Index("posts_by_seq", "seq"),
 )
 
 statements: Final = Table(
     "statements",
     metadata,
-    Column("hash", _HASH, primary_key=True),
-    Column("content", ForeignKey("contents.hash"), nullable=False),
+    Column("seq", _NUMBER, primary_key=True, autoincrement=False),
+    Column("hash", Hex, nullable=False),
+    Column("content", _NUMBER, ForeignKey("contents.seq"), nullable=False),
     Column("origin", Text, nullable=False),
     Column("own", Boolean, nullable=False),
     Column("terms", Text, nullable=False),
     Column("issued", String(27), nullable=False),
     Column("at", String(27), nullable=False),
-    Column("seq", BigInteger, nullable=False),
     Column("envelope", LargeBinary, nullable=False),
+    Index("statements_by_hash", "hash", unique=True),
     Index("statements_by_content", "content"),
-    Index("statements_by_seq", "seq"),
+    Index("statements_by_origin", "origin", "content"),
 )
 
 companions: Final = Table(
     "companions",
     metadata,
-    Column("statement", ForeignKey("statements.hash"), primary_key=True),
+    Column("statement", _NUMBER, ForeignKey("statements.seq"), primary_key=True),
     Column("position", Integer, primary_key=True),
-    Column("content", ForeignKey("contents.hash"), nullable=False),
+    Column("content", _NUMBER, ForeignKey("contents.seq"), nullable=False),
 )
 
 arrivals: Final = Table(
     "arrivals",
     metadata,
-    Column("statement", ForeignKey("statements.hash"), primary_key=True),
+    Column("statement", _NUMBER, ForeignKey("statements.seq"), primary_key=True),
     Column("member", Text, primary_key=True),
+    Column("at", String(27), nullable=False),
+)
+
+disputes: Final = Table(
+    "disputes",
+    metadata,
+    Column("stix_id", _KEY, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("at", String(27), nullable=False),
+)
+
+purges: Final = Table(
+    "purges",
+    metadata,
+    Column("content", _NUMBER, ForeignKey("contents.seq"), primary_key=True, autoincrement=False),
+    Column("why", Text, nullable=False),
+    Column("actor", Text, nullable=False),
     Column("at", String(27), nullable=False),
 )
 
@@ -110,7 +193,7 @@ rosters: Final = Table(
     metadata,
     Column("community", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("hash", _HASH, nullable=False, unique=True),
+    Column("hash", String(64), nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("expires", String(27), nullable=False),
     Column("members", Text, nullable=False, comment="JSON: identity id -> roster number that admitted it"),
@@ -145,7 +228,7 @@ invitations: Final = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
-    Column("digest", _HASH, nullable=False),
+    Column("digest", String(64), nullable=False),
     Column("expires", String(27), nullable=False),
     Column("commitment", Text, nullable=False),
     Column("nonce", Text, nullable=False),
@@ -158,7 +241,7 @@ views: Final = Table(
     Column("recipient", Text, primary_key=True),
     Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("kind", String(12), nullable=False),
-    Column("ref", _HASH, nullable=False),
+    Column("ref", Hex, nullable=False),
     Column("rule", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("chain", LargeBinary, nullable=False),
@@ -180,7 +263,7 @@ withheld: Final = Table(
     "withheld",
     metadata,
     Column("recipient", Text, primary_key=True),
-    Column("statement", ForeignKey("statements.hash"), primary_key=True),
+    Column("statement", Hex, primary_key=True),
     Column("own", Boolean, nullable=False),
     Column("reason", String(24), nullable=False),
     Column("at", String(27), nullable=False),
@@ -240,7 +323,18 @@ tokens: Final = Table(
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("role", String(12), nullable=False),
-    Column("digest", _HASH, nullable=False),
+    Column("digest", String(64), nullable=False),
     Column("created", String(27), nullable=False),
     Column("revoked", Boolean, nullable=False),
 )
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("ends", String(27), nullable=False),
+)
+
+PURGED: Final = ("contents", "bodies", "observables", "refs", "tags", "texts", "quarantine")
+"""The tables that purging takes something out of; `texts` is made by `store.texts`."""

@@ -1,27 +1,56 @@
-"""Find objects, newest first, by keyset: a page costs the same wherever it lies."""
+"""Find objects, newest first, by keyset: a page costs the same wherever it lies.
 
-from collections.abc import Sequence
+The log is looked through from its newest end in slices that grow, until a page is full or the time that one page may
+take is over. So a question that nothing answers, on a million objects, still ends: with an empty page that says how far
+it came and where to go on.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, func, or_, select, tuple_
+from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, exists, func, or_, select, tuple_
 
-from lezha.store import schema
+from lezha.store import keys, schema, texts
 from lezha.store.errors import NotFound
-from lezha.store.rows import record
+from lezha.store.keys import Range
+from lezha.store.rows import KEYS, each, record
+
+_FIRST_SLICE: Final = 4_096
+_GROWTH: Final = 4
+_LARGEST_SLICE: Final = 262_144
+PAGE_S: Final = 2.0
+"""How long one page may look before it gives what it has."""
 
 
 class Query(msgspec.Struct, frozen=True):
-    """What to look for; empty fields don't matter. `before` is the seq at which the last page ended, 0 for none.
+    """What to look for; empty fields don't matter, all others must hold.
 
-    `values` are (kind, normalised value) of observables, any of which suffices.
+    `values` are (kind, normalised value) of observables and `ranges` are ranges of them (`keys.within`), any of which
+    suffices; with `by_value` and neither, nothing is found. `text` is words and phrases. `marking` is the id of a
+    marking definition, `tlp` a level that the object itself carries. `ref` is an id that the object names. Times are
+    RFC 3339 UTC with microseconds: `since` <= arrival here < `until`, `modified_since` <= version < `modified_until`.
+    `before` is the seq at which the last page ended, 0 for none.
     """
 
     id: str = ""
     type: str = ""
     text: str = ""
+    label: str = ""
+    marking: str = ""
+    tlp: str = ""
     creator: str = ""
     origin: str = ""
+    ref: str = ""
+    sighted: bool | None = None
+    revoked: bool | None = None
+    since: str = ""
+    until: str = ""
+    modified_since: str = ""
+    modified_until: str = ""
     values: tuple[tuple[str, str], ...] = ()
+    ranges: tuple[Range, ...] = ()
     by_value: bool = False
     before: int = 0
     limit: int = 50
@@ -39,6 +68,17 @@ class Found(msgspec.Struct, frozen=True):
     name: str
     unmatched: str
     valid_until: str
+    revoked: bool
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Objects, newest first. `next` is `before` for the next page, 0 at the end.
+
+    A page with fewer objects than asked for and a `next` ended because of time: there may be more further back.
+    """
+
+    found: list[Found]
+    next: int
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -60,16 +100,42 @@ class SaidBytes(msgspec.Struct, frozen=True):
     raw: bytes
 
 
+def page(conn: Connection, query: Query, clock: Callable[[], float] = time.monotonic) -> Page:
+    """Return up to `query.limit` objects; it may take `PAGE_S` seconds by `clock`."""
+    if query.by_value and not (query.values or query.ranges):
+        return Page([], 0)
+    lowest, high = _bounds(conn, query)
+    wanted = _select(conn, query)
+    if wanted is None:
+        return Page([], 0)
+    found: list[Found] = []
+    ends = clock() + PAGE_S
+    size = _FIRST_SLICE
+    while high >= lowest:
+        low = max(lowest, high - size + 1)
+        rows = conn.execute(wanted, {"low": low, "high": high, "most": query.limit + 1 - len(found)})
+        found += [_found(row._mapping) for row in rows]
+        if len(found) > query.limit:
+            return Page(found[:-1], found[-2].seq)
+        high = low - 1
+        size = min(size * _GROWTH, _LARGEST_SLICE)
+        if clock() > ends and high >= lowest:
+            return Page(found, low)
+    return Page(found, 0)
+
+
 def find(conn: Connection, query: Query) -> list[Found]:
-    """Return up to `query.limit` objects, newest first."""
-    if query.by_value and not query.values:
-        return []
-    return [_found(row._mapping) for row in conn.execute(_select(query))]
+    """Return the objects of one page."""
+    return page(conn, query).found
 
 
 def versions(conn: Connection, stix_id: str) -> list[Found]:
-    """Return all versions of an object, newest first. Raises NotFound."""
-    found = find(conn, Query(id=stix_id, limit=100))
+    """Return the newest 100 versions of an object that came here, newest first. Raises NotFound."""
+    contents = schema.contents
+    rows = conn.execute(
+        select(*_COLUMNS).where(contents.c.stix_id == stix_id).order_by(contents.c.seq.desc()).limit(100)
+    )
+    found = [_found(row._mapping) for row in rows]
     if not found:
         raise NotFound(f"No object {stix_id} is held here.")
     return found
@@ -77,59 +143,40 @@ def versions(conn: Connection, stix_id: str) -> list[Found]:
 
 def said(conn: Connection, content: str) -> list[Said]:
     """Return the statements about a content, oldest first."""
-    table = schema.statements
-    rows = conn.execute(
-        select(table.c.hash, table.c.origin, table.c.own, table.c.issued, table.c.at, table.c.terms)
-        .where(table.c.content == content)
-        .order_by(table.c.seq)
-    )
-    return [record(row._mapping, Said) for row in rows]
+    return said_about(conn, [content]).get(content, [])
 
 
 def said_about(conn: Connection, hashes: Sequence[str]) -> dict[str, list[Said]]:
     """Return the statements about each of some contents, oldest first."""
-    table = schema.statements
-    columns = (table.c.hash, table.c.origin, table.c.own, table.c.issued, table.c.at, table.c.terms)
-    rows = conn.execute(
-        select(table.c.content, *columns).where(table.c.content.in_(list(hashes))).order_by(table.c.seq)
-    )
     found: dict[str, list[Said]] = {}
-    for row in rows:
-        found.setdefault(row.content, []).append(record(row._mapping, Said))
+    for row in each(conn, _SAID, hashes):
+        found.setdefault(row.content, []).append(
+            Said(row.hash, row.origin, row.own, row.issued, row.at, row.terms)
+        )
     return found
-
-
-def bytes_of(conn: Connection, hashes: Sequence[str]) -> dict[str, bytes]:
-    """Return the exact bytes of each of some contents."""
-    table = schema.contents
-    rows = conn.execute(select(table.c.hash, table.c.bytes).where(table.c.hash.in_(list(hashes))))
-    return {row[0]: row[1] for row in rows}
 
 
 def names(conn: Connection, stix_ids: Sequence[str]) -> dict[str, str]:
     """Return the name of the newest version of each of some objects, as far as they are held."""
-    table = schema.contents
-    rows = conn.execute(
-        select(table.c.stix_id, table.c.name).where(table.c.stix_id.in_(list(stix_ids))).order_by(table.c.seq)
-    )
-    return {row[0]: row[1] for row in rows}
+    return {row.stix_id: row.name for row in each(conn, _NAMES, stix_ids)}
 
 
 def observables(conn: Connection, content: str) -> list[tuple[str, str, bool]]:
     """Return (kind, value, anchor) of each observable of a content."""
     table = schema.observables
     rows = conn.execute(
-        select(table.c.kind, table.c.value, table.c.anchor)
-        .where(table.c.content == content)
-        .order_by(table.c.anchor, table.c.kind, table.c.value)
+        select(table.c.kind, table.c.value, table.c.anchor).where(table.c.content == _seq_of(content))
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    found = [(row[0], keys.decode(row[0], row[1]), row[2]) for row in rows]
+    return sorted(found, key=lambda one: (one[2], one[0], one[1]))
 
 
 def named_by(conn: Connection, content: str) -> list[str]:
     """Return the ids that a content names."""
     table = schema.refs
-    rows = conn.execute(select(table.c.target).where(table.c.content == content).order_by(table.c.target))
+    rows = conn.execute(
+        select(table.c.target).where(table.c.content == _seq_of(content)).order_by(table.c.target)
+    )
     return [row[0] for row in rows]
 
 
@@ -138,23 +185,29 @@ def naming(conn: Connection, stix_id: str, limit: int = 50, *, sightings: bool =
     contents, refs = schema.contents, schema.refs
     rows = conn.execute(
         select(*_COLUMNS)
-        .join(refs, refs.c.content == contents.c.hash)
+        .join(refs, refs.c.content == contents.c.seq)
         .where(
             refs.c.target == stix_id,
             contents.c.type == "sighting" if sightings else contents.c.type != "sighting",
         )
-        .order_by(contents.c.seq.desc())
+        .order_by(refs.c.content.desc())
         .limit(limit)
     )
     return [_found(row._mapping) for row in rows]
 
 
+def newest(conn: Connection, stix_ids: Iterable[str]) -> dict[str, Found]:
+    """Return what came last of each of some objects, as far as they are held."""
+    return {row.id: _found(row._mapping) for row in each(conn, _NEWEST, stix_ids)}
+
+
 def said_of_type(conn: Connection, stix_type: str, limit: int) -> list[SaidBytes]:
     """Return statements about objects of a type with their bytes, oldest first."""
-    contents, table = schema.contents, schema.statements
+    contents, table, bodies = schema.contents, schema.statements, schema.bodies
     rows = conn.execute(
-        select(table.c.origin, table.c.at, contents.c.bytes.label("raw"))
-        .join(contents, contents.c.hash == table.c.content)
+        select(table.c.origin, table.c.at, bodies.c.bytes.label("raw"))
+        .join(contents, contents.c.seq == table.c.content)
+        .join(bodies, bodies.c.content == contents.c.seq)
         .where(contents.c.type == stix_type)
         .order_by(table.c.seq)
         .limit(limit)
@@ -169,7 +222,7 @@ def count_by_type(conn: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-_COLUMNS = (
+_COLUMNS: Final = (
     schema.contents.c.seq,
     schema.contents.c.hash,
     schema.contents.c.stix_id.label("id"),
@@ -179,40 +232,148 @@ _COLUMNS = (
     schema.contents.c.name,
     schema.contents.c.unmatched,
     schema.contents.c.valid_until,
+    schema.contents.c.revoked,
+)
+_SAID: Final = (
+    select(
+        schema.contents.c.hash.label("content"),
+        schema.statements.c.hash,
+        schema.statements.c.origin,
+        schema.statements.c.own,
+        schema.statements.c.issued,
+        schema.statements.c.at,
+        schema.statements.c.terms,
+    )
+    .join(schema.contents, schema.contents.c.seq == schema.statements.c.content)
+    .where(schema.contents.c.hash.in_(KEYS))
+    .order_by(schema.statements.c.seq)
+)
+_LAST: Final = (
+    select(func.max(schema.contents.c.seq))
+    .where(schema.contents.c.stix_id.in_(KEYS))
+    .group_by(schema.contents.c.stix_id)
+)
+_NEWEST: Final = select(*_COLUMNS).where(schema.contents.c.seq.in_(_LAST))
+_NAMES: Final = select(schema.contents.c.stix_id, schema.contents.c.name).where(
+    schema.contents.c.seq.in_(_LAST)
 )
 
 
-def _select(query: Query) -> Select[tuple[object, ...]]:
+def _seq_of(content: str) -> Any:
+    return select(schema.contents.c.seq).where(schema.contents.c.hash == content).scalar_subquery()
+
+
+def _bounds(conn: Connection, query: Query) -> tuple[int, int]:
+    """Return the lowest and the highest seq to look at."""
+    last = conn.scalar(select(func.coalesce(func.max(schema.contents.c.seq), 0))) or 0
+    high = min(last, query.before - 1) if query.before else last
+    if query.until:
+        high = min(high, _last_before(conn, query.until))
+    return (_last_before(conn, query.since) + 1 if query.since else 1), high
+
+
+def _last_before(conn: Connection, at: str) -> int:
+    """Return the seq of the last event before a time; times never go back, so that halving finds it."""
+    table = schema.events
+    probe = (
+        select(table.c.seq, table.c.at)
+        .where(table.c.seq <= bindparam("seq"))
+        .order_by(table.c.seq.desc())
+        .limit(1)
+    )
+    low, high = 0, conn.scalar(select(func.coalesce(func.max(table.c.seq), 0))) or 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = conn.execute(probe, {"seq": middle}).first()
+        if row is not None and row.at < at:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _select(conn: Connection, query: Query) -> Select[tuple[Any, ...]] | None:
+    """Return the query for one slice, or None if nothing can answer it."""
     contents = schema.contents
-    wanted: Select[tuple[object, ...]] = select(*_COLUMNS).order_by(contents.c.seq.desc()).limit(query.limit)
-    exact = {"stix_id": query.id, "type": query.type, "creator": query.creator}
-    for column, value in exact.items():
-        if value:
-            wanted = wanted.where(contents.c[column] == value)
-    if query.before:
-        wanted = wanted.where(contents.c.seq < query.before)
-    if query.values:
-        wanted = wanted.where(contents.c.hash.in_(_hashes_with(query.values)))
-    if query.origin:
-        table = schema.statements
-        wanted = wanted.where(
-            contents.c.hash.in_(select(table.c.content).where(table.c.origin == query.origin))
-        )
+    wanted: Select[tuple[Any, ...]] = (
+        select(*_COLUMNS)
+        .where(contents.c.seq.between(bindparam("low"), bindparam("high")))
+        .order_by(contents.c.seq.desc())
+        .limit(bindparam("most"))
+    )
+    for condition in (*_exact(query), *_about_others(query)):
+        wanted = wanted.where(condition)
+    if query.values or query.ranges:
+        wanted = wanted.where(contents.c.seq.in_(_with_values(query)))
     if query.text:
-        like = f"%{_escaped(query.text)}%"
-        wanted = wanted.where(
-            or_(contents.c.name.ilike(like, escape="\\"), contents.c.stix_id.ilike(like, escape="\\"))
-        )
+        matching = texts.matching(conn.dialect.name, query.text)
+        if matching is None:
+            return None
+        wanted = wanted.where(contents.c.seq.in_(matching))
     return wanted
 
 
-def _hashes_with(values: Sequence[tuple[str, str]]) -> Select[tuple[str]]:
+def _exact(query: Query) -> list[Any]:
+    contents = schema.contents
+    exact = {"stix_id": query.id, "type": query.type, "creator": query.creator}
+    found = [contents.c[column] == value for column, value in exact.items() if value]
+    if query.revoked is not None:
+        found.append(contents.c.revoked == query.revoked)
+    if query.modified_since:
+        found.append(contents.c.version >= query.modified_since)
+    if query.modified_until:
+        found += [contents.c.version < query.modified_until, contents.c.version != ""]
+    if query.tlp:
+        found.append(contents.c.markings.contains(f'"{query.tlp}"', autoescape=True))
+    return found
+
+
+def _about_others(query: Query) -> list[Any]:
+    contents, tags, refs, statements = schema.contents, schema.tags, schema.refs, schema.statements
+    found: list[Any] = []
+    for kind, value in (("label", query.label), ("marking", query.marking)):
+        if value:
+            tagged = select(tags.c.content).where(
+                tags.c.kind == kind, tags.c.value == value, _in_slice(tags.c.content)
+            )
+            found.append(contents.c.seq.in_(tagged))
+    if query.ref:
+        naming_it = select(refs.c.content).where(refs.c.target == query.ref, _in_slice(refs.c.content))
+        found.append(contents.c.seq.in_(naming_it))
+    if query.origin:
+        by = select(statements.c.content).where(
+            statements.c.origin == query.origin, _in_slice(statements.c.content)
+        )
+        found.append(contents.c.seq.in_(by))
+    if query.sighted is not None:
+        seen = _is_sighted()
+        found.append(seen if query.sighted else ~seen)
+    return found
+
+
+def _is_sighted() -> Any:
+    contents, refs = schema.contents, schema.refs
+    sighting = schema.contents.alias("sighting")
+    return exists(
+        select(refs.c.content)
+        .join(sighting, sighting.c.seq == refs.c.content)
+        .where(refs.c.target == contents.c.stix_id, sighting.c.type == "sighting")
+    )
+
+
+def _with_values(query: Query) -> Select[tuple[int]]:
     table = schema.observables
-    return select(table.c.content).where(tuple_(table.c.kind, table.c.value).in_(list(values)))
+    exact = [(kind, keys.encode(kind, value)) for kind, value in query.values]
+    any_of: list[Any] = [tuple_(table.c.kind, table.c.value).in_(exact)] if exact else []
+    any_of += [
+        and_(table.c.kind == kind, table.c.value >= first, table.c.value < after)
+        for kind, first, after in query.ranges
+    ]
+    return select(table.c.content).where(or_(*any_of), _in_slice(table.c.content))
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def _in_slice(column: Any) -> Any:
+    return column.between(bindparam("low"), bindparam("high"))
 
 
 def _found(row: RowMapping) -> Found:

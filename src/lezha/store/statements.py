@@ -4,15 +4,16 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, or_, select
 
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Tlp
-from lezha.store import schema
+from lezha.stix.lines import Version
+from lezha.store import contents, schema
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each
+from lezha.store.rows import KEYS, each, insert_rows
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -29,22 +30,34 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 _STATEMENTS, _CONTENTS = schema.statements, schema.contents
-_ARRIVED, _BESIDE = schema.arrivals, schema.companions
-_SUBJECT: Final = _CONTENTS.c.hash == _STATEMENTS.c.content
-_KNOWN: Final = select(_STATEMENTS.c.hash).where(_STATEMENTS.c.hash.in_(KEYS))
-_ARRIVALS: Final = select(_ARRIVED.c.statement, _ARRIVED.c.member).where(_ARRIVED.c.statement.in_(KEYS))
+_ARRIVED, _BESIDE, _BODIES = schema.arrivals, schema.companions, schema.bodies
+_DISPUTED, _PURGED = schema.disputes, schema.purges
+_SUBJECT: Final = _CONTENTS.c.seq == _STATEMENTS.c.content
+_IN_DISPUTE: Final = (_DISPUTED.c.stix_id == _CONTENTS.c.stix_id) & (
+    _DISPUTED.c.version == _CONTENTS.c.version
+)
+_KNOWN: Final = select(_STATEMENTS.c.hash, _STATEMENTS.c.seq).where(_STATEMENTS.c.hash.in_(KEYS))
+_ARRIVALS: Final = (
+    select(_STATEMENTS.c.hash, _ARRIVED.c.member)
+    .join(_ARRIVED, _ARRIVED.c.statement == _STATEMENTS.c.seq)
+    .where(_STATEMENTS.c.hash.in_(KEYS))
+)
 _FACTS: Final = (
     select(
         _STATEMENTS.c.hash,
-        _STATEMENTS.c.content,
+        _CONTENTS.c.hash.label("content"),
         _STATEMENTS.c.origin,
         _STATEMENTS.c.own,
         _STATEMENTS.c.terms,
         _STATEMENTS.c.issued,
         _CONTENTS.c.markings,
         _CONTENTS.c.unreadable_marking,
+        _DISPUTED.c.stix_id.is_not(None).label("disputed"),
+        _PURGED.c.content.is_not(None).label("purged"),
     )
     .join(_CONTENTS, _SUBJECT)
+    .outerjoin(_DISPUTED, _IN_DISPUTE)
+    .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
     .where(_STATEMENTS.c.hash.in_(KEYS))
 )
 _ABOUT: Final = (
@@ -54,44 +67,60 @@ _ABOUT: Final = (
     .order_by(_STATEMENTS.c.seq)
 )
 _SUBJECTS: Final = (
-    select(_STATEMENTS.c.hash, _STATEMENTS.c.envelope, _CONTENTS.c.bytes)
-    .join(_CONTENTS, _SUBJECT)
+    select(_STATEMENTS.c.hash, _STATEMENTS.c.envelope, _BODIES.c.bytes)
+    .join(_BODIES, _BODIES.c.content == _STATEMENTS.c.content)
     .where(_STATEMENTS.c.hash.in_(KEYS))
 )
 _COMPANIONS: Final = (
-    select(_BESIDE.c.statement, _BESIDE.c.content)
-    .where(_BESIDE.c.statement.in_(KEYS))
-    .order_by(_BESIDE.c.statement, _BESIDE.c.position)
+    select(_STATEMENTS.c.hash.label("statement"), _BESIDE.c.content)
+    .join(_BESIDE, _BESIDE.c.statement == _STATEMENTS.c.seq)
+    .where(_STATEMENTS.c.hash.in_(KEYS))
+    .order_by(_STATEMENTS.c.seq, _BESIDE.c.position)
 )
-_BYTES: Final = select(_CONTENTS.c.hash, _CONTENTS.c.bytes).where(_CONTENTS.c.hash.in_(KEYS))
+_LINES: Final = (
+    select(
+        _CONTENTS.c.stix_id,
+        _CONTENTS.c.version,
+        _CONTENTS.c.hash,
+        _CONTENTS.c.revoked,
+        _STATEMENTS.c.origin,
+        or_(_DISPUTED.c.stix_id.is_not(None), _PURGED.c.content.is_not(None)).label("barred"),
+    )
+    .outerjoin(_STATEMENTS, _SUBJECT)
+    .outerjoin(_DISPUTED, _IN_DISPUTE)
+    .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.stix_id.in_(KEYS))
+)
+_BYTES: Final = select(_BODIES.c.content, _BODIES.c.bytes).where(_BODIES.c.content.in_(KEYS))
 
 
 def add(tx: Tx, signed: Sequence[Signed], actor: str) -> None:
-    """Add those of the statements that are new; their contents are held."""
+    """Add those of the statements that are new. Raises NotFound if a content is not held."""
     unique = {statement.hash: statement for statement in signed}
     there = known(tx.conn, unique)
     new = [statement for key, statement in unique.items() if key not in there]
     if not new:
         return
+    subjects = contents.seqs(tx.conn, _contents_of(new))
+    if missing := [key for key in _contents_of(new) if key not in subjects]:
+        raise NotFound(f"No content {missing[0]} is held here.")
     seqs = tx.events("statement", [statement.hash for statement in new], actor)
-    rows = [_row(statement, tx.at, seq) for statement, seq in zip(new, seqs, strict=True)]
-    tx.conn.execute(insert(schema.statements), rows)
+    rows = [_row(one, tx.at, seq, subjects[one.content]) for one, seq in zip(new, seqs, strict=True)]
+    insert_rows(tx.conn, schema.statements, rows)
     beside = [
-        {"statement": statement.hash, "position": position, "content": content}
-        for statement in new
+        (seq, position, subjects[content])
+        for statement, seq in zip(new, seqs, strict=True)
         for position, content in enumerate(statement.companions)
     ]
-    if beside:
-        tx.conn.execute(insert(schema.companions), beside)
+    insert_rows(tx.conn, schema.companions, beside)
 
 
 def arrived(tx: Tx, hashes: Iterable[str], member: str) -> None:
     """Record that `member` sent these statements here."""
     given = list(dict.fromkeys(hashes))
-    there = {row.statement for row in each(tx.conn, _ARRIVALS, given) if row.member == member}
-    rows = [{"statement": key, "member": member, "at": tx.at} for key in given if key not in there]
-    if rows:
-        tx.conn.execute(insert(schema.arrivals), rows)
+    there = {row.hash for row in each(tx.conn, _ARRIVALS, given) if row.member == member}
+    seqs = {row.hash: row.seq for row in each(tx.conn, _KNOWN, given)}
+    insert_rows(tx.conn, schema.arrivals, [(seqs[key], member, tx.at) for key in given if key not in there])
 
 
 def known(conn: Connection, hashes: Iterable[str]) -> set[str]:
@@ -104,7 +133,7 @@ def facts(conn: Connection, hashes: Sequence[str]) -> list[Facts]:
     found = {row.hash: row._mapping for row in each(conn, _FACTS, hashes)}
     senders: dict[str, set[str]] = {}
     for row in each(conn, _ARRIVALS, hashes):
-        senders.setdefault(row.statement, set()).add(row.member)
+        senders.setdefault(row.hash, set()).add(row.member)
     missing = [key for key in hashes if key not in found]
     if missing:
         raise NotFound(f"No statement {missing[0]} is held here.")
@@ -113,14 +142,7 @@ def facts(conn: Connection, hashes: Sequence[str]) -> list[Facts]:
 
 def about(conn: Connection, stix_id: str) -> list[str]:
     """Return the hashes of all statements about any version of an object, oldest first."""
-    statements, contents = schema.statements, schema.contents
-    rows = conn.execute(
-        select(statements.c.hash)
-        .join(contents, contents.c.hash == statements.c.content)
-        .where(contents.c.stix_id == stix_id)
-        .order_by(statements.c.seq)
-    )
-    return [row.hash for row in rows]
+    return about_any(conn, [stix_id]).get(stix_id, [])
 
 
 def about_any(conn: Connection, stix_ids: Iterable[str]) -> dict[str, list[str]]:
@@ -132,12 +154,30 @@ def about_any(conn: Connection, stix_ids: Iterable[str]) -> dict[str, list[str]]
 
 
 def parcels(conn: Connection, hashes: Sequence[str]) -> dict[str, tuple[bytes, list[bytes]]]:
-    """Return for each statement its envelope and the bytes of its content and companions, content first."""
+    """Return for each statement its envelope and the bytes of its content and companions, content first.
+
+    What has been purged is left out.
+    """
     found = {row.hash: (row.envelope, [row.bytes]) for row in each(conn, _SUBJECTS, hashes)}
     beside = [(row.statement, row.content) for row in each(conn, _COMPANIONS, hashes)]
-    shared = {row.hash: row.bytes for row in each(conn, _BYTES, (content for _, content in beside))}
+    shared = {row.content: row.bytes for row in each(conn, _BYTES, (content for _, content in beside))}
     for statement, content in beside:
-        found[statement][1].append(shared[content])
+        if content not in shared:
+            found.pop(statement, None)
+        elif statement in found:
+            found[statement][1].append(shared[content])
+    return found
+
+
+def lines(conn: Connection, stix_ids: Iterable[str]) -> dict[str, dict[str, list[Version]]]:
+    """Return the versions of each object by who told of them: object id -> origin -> versions.
+
+    What came without a statement has the origin "".
+    """
+    found: dict[str, dict[str, list[Version]]] = {}
+    for row in each(conn, _LINES, stix_ids):
+        one = Version(row.version, row.hash, row.revoked, row.barred)
+        found.setdefault(row.stix_id, {}).setdefault(row.origin or "", []).append(one)
     return found
 
 
@@ -152,18 +192,24 @@ def seqs_in_view(conn: Connection, recipient: str, after: int, upto: int) -> lis
     return [row.seq for row in rows]
 
 
-def _row(statement: Signed, at: str, seq: int) -> dict[str, object]:
-    return {
-        "hash": statement.hash,
-        "content": statement.content,
-        "origin": statement.origin,
-        "own": statement.own,
-        "terms": msgspec.json.encode(statement.terms).decode(),
-        "issued": statement.issued,
-        "at": at,
-        "seq": seq,
-        "envelope": statement.envelope,
-    }
+def _contents_of(signed: Iterable[Signed]) -> Iterable[str]:
+    for statement in signed:
+        yield statement.content
+        yield from statement.companions
+
+
+def _row(statement: Signed, at: str, seq: int, content: int) -> tuple[object, ...]:
+    return (
+        seq,
+        bytes.fromhex(statement.hash),
+        content,
+        statement.origin,
+        statement.own,
+        msgspec.json.encode(statement.terms).decode(),
+        statement.issued,
+        at,
+        statement.envelope,
+    )
 
 
 def _facts(row: RowMapping, senders: set[str]) -> Facts:
@@ -177,4 +223,6 @@ def _facts(row: RowMapping, senders: set[str]) -> Facts:
         came_from=frozenset(senders),
         markings=msgspec.json.decode(row["markings"], type=tuple[Tlp, ...]),
         unreadable_marking=row["unreadable_marking"],
+        quarantined=row["disputed"],
+        purged=row["purged"],
     )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import schema
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, parts, record
+from lezha.store.rows import KEYS, each, insert_rows, parts, record
 
 GENESIS: Final = bytes(32)
 
@@ -87,10 +87,20 @@ def append(tx: Tx, recipient: str, entries: Sequence[Entry]) -> None:
     """Append numbered rows. They never change afterwards."""
     if entries:
         rows = [
-            msgspec.structs.asdict(entry) | {"recipient": recipient, "seq": tx.seq, "at": tx.at}
-            for entry in entries
+            (
+                recipient,
+                one.number,
+                one.kind.value,
+                bytes.fromhex(one.ref),
+                one.rule,
+                one.digest,
+                one.chain,
+                tx.seq,
+                tx.at,
+            )
+            for one in entries
         ]
-        tx.conn.execute(insert(schema.views), rows)
+        insert_rows(tx.conn, schema.views, rows)
 
 
 def entries(conn: Connection, recipient: str, after: int, limit: int) -> list[Entry]:

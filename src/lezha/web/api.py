@@ -18,7 +18,7 @@ from lezha.flows import convene, introduce, look, publish
 from lezha.flows.convene import Convener, Draft
 from lezha.flows.errors import FlowError
 from lezha.flows.introduce import Host
-from lezha.flows.look import LinkPhase, ObjectReport, PeerReport
+from lezha.flows.look import LinkPhase, ListedPage, ObjectReport, PeerReport
 from lezha.flows.publish import Author, Published
 from lezha.node.clock import later, stamp, utc_now
 from lezha.node.identity import Identity
@@ -28,7 +28,7 @@ from lezha.sharing.tlp import Pap, Tlp
 from lezha.store import communities, contents, peers, search, tokens
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
-from lezha.store.search import Found, Query
+from lezha.store.search import Query
 from lezha.web.auth import needs
 
 _INVITATION_HOURS: Final = 24
@@ -70,13 +70,6 @@ class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     role: Role
-
-
-class Page(msgspec.Struct, frozen=True):
-    """A page of objects; `next` is what to pass as `before` for the next one, None at the end."""
-
-    objects: list[Found]
-    next: int | None
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -151,23 +144,59 @@ async def publish_bundle(
 @get("/objects", guards=[needs(Right.LOOK)])
 async def find_objects(
     log: NamedDependency[Log],
+    members: NamedDependency[Members],
+    identity: NamedDependency[Identity],
     id: FromQuery[str] = "",  # noqa: A002  # the name in the query string
     type: FromQuery[str] = "",  # noqa: A002  # the name in the query string
     value: FromQuery[str] = "",
     text: FromQuery[str] = "",
+    label: FromQuery[str] = "",
+    marking: FromQuery[str] = "",
+    tlp: FromQuery[Tlp | None] = None,
+    creator: FromQuery[str] = "",
     origin: FromQuery[str] = "",
+    ref: FromQuery[str] = "",
+    sighted: FromQuery[bool | None] = None,
+    revoked: FromQuery[bool | None] = None,
+    since: FromQuery[str | None] = None,
+    until: FromQuery[str | None] = None,
+    modified_since: FromQuery[str | None] = None,
+    modified_until: FromQuery[str | None] = None,
     before: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
-) -> Page:
-    """Find objects, newest first. `value` is an observable and also finds the networks or parents that contain it."""
-    query = Query(id=id, type=type, text=text, origin=origin, before=before, limit=limit)
+) -> ListedPage:
+    """Find objects, newest first; all conditions must hold.
 
-    def work() -> list[Found]:
+    `value` is an observable: it also finds networks or parents that contain it, and what it contains. `text` is words
+    and "phrases"; the last may be the beginning of a word. `creator` and `origin` are identity ids or names of peers,
+    or `self`. `since` and `until` are about arrival here, `modified_since` and `modified_until` about the version.
+    """
+    query = Query(
+        id=id,
+        type=type,
+        text=text,
+        label=label,
+        marking=marking,
+        tlp=tlp.value if tlp else "",
+        creator=_party(creator, identity, members),
+        origin=_party(origin, identity, members),
+        ref=ref,
+        sighted=sighted,
+        revoked=revoked,
+        since=_time(since) or "",
+        until=_time(until) or "",
+        modified_since=_time(modified_since) or "",
+        modified_until=_time(modified_until) or "",
+        before=before,
+        limit=limit,
+    )
+
+    def work() -> ListedPage:
         with log.read() as conn:
-            return look.search_objects(conn, query, value)
+            page = look.search_objects(conn, query, value)
+            return ListedPage(look.listed(conn, page.found), page.next or None)
 
-    found = await asyncio.to_thread(work)
-    return Page(found, found[-1].seq if len(found) == limit else None)
+    return await asyncio.to_thread(work)
 
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
@@ -354,6 +383,14 @@ def phase(links: Links, member: str) -> LinkPhase | None:
     if running is None:
         return None
     return LinkPhase(running.state.phase, running.state.fault, list(running.state.latencies))
+
+
+def _party(text: str, identity: Identity, members: Members) -> str:
+    """Return the identity id of a member: `self`, a name that is known here, or an id as it stands."""
+    if text == "self":
+        return identity.member
+    named = {name.lower(): member for member, name in members.names.items()}
+    return named.get(text.lower(), text)
 
 
 def _time(text: str | None) -> str | None:

@@ -152,16 +152,17 @@ async def find_objects(
         return Redirect(f"/objects?{urlencode(_read(q))}", status_code=303)
     asked = Asked(words.refang(value), text.strip(), type, origin, id.strip())
     query = Query(
-        id=asked.id, type=asked.type, text=asked.text, origin=asked.origin, before=before, limit=_ROWS + 1
+        id=asked.id, type=asked.type, text=asked.text, origin=asked.origin, before=before, limit=_ROWS
     )
     own, now = identity.known.document, utc_now()
 
     def work() -> dict[str, Any]:
         with log.read() as conn:
-            found = look.search_objects(conn, query, asked.value)
+            page = look.search_objects(conn, query, asked.value)
             return {
-                "rows": _rows(conn, found[:_ROWS], boards.gists, now),
-                "older": found[_ROWS - 1].seq if len(found) > _ROWS else 0,
+                "rows": _rows(conn, page.found, boards.gists, now),
+                "older": page.next,
+                "unfinished": page.next and len(page.found) < _ROWS,
                 "types": search.count_by_type(conn),
                 "parties": desk.parties(conn, own),
                 "circles": desk.circles(conn),

@@ -1,6 +1,8 @@
 """What must be true at the end of the demonstration, found out from the nodes' own folders once they have stopped."""
 
 import base64
+import ipaddress
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -68,13 +70,23 @@ def found_in(home: Path, needles: Iterable[str]) -> set[str]:
 
 def _forms(needle: str) -> list[bytes]:
     raw = needle.encode()
-    forms = [raw.lower()]
+    # The database has names backwards, addresses as digits and hashes as bytes (store.keys, store.schema).
+    forms = [raw.lower(), raw.lower()[::-1], *_digits(needle)]
     for lead in range(3):
         # Base64 of a text depends on where it begins modulo 3; the ends that neighbours touch are cut off.
         encoded = base64.b64encode(b"\0" * lead + raw)
         whole = encoded[(lead * 8 + 5) // 6 : (lead + len(raw)) * 8 // 6]
         forms.append(whole.lower())
     return forms
+
+
+def _digits(needle: str) -> list[bytes]:
+    if _HASH.fullmatch(needle):
+        return [bytes.fromhex(needle).lower()]
+    try:
+        return [ipaddress.ip_network(needle).network_address.packed.hex().encode()]
+    except ValueError:
+        return []
 
 
 def _files(home: Path) -> Iterator[bytes]:
@@ -86,7 +98,9 @@ def _files(home: Path) -> Iterator[bytes]:
 
 def _cells(home: Path) -> Iterator[bytes]:
     with closing(_open(home)) as conn:
-        for (table,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        # An index of words can't be read as a table; its contents are in tables of its own.
+        tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+        for (table,) in conn.execute(tables).fetchall():
             for row in conn.execute(f'SELECT * FROM "{table}"'):  # noqa: S608  # names from the database itself
                 yield from (cell if isinstance(cell, bytes) else str(cell).encode() for cell in row)
 
@@ -123,15 +137,15 @@ def _published_at(seat: Seat, author: Seat, story: Story) -> set[str]:
     del story
     with closing(_open(seat.home)) as conn:
         rows = conn.execute("SELECT hash FROM statements WHERE origin = ?", (author.member,))
-        return {row[0] for row in rows}
+        return {row[0].hex() for row in rows}
 
 
 def _same_bytes(author: Seat, others: Iterable[Seat]) -> bool:
     with closing(_open(author.home)) as conn:
-        held = dict(conn.execute("SELECT hash, bytes FROM contents").fetchall())
+        held = dict(conn.execute(_BYTES).fetchall())
     for seat in others:
         with closing(_open(seat.home)) as conn:
-            query = "SELECT c.hash, c.bytes FROM contents c JOIN statements s ON s.content = c.hash WHERE s.origin = ?"
+            query = f"{_BYTES} JOIN statements s ON s.content = c.seq WHERE s.origin = ?"
             if any(held.get(key) != raw for key, raw in conn.execute(query, (author.member,))):
                 return False
     return True
@@ -144,7 +158,7 @@ def _statements_verify(seat: Seat, author: Seat) -> bool:
             "SELECT hash, envelope FROM statements WHERE origin = ?", (author.member,)
         ).fetchall()
     try:
-        return bool(rows) and all(statement.read(raw, keyring).digest == key for key, raw in rows)
+        return bool(rows) and all(statement.read(raw, keyring).digest == key.hex() for key, raw in rows)
     except Refused:
         return False
 
@@ -171,8 +185,8 @@ def _receipts_verify(author: Seat, others: Iterable[Seat]) -> bool:
 
 def _only_exercise(seat: Seat) -> bool:
     with closing(_open(seat.home)) as conn:
-        rows = conn.execute("SELECT bytes FROM contents WHERE type <> 'identity'").fetchall()
-    return bool(rows) and all(_LABEL in msgspec.json.decode(raw).get("labels", []) for (raw,) in rows)
+        rows = conn.execute(f"{_BYTES} WHERE c.type <> 'identity'").fetchall()
+    return bool(rows) and all(_LABEL in msgspec.json.decode(raw).get("labels", []) for _, raw in rows)
 
 
 def _count(seat: Seat, stix_type: str) -> int:
@@ -192,4 +206,6 @@ def _open(home: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{home / 'lezha.db'}?mode=ro", uri=True)
 
 
+_BYTES: Final = "SELECT c.hash, b.bytes FROM contents c JOIN bodies b ON b.content = c.seq"
+_HASH: Final = re.compile("[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
 _LABEL: Final = bundle.LABEL

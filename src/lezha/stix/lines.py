@@ -1,0 +1,50 @@
+"""Which version of an object counts: a function of the set of versions, not of the order in which they came.
+
+A *line* is all versions of one object that one member told of: what one says of an object never changes what another
+said. Its versions are sorted by (version, hash). `revoked` is terminal (STIX 2.1 §3.6.2): nothing after it counts.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+
+class Version(msgspec.Struct, frozen=True, order=True):
+    """One version of one object. `barred` says that it may not count: disputed, purged, or not to be told."""
+
+    version: str
+    hash: str
+    revoked: bool = False
+    barred: bool = False
+
+
+class State(StrEnum):
+    """What a version is in its line."""
+
+    CURRENT = "current"
+    REVOKED = "revoked"
+    SUPERSEDED = "superseded"
+    AFTER_REVOCATION = "after its revocation"
+    BARRED = "barred"
+
+
+def current(line: Iterable[Version]) -> Version | None:
+    """Return the version that counts: the first that is revoked, else the last; None if all are barred."""
+    found: Version | None = None
+    for one in sorted(one for one in line if not one.barred):
+        found = one
+        if one.revoked:
+            break
+    return found
+
+
+def state(one: Version, line: Iterable[Version]) -> State:
+    """Return what `one` is in its line."""
+    if one.barred:
+        return State.BARRED
+    now = current(line)
+    assert now is not None, "one is in the line and not barred"
+    if one.hash == now.hash:
+        return State.REVOKED if one.revoked else State.CURRENT
+    return State.SUPERSEDED if one < now else State.AFTER_REVOCATION

@@ -1,0 +1,61 @@
+"""Observables as keys in an index: written so that what belongs together lies together.
+
+Addresses and networks are written as hexadecimal digits, so that all addresses of a network are one range; domains and
+e-mail addresses backwards, so that all names below a domain are one range, and all addresses at it are another.
+"""
+
+import ipaddress
+import socket
+from typing import Final
+
+_FAMILIES: Final = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+_NETWORKS: Final = {"ipv4-net": "ipv4", "ipv6-net": "ipv6"}
+_BACKWARDS: Final = frozenset({"domain", "email"})
+_AFTER_DOT, _AFTER_AT, _AFTER_SLASH = "/", "A", "0"  # the letter that follows each in ASCII
+
+Range = tuple[str, str, str]
+"""A kind, and the keys from the first, included, to the last, left out."""
+
+
+def encode(kind: str, value: str) -> str:
+    """Return the key of a canonical value."""
+    if family := _FAMILIES.get(kind):
+        return socket.inet_pton(family, value).hex()
+    if kind in _BACKWARDS:
+        return value[::-1]
+    if family_kind := _NETWORKS.get(kind):
+        address, _, length = value.partition("/")
+        return f"{encode(family_kind, address)}/{length}"
+    return value
+
+
+def decode(kind: str, key: str) -> str:
+    """Return the canonical value of a key."""
+    if kind in _FAMILIES:
+        return str(ipaddress.ip_address(bytes.fromhex(key)))
+    if kind in _BACKWARDS:
+        return key[::-1]
+    if family_kind := _NETWORKS.get(kind):
+        digits, _, length = key.partition("/")
+        return f"{decode(family_kind, digits)}/{length}"
+    return key
+
+
+def within(kind: str, value: str) -> list[Range]:
+    """Return the ranges of keys that lie within a value: below a domain, at a domain, in a network."""
+    if kind == "domain":
+        name = value[::-1]
+        urls = [
+            ("url", f"{scheme}://{value}/", f"{scheme}://{value}{_AFTER_SLASH}")
+            for scheme in ("http", "https")
+        ]
+        return [
+            ("domain", f"{name}.", f"{name}{_AFTER_DOT}"),
+            ("email", f"{name}@", f"{name}{_AFTER_AT}"),
+            *urls,
+        ]
+    if family_kind := _NETWORKS.get(kind):
+        network = ipaddress.ip_network(value)
+        first, last = network.network_address.packed.hex(), network.broadcast_address.packed.hex()
+        return [(family_kind, first, f"{last}0"), (kind, f"{first}/", f"{last}0")]
+    return []

@@ -1,0 +1,126 @@
+"""Version 1 to 2: contents and statements by number instead of hash, bytes apart, events chained, a sequencer."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+_BLOCK: Final = 1000
+_GENESIS: Final = bytes(32)
+
+# Table -> its columns in version 2, for those whose rows stay as they are but for hashes, which become bytes.
+_KEPT: Final = {
+    "rosters": "community number hash name expires members envelope at",
+    "admissions": "community member at",
+    "peers": "member name state phrase clearance since number endpoint document",
+    "invitations": "id name digest expires commitment nonce used_by",
+    "views": "recipient number kind ref rule digest chain seq at",
+    "voids": "recipient number reason at",
+    "withheld": "recipient statement own reason at",
+    "cursors": "recipient seq",
+    "receipts": "recipient head envelope at",
+    "refusals": "recipient number code at",
+    "inbound": "member incarnation head chain at",
+    "quarantine": "member incarnation number code detail frame at",
+    "tokens": "id name role digest created revoked",
+}
+_HASHES: Final = {"views": "ref", "withheld": "statement"}
+_CHANGED: Final = ("events", "contents", "statements", "companions", "arrivals")
+_DROPPED: Final = ("observables", "refs")
+
+
+def migrate(conn: Connection) -> None:
+    """Bring the tables and rows of version 1 to version 2."""
+    for table in (*_CHANGED, *_DROPPED, *_KEPT):
+        _set_aside(conn, table)
+    for statement in _script(conn):
+        conn.exec_driver_sql(statement)
+    for table, columns in _KEPT.items():
+        _keep(conn, table, columns.split())
+    last = _events(conn)
+    _contents(conn)
+    _statements(conn)
+    for table in (*_DROPPED, *_KEPT, "companions", "arrivals", "statements", "contents", "events"):
+        conn.exec_driver_sql(f"DROP TABLE v1_{table}")
+    _insert(conn, "sequencer", "id seq at chain epoch", [(1, *last, 0)])
+
+
+def _set_aside(conn: Connection, table: str) -> None:
+    conn.exec_driver_sql(f"ALTER TABLE {table} RENAME TO v1_{table}")
+    if conn.dialect.name == "sqlite":
+        names = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL"
+        for (name,) in conn.exec_driver_sql(names, (f"v1_{table}",)).all():
+            conn.exec_driver_sql(f"DROP INDEX {name}")
+        return
+    names = "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema() AND tablename = %s"
+    for (name,) in conn.exec_driver_sql(names, (f"v1_{table}",)).all():
+        conn.exec_driver_sql(f"ALTER INDEX {name} RENAME TO v1_{name}")
+
+
+def _script(conn: Connection) -> list[str]:
+    script = files("lezha.store.migrations").joinpath(f"v2.{conn.dialect.name}.sql").read_text()
+    return [statement for part in script.split(";\n") if (statement := part.strip())]
+
+
+def _rows(conn: Connection, query: str) -> Iterator[Any]:
+    for block in conn.exec_driver_sql(query).partitions(_BLOCK):
+        yield from block
+
+
+def _insert(conn: Connection, table: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
+    names = columns.split()
+    mark = "?" if conn.dialect.name == "sqlite" else "%s"
+    sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))})"  # noqa: S608  # own
+    for start in range(0, len(rows), _BLOCK):
+        conn.exec_driver_sql(sql, rows[start : start + _BLOCK])
+
+
+def _keep(conn: Connection, table: str, columns: list[str]) -> None:
+    names = ", ".join(columns)
+    rows = [tuple(row) for row in _rows(conn, f"SELECT {names} FROM v1_{table}")]  # noqa: S608  # own names
+    if hashed := _HASHES.get(table):
+        place = columns.index(hashed)
+        rows = [(*row[:place], bytes.fromhex(row[place]), *row[place + 1 :]) for row in rows]
+    _insert(conn, table, " ".join(columns), rows)
+
+
+def _events(conn: Connection) -> tuple[int, str, bytes]:
+    """Chain the events and return the last one's number, time and chain."""
+    seq, at, chain = 0, "", _GENESIS
+    rows = []
+    for row in _rows(conn, "SELECT seq, at, kind, subject, actor, detail FROM v1_events ORDER BY seq"):
+        seq, at = row.seq, row.at
+        told = json.dumps(list(row), ensure_ascii=False, separators=(",", ":")).encode()
+        chain = hashlib.sha256(chain + told).digest()
+        rows.append((*row, chain))
+    _insert(conn, "events", "seq at kind subject actor detail chain", rows)
+    return seq, at, chain
+
+
+def _contents(conn: Connection) -> None:
+    columns = "stix_id type version creator name markings unreadable_marking revoked unmatched valid_until"
+    names = ", ".join(columns.split())
+    rows = _rows(conn, f"SELECT seq, hash, {names}, bytes FROM v1_contents ORDER BY seq")  # noqa: S608  # own names
+    kept = [(row[0], bytes.fromhex(row[1]), *row[2:]) for row in rows]
+    _insert(conn, "contents", f"seq hash {columns}", [row[:-1] for row in kept])
+    _insert(conn, "bodies", "content bytes", [(row[0], row[-1]) for row in kept])
+
+
+def _statements(conn: Connection) -> None:
+    columns = "origin own terms issued at envelope"
+    numbers = (
+        "SELECT s.seq, s.hash, c.seq, s.origin, s.own, s.terms, s.issued, s.at, s.envelope "
+        "FROM v1_statements s JOIN v1_contents c ON c.hash = s.content ORDER BY s.seq"
+    )
+    rows = [(row[0], bytes.fromhex(row[1]), *row[2:]) for row in _rows(conn, numbers)]
+    _insert(conn, "statements", f"seq hash content {columns}", rows)
+    beside = (
+        "SELECT s.seq, p.position, c.seq FROM v1_companions p "
+        "JOIN v1_statements s ON s.hash = p.statement JOIN v1_contents c ON c.hash = p.content"
+    )
+    _insert(conn, "companions", "statement position content", [tuple(row) for row in _rows(conn, beside)])
+    came = "SELECT s.seq, a.member, a.at FROM v1_arrivals a JOIN v1_statements s ON s.hash = a.statement"
+    _insert(conn, "arrivals", "statement member at", [tuple(row) for row in _rows(conn, came)])

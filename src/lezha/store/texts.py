@@ -1,0 +1,123 @@
+"""Full text: the words of each content, found by word, by phrase and by the beginning of a word.
+
+SQLite keeps them in an FTS5 table without the text itself, PostgreSQL as a `tsvector`. Both fold case and accents, and
+take whatever is neither a letter nor a digit as a gap, so that `CVE-2022-1234` is a phrase of three words.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Connection, TextClause, bindparam, text
+
+_WORD: Final = re.compile(r"[^\W_]+")
+_LONGEST_WORD: Final = 100
+_MOST_WORDS: Final = 32  # of a question
+
+_TOKENS: Final = "'unicode61 remove_diacritics 2'"
+_CREATE: Final = {
+    "sqlite": (
+        f"CREATE VIRTUAL TABLE texts USING fts5(words, content='', columnsize=0, tokenize={_TOKENS})",
+    ),
+    "postgresql": (
+        "CREATE TABLE texts (content BIGINT PRIMARY KEY REFERENCES contents (seq), words TSVECTOR NOT NULL)",
+        "CREATE INDEX texts_by_word ON texts USING gin (words)",
+    ),
+}
+
+
+def create(conn: Connection) -> None:
+    """Make the table."""
+    for statement in _CREATE[conn.dialect.name]:
+        conn.exec_driver_sql(statement)
+
+
+def add(conn: Connection, rows: Sequence[tuple[int, str]]) -> None:
+    """Take up the text of contents: (seq, text)."""
+    if not rows:
+        return
+    if conn.dialect.name == "sqlite":
+        conn.exec_driver_sql("INSERT INTO texts (rowid, words) VALUES (?, ?)", list(rows))
+        return
+    words = [{"content": content, "words": " ".join(_words(one))} for content, one in rows]
+    conn.execute(
+        text("INSERT INTO texts (content, words) VALUES (:content, to_tsvector('simple', :words))"), words
+    )
+
+
+def remove(conn: Connection, rows: Sequence[tuple[int, str]]) -> None:
+    """Forget contents; the text must be the one that was taken up."""
+    if not rows:
+        return
+    if conn.dialect.name == "sqlite":
+        conn.exec_driver_sql("INSERT INTO texts (texts, rowid, words) VALUES ('delete', ?, ?)", list(rows))
+        return
+    conn.execute(
+        text("DELETE FROM texts WHERE content = :content"), [{"content": content} for content, _ in rows]
+    )
+
+
+def clear(conn: Connection) -> None:
+    """Forget all contents."""
+    conn.exec_driver_sql(
+        "INSERT INTO texts (texts) VALUES ('delete-all')"
+        if conn.dialect.name == "sqlite"
+        else "DELETE FROM texts"
+    )
+
+
+def merge(conn: Connection, *, first: bool, pages: int = 500) -> bool:
+    """Do a part of the work that removes forgotten words from SQLite's index; return whether there is more to do.
+
+    FTS5 notes what was deleted and drops it when parts of the index are merged; until then words are in the file.
+    The first call sets the whole index up for merging, the later ones go on with it (SQLite, FTS5, `merge`).
+    """
+    if conn.dialect.name != "sqlite":
+        return False
+    before: int = conn.exec_driver_sql("SELECT total_changes()").scalar_one()
+    conn.exec_driver_sql("INSERT INTO texts (texts, rank) VALUES ('merge', ?)", (-pages if first else pages,))
+    # "If the difference is less than 2, then the merge command was a no-op."
+    return int(conn.exec_driver_sql("SELECT total_changes()").scalar_one()) - before >= 2
+
+
+def matching(dialect: str, question: str) -> TextClause | None:
+    """Return a query for the seqs, between `:low` and `:high`, of contents that have all words of a question.
+
+    Words in quotes or joined by a sign are a phrase; the last word may be the beginning of one. None if the question
+    has no words.
+    """
+    phrases = _phrases(question)
+    if not phrases:
+        return None
+    if dialect == "sqlite":
+        query = " ".join('"' + " ".join(phrase) + '"' for phrase in phrases) + "*"
+        sql = "SELECT rowid FROM texts WHERE texts MATCH :question AND rowid BETWEEN :low AND :high"
+    else:
+        *whole, last = phrases
+        query = " & ".join(
+            [*("(" + " <-> ".join(one) + ")" for one in whole), "(" + " <-> ".join(last) + ":*)"]
+        )
+        sql = (
+            "SELECT content FROM texts WHERE words @@ to_tsquery('simple', :question) "
+            "AND content BETWEEN :low AND :high"
+        )
+    return text(sql).bindparams(bindparam("question", query))
+
+
+def _phrases(question: str) -> list[list[str]]:
+    found: list[list[str]] = []
+    count = 0
+    for quoted, plain in re.findall(r'"([^"]*)"|([^\s"]+)', question):
+        words = _words(quoted or plain)[: _MOST_WORDS - count]
+        count += len(words)
+        if words:
+            found.append(words)
+    return found
+
+
+def _words(passage: str) -> list[str]:
+    if not passage.isascii():
+        decomposed = unicodedata.normalize("NFKD", passage)
+        passage = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    return [word[:_LONGEST_WORD] for word in _WORD.findall(passage.lower())]

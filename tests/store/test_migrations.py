@@ -1,0 +1,168 @@
+"""From a database of version 1, made by the program that had it, to the present one; on both engines."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Boolean, Connection, MetaData, Table, inspect, select
+from tests.federation.keys import PODGORICA, TIRANA
+from tests.flows.alliance import Station, deliver, told
+
+from lezha.node.clock import utc_now
+from lezha.store import contents, engine, migrations, schema, sequencer, statements, views
+from lezha.store.errors import StoreError
+from lezha.store.log import Log
+
+V1 = Path(__file__).parent / "v1"
+
+
+def rows_of_v1() -> dict[str, list[sqlite3.Row]]:
+    db = sqlite3.connect(":memory:")
+    db.row_factory = sqlite3.Row
+    db.executescript((V1 / "sqlite.sql").read_text())
+    names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {name: db.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+
+
+def make_v1(url: str) -> None:
+    """Make a database as version 1 of the program had it."""
+    if url.startswith("sqlite"):
+        sqlite3.connect(url.removeprefix("sqlite:///")).executescript((V1 / "sqlite.sql").read_text())
+        return
+    opened = engine.writer(url)
+    with opened.begin() as conn:
+        _fill_postgres(conn)
+    opened.dispose()
+
+
+def _fill_postgres(conn: Connection) -> None:
+    for statement in (V1 / "postgresql.sql").read_text().split(";\n"):
+        if statement.strip():
+            conn.exec_driver_sql(statement)
+    told = rows_of_v1()
+    there = MetaData()
+    there.reflect(conn, only=list(told))
+    for table in there.sorted_tables:
+        flags = {column.name for column in table.c if isinstance(column.type, Boolean)}
+        given = [
+            {
+                column.name: bool(row[column.name]) if column.name in flags else row[column.name]
+                for column in table.c
+            }
+            for row in told[table.name]
+        ]
+        if given:
+            conn.execute(table.insert(), given)
+
+
+@pytest.fixture
+def old(url: str) -> str:
+    """Give the URL of a database of version 1."""
+    make_v1(url)
+    return url
+
+
+def shape(url: str) -> dict[str, object]:
+    """Tables with their columns, keys and indexes."""
+    opened = engine.writer(url)
+    with opened.connect() as conn:
+        found = inspect(conn)
+        tables: dict[str, object] = {
+            name: (
+                [(c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(name)],
+                found.get_pk_constraint(name)["constrained_columns"],
+                sorted(
+                    (i["name"] or "", i["column_names"], bool(i["unique"])) for i in found.get_indexes(name)
+                ),
+                sorted(
+                    (str(f["constrained_columns"]), f["referred_table"]) for f in found.get_foreign_keys(name)
+                ),
+            )
+            for name in found.get_table_names()
+        }
+        if conn.dialect.name == "sqlite":
+            sql = conn.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE name LIKE 'texts%'")
+            tables["sql"] = [tuple(row) for row in sql]
+    opened.dispose()
+    return tables
+
+
+def test_what_the_steps_make_is_what_a_new_database_is(
+    old: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    Log(old, utc_now).close()
+    fresh = f"sqlite:///{tmp_path / 'fresh.db'}"
+    if old.startswith("postgresql"):
+        fresh = request.getfixturevalue("postgres_url")
+    Log(fresh, utc_now).close()
+    assert shape(old) == shape(fresh)
+
+
+def test_nothing_is_lost_on_the_way(old: str) -> None:
+    before = rows_of_v1()
+    log = Log(old, utc_now)
+    with log.read() as conn:
+        for name, rows in before.items():
+            if name in ("meta", "observables", "refs"):
+                continue
+            table = schema.metadata.tables[name]
+            assert len(conn.execute(select(table)).all()) == len(rows), name
+        kept = {row["hash"]: row["bytes"] for row in before["contents"]}
+        assert contents.bytes_of(conn, kept) == kept
+        events = [tuple(row)[:6] for row in conn.execute(select(schema.events).order_by(schema.events.c.seq))]
+        assert events == [tuple(row) for row in before["events"]]
+        views_before = [
+            (row["recipient"], row["number"], row["ref"], row["digest"]) for row in before["views"]
+        ]
+        table = schema.views
+        columns = (table.c.recipient, table.c.number, table.c.ref, table.c.digest)
+        assert sorted(map(tuple, conn.execute(select(*columns)))) == sorted(views_before)
+    log.close()
+
+
+def test_the_events_are_chained_from_the_first_on(old: str) -> None:
+    log = Log(old, utc_now)
+    log.write_now(lambda tx: tx.event("tested", "ë"))
+    with log.read() as conn:
+        chain = sequencer.GENESIS
+        for row in conn.execute(select(schema.events).order_by(schema.events.c.seq)):
+            chain = sequencer.link(chain, tuple(row)[:6])
+            assert row.chain == chain
+        assert sequencer.read(conn).chain == chain
+    log.close()
+
+
+async def test_a_node_goes_on_where_it_was(old: str, tmp_path: Path) -> None:
+    log, other = Log(old, utc_now), Log(f"sqlite:///{tmp_path / 'other.db'}", utc_now)
+    tirana, podgorica = Station(TIRANA, log), Station(PODGORICA, other)
+    await podgorica.links(tirana)
+    with log.read() as conn:
+        before = views.head(conn, podgorica.member).number
+    await tirana.publish(told(TIRANA, 40))
+    receipt = await deliver(tirana, podgorica)
+    assert (receipt.head, receipt.refused) == (before + 1, ())
+    assert podgorica.holds(told(TIRANA, 1)["id"], told(TIRANA, 40)["id"]) == [True, True]
+    with log.read() as conn:
+        found = statements.about(conn, told(TIRANA, 1)["id"])
+        assert statements.facts(conn, found)[0].origin == tirana.member
+    log.close()
+    other.close()
+
+
+def test_a_step_that_fails_changes_nothing(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(conn: Connection) -> None:
+        migrations.v2.migrate(conn)
+        raise StoreError("on purpose")
+
+    monkeypatch.setitem(migrations.STEPS, 1, fail)
+    before = shape(old)
+    with pytest.raises(StoreError, match="on purpose"):
+        Log(old, utc_now)
+    assert shape(old) == before
+    monkeypatch.undo()
+    Log(old, utc_now).close()
+
+
+def test_every_version_from_the_first_on_has_a_step() -> None:
+    assert list(migrations.STEPS) == list(range(1, schema.VERSION))
+    assert isinstance(schema.meta, Table)
