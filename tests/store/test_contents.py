@@ -114,14 +114,15 @@ async def test_a_sensor_watches_for_what_stands_for_the_indicator_alone(log: Log
     )
     await keep(log, one, content(2, type="malware"))
     with log.read() as conn:
-        assert contents.watched(conn, one.hash) == contents.Watched(
+        assert contents.watched(conn, [one.hash])[one.hash] == contents.Watched(
             one.stix_id, one.version, (("ipv4", "203.0.113.7"),), "", "why"
         )
-        assert contents.watched(conn, content(2).hash) is None
-        assert contents.watched(conn, digest("nothing")) is None
+        assert contents.watched(conn, [content(2).hash, digest("nothing")]) == {}
 
 
 async def test_a_revoked_indicator_has_nothing_to_watch_for(log: Log) -> None:
     await keep(log, content(revoked=True, observables=(("ipv4", "203.0.113.7"),)))
     with log.read() as conn:
-        assert contents.watched(conn, content().hash) == contents.Watched(content().stix_id, AT, (), "", "")
+        assert contents.watched(conn, [content().hash])[content().hash] == contents.Watched(
+            content().stix_id, AT, (), "", ""
+        )

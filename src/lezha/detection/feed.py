@@ -8,8 +8,8 @@ class Item(msgspec.Struct, frozen=True):
 
     `key` is `{member} {indicator id}`: what one member says of an indicator never changes what another said.
 
-    Of a key's rows the one with the latest `version` counts, whatever their order; one without observables ends the
-    watch (the indicator was revoked, or can't be matched).
+    Of a key's rows the last counts: the node has weighed the versions. One without observables ends the watch (the
+    indicator was revoked, is in dispute, was purged, or can't be matched).
 
     `unmatched` says in words what of the indicator a live sensor can't match; empty if nothing.
     """

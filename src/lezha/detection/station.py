@@ -71,7 +71,6 @@ class Station:
         self._readers: dict[Path, Reader] = {}
         self._watched: dict[str, Item] = {}
         self._ending: dict[str, dt.datetime] = {}
-        self._versions: dict[str, str] = {}
         self._found = asyncio.Event()
         self.counts = Counts()
 
@@ -138,9 +137,6 @@ class Station:
             await asyncio.sleep(_EXPIRY_S)
 
     def _take(self, item: Item) -> None:
-        if item.version < self._versions.get(item.key, ""):
-            return
-        self._versions[item.key] = item.version
         self._drop(item.key)
         end = _end(item)
         if end is not None and end <= self._clock():

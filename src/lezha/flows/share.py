@@ -15,13 +15,14 @@ from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
 from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
-from lezha.store import communities, statements, views
+from lezha.store import communities, posts, statements, views
 from lezha.store.log import Log, Tx
-from lezha.store.views import Entry, Head, ViewKind
+from lezha.store.views import Change, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
-KINDS: Final = frozenset({"statement", "roster", "admission", "peer"})
+KINDS: Final = frozenset({"statement", "roster", "admission", "peer", "posted", "disputed", "purged"})
 """The events that may change what a recipient is given."""
+_ABOUT_PEERS: Final = frozenset({"roster", "admission"})
 
 
 async def decide(log: Log, recipient: Recipient) -> Head:
@@ -84,7 +85,9 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     if not changes:
         return views.head(tx.conn, recipient.id)
     present = communities.current(tx.conn)
-    inputs = [c for c in changes if c.kind != "statement" and (c.kind != "peer" or c.subject == recipient.id)]
+    inputs = [
+        c for c in changes if c.kind in _ABOUT_PEERS or (c.kind == "peer" and c.subject == recipient.id)
+    ]
     fresh = dict.fromkeys(c.subject for c in changes if c.kind == "statement")
     if inputs or len(changes) == _CHANGES_PER_COMMIT or not changed_before:
         # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
@@ -96,6 +99,8 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
             views.no_longer_withheld(tx, recipient.id, part)
             _decide_statements(tx, recipient, present, part)
     _decide_statements(tx, recipient, present, list(fresh))
+    if recipient.standing is Standing.OWN:
+        _tell_own(tx, recipient, present, changes)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
@@ -111,8 +116,27 @@ def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashe
     _number(
         tx,
         recipient.id,
-        [(ViewKind.STATEMENT, one.statement, one.rule, packed[one.statement]) for one in released],
+        [(ViewKind.STATEMENT, one.statement, one.rule, packed[one.statement].digest()) for one in released],
     )
+
+
+def _tell_own(tx: Tx, recipient: Recipient, present: Communities, changes: Sequence[Change]) -> None:
+    """Give own systems what came without a statement, and say what of the given may not count any more.
+
+    What others were given of it is void if it was not sent yet (`pack`), and stays with them if it was.
+    """
+    posted = posts.facts(tx.conn, [change.subject for change in changes if change.kind == "posted"])
+    decided = [release(one, recipient, present, tx.at) for one in posted.values()]
+    changed = [change.subject for change in changes if change.kind in ("disputed", "purged")]
+    rows = [
+        (ViewKind.POST, one.content, one.rule, bytes.fromhex(one.content))
+        for one in decided
+        if isinstance(one, Released)
+    ]
+    rows += [
+        (ViewKind.CHANGE, key, "may not count any more", bytes.fromhex(key)) for key in dict.fromkeys(changed)
+    ]
+    _number(tx, recipient.id, rows)
 
 
 def _number_rosters(tx: Tx, recipient: Recipient) -> None:
@@ -121,21 +145,22 @@ def _number_rosters(tx: Tx, recipient: Recipient) -> None:
     ours = communities.accepted(tx.conn)
     mine = [k for k in communities.latest(tx.conn) if k.community in ours and recipient.id in k.members]
     there = views.offered(tx.conn, recipient.id, [kept.hash for kept in mine])
-    parcels = [
-        (ViewKind.ROSTER, kept.hash, f"member of {kept.name}", frame.pack_roster(kept.envelope))
+    rows = [
+        (ViewKind.ROSTER, kept.hash, f"member of {kept.name}", frame.pack_roster(kept.envelope).digest())
         for kept in mine
         if kept.hash not in there
     ]
-    _number(tx, recipient.id, parcels)
+    _number(tx, recipient.id, rows)
 
 
-def _number(tx: Tx, recipient: str, parcels: Sequence[tuple[ViewKind, str, str, Parcel]]) -> None:
-    if not parcels:
+def _number(tx: Tx, recipient: str, rows: Sequence[tuple[ViewKind, str, str, bytes]]) -> None:
+    """Append rows: kind, ref, rule and digest."""
+    if not rows:
         return
     head = views.head(tx.conn, recipient)
     entries: list[Entry] = []
-    for kind, ref, rule, parcel in parcels:
-        number, digest = head.number + 1, parcel.digest()
+    for kind, ref, rule, digest in rows:
+        number = head.number + 1
         head = Head(number, frame.link(head.chain, number, digest))
         entries.append(Entry(number, kind, ref, rule, digest, head.chain))
     views.append(tx, recipient, entries)

@@ -79,6 +79,20 @@ _REDERIVE: Final = (
         {column.name: bindparam(column.name) for column in _CONTENTS.c if column.name not in ("seq", "hash")}
     )
 )
+_INDICATORS: Final = select(
+    _CONTENTS.c.hash,
+    _CONTENTS.c.stix_id,
+    _CONTENTS.c.version,
+    _CONTENTS.c.revoked,
+    _CONTENTS.c.valid_until,
+    _CONTENTS.c.unmatched,
+).where(_CONTENTS.c.hash.in_(KEYS), _CONTENTS.c.type == "indicator")
+_ALONE: Final = (
+    select(_CONTENTS.c.hash, schema.observables.c.kind, schema.observables.c.value)
+    .join(schema.observables, schema.observables.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS), schema.observables.c.anchor.is_(False))
+    .order_by(_CONTENTS.c.seq, schema.observables.c.kind, schema.observables.c.value)
+)
 _DERIVED: Final = (schema.observables, schema.refs, schema.tags)
 
 
@@ -159,30 +173,22 @@ def in_conflict(conn: Connection, contents: Iterable[Content]) -> set[str]:
     }
 
 
-def watched(conn: Connection, content: str) -> Watched | None:
-    """Return what a sensor needs of a content, or None if it is no indicator."""
-    table, values = schema.contents, schema.observables
-    columns = (
-        table.c.seq,
-        table.c.stix_id,
-        table.c.type,
-        table.c.version,
-        table.c.revoked,
-        table.c.valid_until,
-        table.c.unmatched,
-    )
-    row = conn.execute(select(*columns).where(table.c.hash == content)).first()
-    if row is None or row.type != "indicator":
-        return None
-    alone = select(values.c.kind, values.c.value).where(
-        values.c.content == row.seq, values.c.anchor.is_(False)
-    )
-    observables = (
-        ()
-        if row.revoked
-        else tuple((one.kind, keys.decode(one.kind, one.value)) for one in conn.execute(alone))
-    )
-    return Watched(row.stix_id, row.version, observables, row.valid_until, row.unmatched)
+def watched(conn: Connection, hashes: Iterable[str]) -> dict[str, Watched]:
+    """Return what a sensor needs of those of some contents that are indicators."""
+    given = list(hashes)
+    alone: dict[str, list[tuple[str, str]]] = {}
+    for row in each(conn, _ALONE, given):
+        alone.setdefault(row.hash, []).append((row.kind, keys.decode(row.kind, row.value)))
+    return {
+        row.hash: Watched(
+            key=row.stix_id,
+            version=row.version,
+            observables=() if row.revoked else tuple(alone.get(row.hash, ())),
+            valid_until=row.valid_until,
+            unmatched=row.unmatched,
+        )
+        for row in each(conn, _INDICATORS, given)
+    }
 
 
 def _derive(conn: Connection, contents: Sequence[tuple[Content, int]]) -> None:

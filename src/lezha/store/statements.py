@@ -13,7 +13,7 @@ from lezha.stix.lines import Version
 from lezha.store import contents, schema
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows
+from lezha.store.rows import KEYS, each, insert_rows, record
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -27,6 +27,15 @@ class Signed(msgspec.Struct, frozen=True):
     issued: str
     envelope: bytes
     companions: tuple[str, ...] = ()
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What a statement is about."""
+
+    statement: str
+    origin: str
+    content: str
+    stix_id: str
 
 
 _STATEMENTS, _CONTENTS = schema.statements, schema.contents
@@ -76,6 +85,16 @@ _COMPANIONS: Final = (
     .join(_BESIDE, _BESIDE.c.statement == _STATEMENTS.c.seq)
     .where(_STATEMENTS.c.hash.in_(KEYS))
     .order_by(_STATEMENTS.c.seq, _BESIDE.c.position)
+)
+_TOLD: Final = (
+    _STATEMENTS.c.hash.label("statement"),
+    _STATEMENTS.c.origin,
+    _CONTENTS.c.hash.label("content"),
+    _CONTENTS.c.stix_id,
+)
+_ABOUT_WHAT: Final = select(*_TOLD).join(_CONTENTS, _SUBJECT).where(_STATEMENTS.c.hash.in_(KEYS))
+_TOLD_OF: Final = (
+    select(*_TOLD).select_from(_CONTENTS).outerjoin(_STATEMENTS, _SUBJECT).where(_CONTENTS.c.hash.in_(KEYS))
 )
 _LINES: Final = (
     select(
@@ -167,6 +186,19 @@ def parcels(conn: Connection, hashes: Sequence[str]) -> dict[str, tuple[bytes, l
         elif statement in found:
             found[statement][1].append(shared[content])
     return found
+
+
+def subjects(conn: Connection, hashes: Iterable[str]) -> list[Subject]:
+    """Return what these statements are about."""
+    return [record(row._mapping, Subject) for row in each(conn, _ABOUT_WHAT, hashes)]
+
+
+def subjects_of(conn: Connection, hashes: Iterable[str]) -> list[Subject]:
+    """Return who told of these contents; those that came without a statement have the origin ""."""
+    return [
+        Subject(row.statement or "", row.origin or "", row.content, row.stix_id)
+        for row in each(conn, _TOLD_OF, hashes)
+    ]
 
 
 def lines(conn: Connection, stix_ids: Iterable[str]) -> dict[str, dict[str, list[Version]]]:

@@ -16,10 +16,16 @@ GENESIS: Final = bytes(32)
 
 
 class ViewKind(StrEnum):
-    """What a row of a view gives. `ref` of the row is the hash of the statement or roster."""
+    """What a row of a view gives, and of what `ref` is the hash.
+
+    A statement or a roster; to own systems also a content that came without a statement, and a content that was given
+    before and may not count any more.
+    """
 
     STATEMENT = "statement"
     ROSTER = "roster"
+    POST = "post"
+    CHANGE = "change"
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -1,0 +1,91 @@
+"""What was taken into the log without a statement: for this member's own systems only, until someone signs for it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from lezha.sharing.release import Facts
+from lezha.sharing.tlp import Tlp
+from lezha.store import contents, schema
+from lezha.store.log import Tx
+from lezha.store.rows import KEYS, each, insert_rows
+
+_POSTS, _CONTENTS = schema.posts, schema.contents
+_DISPUTED, _PURGED = schema.disputes, schema.purges
+_POSTED: Final = (
+    select(_CONTENTS.c.hash)
+    .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS))
+)
+_SAID: Final = (
+    select(_CONTENTS.c.hash)
+    .join(schema.statements, schema.statements.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS))
+    .distinct()
+)
+_FACTS: Final = (
+    select(
+        _CONTENTS.c.hash,
+        _CONTENTS.c.markings,
+        _CONTENTS.c.unreadable_marking,
+        _POSTS.c.at,
+        _DISPUTED.c.stix_id.is_not(None).label("disputed"),
+        _PURGED.c.content.is_not(None).label("purged"),
+    )
+    .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
+    .outerjoin(
+        _DISPUTED, (_DISPUTED.c.stix_id == _CONTENTS.c.stix_id) & (_DISPUTED.c.version == _CONTENTS.c.version)
+    )
+    .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS))
+)
+_ABOUT: Final = (
+    select(_CONTENTS.c.stix_id, _CONTENTS.c.hash)
+    .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.stix_id.in_(KEYS))
+)
+
+
+def add(tx: Tx, hashes: Sequence[str], actor: str) -> int:
+    """Record that `actor` brought these contents; those with a statement or a post are left out. Return how many."""
+    there = {row.hash for query in (_POSTED, _SAID) for row in each(tx.conn, query, hashes)}
+    new = [key for key in dict.fromkeys(hashes) if key not in there]
+    if not new:
+        return 0
+    subjects = contents.seqs(tx.conn, new)
+    seqs = tx.events("posted", new, actor)
+    insert_rows(
+        tx.conn,
+        schema.posts,
+        [(subjects[key], seq, actor, tx.at) for key, seq in zip(new, seqs, strict=True)],
+    )
+    return len(new)
+
+
+def facts(conn: Connection, hashes: Iterable[str]) -> dict[str, Facts]:
+    """Return for the release kernel what there is to know of posted contents, by content."""
+    return {
+        row.hash: Facts(
+            statement="",
+            content=row.hash,
+            terms=None,
+            origin="",
+            author_here=True,
+            issued=row.at,
+            markings=msgspec.json.decode(row.markings, type=tuple[Tlp, ...]),
+            unreadable_marking=row.unreadable_marking,
+            quarantined=row.disputed,
+            purged=row.purged,
+        )
+        for row in each(conn, _FACTS, hashes)
+    }
+
+
+def about(conn: Connection, stix_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return the posted contents of each object."""
+    found: dict[str, list[str]] = {}
+    for row in each(conn, _ABOUT, stix_ids):
+        found.setdefault(row.stix_id, []).append(row.hash)
+    return found
