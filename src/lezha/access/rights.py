@@ -14,6 +14,7 @@ class Right(StrEnum):
     PEERS = "peers"
     COMMUNITIES = "communities"
     TOKENS = "tokens"
+    PURGE = "purge"
     SENSE = "sense"
 
 
@@ -27,7 +28,9 @@ class Role(StrEnum):
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
-    Role.ADMIN: frozenset({Right.LOOK, Right.PUBLISH, Right.PEERS, Right.COMMUNITIES, Right.TOKENS}),
+    Role.ADMIN: frozenset(
+        {Right.LOOK, Right.PUBLISH, Right.PEERS, Right.COMMUNITIES, Right.TOKENS, Right.PURGE}
+    ),
     Role.COORDINATOR: frozenset({Right.LOOK, Right.PUBLISH, Right.COMMUNITIES}),
     Role.ANALYST: frozenset({Right.LOOK}),
     Role.SENSOR: frozenset({Right.SENSE}),

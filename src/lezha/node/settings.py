@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -12,12 +12,20 @@ from lezha.sharing.tlp import Tlp
 FILE: Final = "lezha.toml"
 
 
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Objects of `type` are purged when they have been here for `days`."""
+
+    type: str
+    days: Annotated[int, msgspec.Meta(ge=1)]
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an operator may change.
 
     `listen` is for people and tools, plain HTTP: loopback, or behind a reverse proxy. `link_listen` is for peers,
     TLS on both sides. `endpoint` is where peers find the latter. `database` is an SQLAlchemy URL; empty means SQLite in
-    the folder. `peer_clearance` is what a newly confirmed peer may receive at most.
+    the folder. `peer_clearance` is what a newly confirmed peer may receive at most. `retention` says what is purged
+    when.
     """
 
     member: str
@@ -28,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: str = ""
     peer_clearance: Tlp = Tlp.STRICT
     max_bundle_bytes: int = 64 << 20
+    retention: tuple[Retention, ...] = ()
 
 
 def load(home: Path) -> Settings:

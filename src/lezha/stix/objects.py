@@ -57,6 +57,11 @@ def read(raw: bytes, limits: Limits = LIMITS) -> Object:
         raise
 
 
+def reread(raw: bytes) -> Object:
+    """Return an object that was checked when it came, without checking it again: rules may have become stricter."""
+    return _object(raw, decode(raw), LIMITS)
+
+
 def claimed_id(raw: bytes) -> str | None:
     """Return the id that `raw` seems to have, for naming it in an error, even where it cannot be read."""
     try:

@@ -5,13 +5,13 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from lezha.sharing.tlp import Tlp
 from lezha.store import keys, schema, texts
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows
+from lezha.store.rows import KEYS, each, insert_rows, record
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -79,6 +79,21 @@ _REDERIVE: Final = (
         {column.name: bindparam(column.name) for column in _CONTENTS.c if column.name not in ("seq", "hash")}
     )
 )
+_OF_HELD: Final = select(
+    _CONTENTS.c.seq, _CONTENTS.c.hash, _CONTENTS.c.stix_id, _BODIES.c.bytes.label("raw")
+).join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
+_HELD_OF: Final = _OF_HELD.where(_CONTENTS.c.stix_id.in_(KEYS)).order_by(_CONTENTS.c.seq)
+_WALK: Final = (
+    _OF_HELD.where(_CONTENTS.c.seq > bindparam("after")).order_by(_CONTENTS.c.seq).limit(bindparam("limit"))
+)
+_CAME_BEFORE: Final = (
+    _OF_HELD.where(_CONTENTS.c.type == bindparam("type"), _CONTENTS.c.seq <= bindparam("seq"))
+    .order_by(_CONTENTS.c.seq)
+    .limit(bindparam("limit"))
+)
+_FORGET: Final = (
+    update(_CONTENTS).where(_CONTENTS.c.seq == bindparam("of")).values(name="", unmatched="", valid_until="")
+)
 _INDICATORS: Final = select(
     _CONTENTS.c.hash,
     _CONTENTS.c.stix_id,
@@ -139,6 +154,67 @@ def rederive(tx: Tx, contents: Sequence[tuple[Content, int]]) -> None:
             delete(table).where(table.c.content == bindparam("of")), [{"of": seq} for _, seq in contents]
         )
     _derive(tx.conn, contents)
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A content whose bytes are held."""
+
+    seq: int
+    hash: str
+    stix_id: str
+    raw: bytes
+
+
+def held_of(conn: Connection, stix_ids: Iterable[str]) -> list[Held]:
+    """Return all versions of some objects whose bytes are held."""
+    return [record(row._mapping, Held) for row in each(conn, _HELD_OF, stix_ids)]
+
+
+def walk(conn: Connection, after: int, limit: int) -> list[Held]:
+    """Return up to `limit` contents whose bytes are held, numbered above `after`, in order."""
+    return [record(row._mapping, Held) for row in conn.execute(_WALK, {"after": after, "limit": limit})]
+
+
+def came_before(conn: Connection, stix_type: str, seq: int, limit: int) -> list[Held]:
+    """Return up to `limit` contents of a type whose bytes are held, numbered up to `seq`, oldest first."""
+    return [
+        record(row._mapping, Held)
+        for row in conn.execute(_CAME_BEFORE, {"type": stix_type, "seq": seq, "limit": limit})
+    ]
+
+
+def count_before(conn: Connection, stix_type: str, seq: int, most: int) -> int:
+    """Count the contents of a type whose bytes are held, numbered up to `seq`, but no further than `most`."""
+    some = select(_CONTENTS.c.seq).join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
+    some = some.where(_CONTENTS.c.type == stix_type, _CONTENTS.c.seq <= seq).limit(most)
+    return conn.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def purge(tx: Tx, gone: Sequence[tuple[Held, str]], why: str, actor: str) -> None:
+    """Destroy bytes and all that is derived from them; `gone` has each content with the text that was taken up.
+
+    The hash, the id, statements and events stay. Frames that were put aside and hold these bytes lose theirs. What is
+    left in free pages and in the index of words goes when `texts.merge` and `Log.scrub` have run.
+    """
+    if not gone:
+        return
+    texts.remove(tx.conn, [(one.seq, words) for one, words in gone if words])
+    rows = [{"of": one.seq} for one, _ in gone]
+    for table in (schema.bodies, *_DERIVED):
+        tx.conn.execute(delete(table).where(table.c.content == bindparam("of")), rows)
+    tx.conn.execute(_FORGET, rows)
+    insert_rows(tx.conn, schema.purges, [(one.seq, why, actor, tx.at) for one, _ in gone])
+    for one, _ in gone:
+        _blank_frames(tx.conn, one.raw)
+    tx.events("purged", [one.hash for one, _ in gone], actor, why=why)
+
+
+def _blank_frames(conn: Connection, raw: bytes) -> None:
+    table = schema.quarantine
+    place = (
+        func.instr(table.c.frame, raw) if conn.dialect.name == "sqlite" else func.position(raw, table.c.frame)
+    )
+    conn.execute(update(table).where(place > 0).values(frame=b""))
 
 
 def bytes_of(conn: Connection, hashes: Iterable[str]) -> dict[str, bytes]:

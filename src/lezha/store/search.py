@@ -268,11 +268,11 @@ def _bounds(conn: Connection, query: Query) -> tuple[int, int]:
     last = conn.scalar(select(func.coalesce(func.max(schema.contents.c.seq), 0))) or 0
     high = min(last, query.before - 1) if query.before else last
     if query.until:
-        high = min(high, _last_before(conn, query.until))
-    return (_last_before(conn, query.since) + 1 if query.since else 1), high
+        high = min(high, last_before(conn, query.until))
+    return (last_before(conn, query.since) + 1 if query.since else 1), high
 
 
-def _last_before(conn: Connection, at: str) -> int:
+def last_before(conn: Connection, at: str) -> int:
     """Return the seq of the last event before a time; times never go back, so that halving finds it."""
     table = schema.events
     probe = (

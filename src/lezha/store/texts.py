@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, TextClause, bindparam, text
 
 _WORD: Final = re.compile(r"[^\W_]+")
+_PARTS: Final = re.compile(r'"([^"]*)"|([^\s"]+)')
 _LONGEST_WORD: Final = 100
 _MOST_WORDS: Final = 32  # of a question
 
@@ -87,17 +88,17 @@ def matching(dialect: str, question: str) -> TextClause | None:
     Words in quotes or joined by a sign are a phrase; the last word may be the beginning of one. None if the question
     has no words.
     """
-    phrases = _phrases(question)
+    phrases = [part for quoted, plain in _PARTS.findall(question) if _WORD.search(part := quoted or plain)]
     if not phrases:
         return None
     if dialect == "sqlite":
-        query = " ".join('"' + " ".join(phrase) + '"' for phrase in phrases) + "*"
+        # FTS5 takes what is between quotes apart as it takes texts apart.
+        query = " ".join(f'"{phrase}"' for phrase in phrases[:_MOST_WORDS]) + "*"
         sql = "SELECT rowid FROM texts WHERE texts MATCH :question AND rowid BETWEEN :low AND :high"
     else:
-        *whole, last = phrases
-        query = " & ".join(
-            [*("(" + " <-> ".join(one) + ")" for one in whole), "(" + " <-> ".join(last) + ":*)"]
-        )
+        words = [" <-> ".join(_words(phrase)) for phrase in phrases[:_MOST_WORDS]]
+        query = " & ".join(f"({phrase})" for phrase in words[:-1]) + " & " * (len(words) > 1)
+        query += f"({words[-1]}:*)"
         sql = (
             "SELECT content FROM texts WHERE words @@ to_tsquery('simple', :question) "
             "AND content BETWEEN :low AND :high"
@@ -105,19 +106,15 @@ def matching(dialect: str, question: str) -> TextClause | None:
     return text(sql).bindparams(bindparam("question", query))
 
 
-def _phrases(question: str) -> list[list[str]]:
-    found: list[list[str]] = []
-    count = 0
-    for quoted, plain in re.findall(r'"([^"]*)"|([^\s"]+)', question):
-        words = _words(quoted or plain)[: _MOST_WORDS - count]
-        count += len(words)
-        if words:
-            found.append(words)
-    return found
-
-
 def _words(passage: str) -> list[str]:
     if not passage.isascii():
         decomposed = unicodedata.normalize("NFKD", passage)
         passage = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return [word[:_LONGEST_WORD] for word in _WORD.findall(passage.lower())]
+
+
+def has(conn: Connection, content: int, passage: str) -> bool:
+    """Say whether a content is found by the first words of its text."""
+    first = " ".join(passage.replace('"', " ").split()[:3])
+    query = matching(conn.dialect.name, f'"{first}"')
+    return query is None or conn.execute(query, {"low": content, "high": content}).first() is not None

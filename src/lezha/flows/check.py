@@ -1,0 +1,174 @@
+"""Is the log what it should be? Hashes, order, chains, and everything that is derived, found out from the bytes.
+
+Reads block after block, each in a short transaction, so that a node can go on writing meanwhile; what a block finds is
+true of the moment at which it was read. Nothing is changed.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from lezha.federation import envelope, frame
+from lezha.federation.envelope import PayloadType
+from lezha.federation.errors import Refused
+from lezha.federation.statement import Statement
+from lezha.flows import authority, ingest
+from lezha.stix import objects
+from lezha.store import survey, contents, disputes, sequencer, texts, views
+from lezha.store.contents import Held
+from lezha.store.log import Log
+
+_BLOCK: Final = 1000
+_PARTS: Final = ("events", "contents", "statements", "views", "disputes")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something that is not as it should be: in which part, about what, in words."""
+
+    part: str
+    subject: str
+    words: str
+
+
+Progress = Callable[[str, int], None]
+
+
+def check(log: Log, progress: Progress = lambda _part, _done: None) -> Iterator[Finding]:
+    """Look at all of the log and give what is wrong with it; `progress` is told the part and how far it is."""
+    yield from _database(log)
+    yield from _events(log, progress)
+    yield from _contents(log, progress)
+    yield from _statements(log, progress)
+    yield from _views(log, progress)
+    yield from _disputes(log)
+
+
+def counts(log: Log) -> dict[str, int]:
+    """Count what `check` looks at."""
+    with log.read() as conn:
+        return survey.counts(conn)
+
+
+def _database(log: Log) -> Iterator[Finding]:
+    with log.read() as conn:
+        for words in survey.integrity(conn):
+            yield Finding("database", "file", words)
+
+
+def _events(log: Log, progress: Progress) -> Iterator[Finding]:
+    seq, at, chain = 0, "", sequencer.GENESIS
+    while True:
+        with log.read() as conn:
+            block = survey.events(conn, seq, _BLOCK)
+            last = sequencer.read(conn)
+        for event, kept in block:
+            if event[0] != seq + 1:
+                yield Finding("events", str(event[0]), f"event {seq + 1} is missing")
+            if event[1] < at:
+                yield Finding("events", str(event[0]), "its time is before that of the event before it")
+            chain = sequencer.link(chain, event)
+            if chain != kept:
+                yield Finding("events", str(event[0]), "the chain does not fit: an event was changed or removed")
+                chain = kept  # say once where it breaks
+            seq, at = event[0], event[1]
+        progress("events", seq)
+        if len(block) < _BLOCK and last.seq <= seq:
+            if (last.seq, last.chain) != (seq, chain):
+                yield Finding("events", str(last.seq), "the log's end is not what the sequencer says")
+            return
+
+
+def _contents(log: Log, progress: Progress) -> Iterator[Finding]:
+    after, done = 0, 0
+    while True:
+        with log.read() as conn:
+            block = contents.walk(conn, after, _BLOCK)
+            seqs = [one.seq for one in block]
+            derived = survey.derived(conn, seqs)
+            upto = block[-1].seq if block else survey.last_content(conn)
+            bare = survey.without_bytes(conn, after, upto)
+            misplaced = survey.without_event(conn, after, upto)
+            for one in block:
+                yield from _content(conn, one, derived[one.seq])
+        yield from (Finding("contents", key, "its bytes are missing and were not purged") for key in bare)
+        yield from (Finding("contents", key, "there is no event of its arrival") for key in misplaced)
+        if not block:
+            return
+        after, done = upto, done + len(block)
+        progress("contents", done)
+
+
+def _content(conn: Connection, one: Held, derived: survey.Derived) -> Iterator[Finding]:
+    if hashlib.sha256(one.raw).hexdigest() != one.hash:
+        yield Finding("contents", one.hash, f"the bytes of {one.stix_id} are not those that were taken")
+        return
+    try:
+        wanted = ingest.content(objects.reread(one.raw))
+    except ValueError as error:
+        yield Finding("contents", one.hash, f"{one.stix_id} can't be read any more: {error}")
+        return
+    yield from (
+        Finding("derived", one.hash, f"{name} of {one.stix_id} are not what its bytes say")
+        for name in survey.differences(wanted, derived)
+    )
+    if wanted.text and not texts.has(conn, one.seq, wanted.text):
+        yield Finding("derived", one.hash, f"the words of {one.stix_id} can't be found")
+
+
+def _statements(log: Log, progress: Progress) -> Iterator[Finding]:
+    after, done = 0, 0
+    while True:
+        with log.read() as conn:
+            block = survey.statements(conn, after, _BLOCK)
+        for one in block:
+            yield from _statement(one)
+        if not block:
+            return
+        after, done = block[-1].seq, done + len(block)
+        progress("statements", done)
+
+
+def _statement(one: survey.KeptStatement) -> Iterator[Finding]:
+    try:
+        payload = envelope.peek(one.envelope, PayloadType.STATEMENT)
+        said = envelope.decode(payload, Statement)
+    except (Refused, ValueError) as error:
+        yield Finding("statements", one.hash, f"its envelope can't be read: {error}")
+        return
+    kept = (one.hash, one.content, one.origin, one.companions)
+    signed = (hashlib.sha256(payload).hexdigest(), said.content, said.member, said.companions)
+    if kept != signed or msgspec.json.encode(said.terms) != one.terms.encode():
+        yield Finding("statements", one.hash, "what is kept beside its envelope is not what was signed")
+    if not one.has_event:
+        yield Finding("statements", one.hash, "there is no event of its arrival")
+
+
+def _views(log: Log, progress: Progress) -> Iterator[Finding]:
+    with log.read() as conn:
+        recipients = survey.recipients(conn)
+    for recipient in recipients:
+        number, chain = 0, views.GENESIS
+        while True:
+            with log.read() as conn:
+                block = views.entries(conn, recipient, number, _BLOCK)
+            for row in block:
+                if row.number != number + 1:
+                    yield Finding("views", recipient, f"row {number + 1} is missing")
+                chain = frame.link(chain, row.number, row.digest)
+                if chain != row.chain:
+                    yield Finding("views", recipient, f"the chain does not fit at row {row.number}")
+                    chain = row.chain
+                number = row.number
+            if not block:
+                break
+            progress("views", number)
+
+
+def _disputes(log: Log) -> Iterator[Finding]:
+    with log.read() as conn:
+        known = {(stix_id, version) for stix_id, version, _ in disputes.listed(conn)}
+        found = set(authority.disputed(conn, survey.signed_more_than_once(conn)))
+    yield from (Finding("disputes", stix_id, f"version {version} is in dispute and not marked") for stix_id, version in found - known)

@@ -1,0 +1,112 @@
+"""Bytes are destroyed for good: what must not be here, and what has been here for long enough.
+
+The hash, the id, the statements and every event stay, so that what was told to whom can still be proven. The bytes, the
+name, the values and the words go: from the tables, from the indexes, from free pages and from the write-ahead log.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from lezha.flows import rederive
+from lezha.flows.errors import FlowError
+from lezha.store import contents, search, texts
+from lezha.store.contents import Held
+from lezha.store.log import Log, Tx
+
+_BLOCK: Final = 500
+_KEPT_TYPES: Final = frozenset({"identity", "marking-definition", "extension-definition"})
+_MOST_WHY: Final = 1000
+
+
+class Purged(msgspec.Struct, frozen=True):
+    """What was destroyed: how many versions of the objects, and their ids."""
+
+    versions: int
+    ids: tuple[str, ...]
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Objects of `type` that came before `before` (RFC 3339 UTC) are purged; `days` is said in the audit."""
+
+    type: str
+    days: int
+    before: str
+
+
+async def purge(log: Log, member: str, stix_ids: Sequence[str], why: str, actor: str) -> Purged:
+    """Destroy the bytes of all versions of some objects. Raises FlowError if that can't be.
+
+    When it returns, nothing of them is left in the database's files.
+    """
+    why = why.strip()
+    if not why or len(why) > _MOST_WHY:
+        raise FlowError(
+            f"Say why, in at most {_MOST_WHY} characters: it is kept for ever, the object is not."
+        )
+    if member in stix_ids:
+        raise FlowError("This member's own identity can't be purged: it travels with what it publishes.")
+    gone = await log.write(lambda tx: _purge_ids(tx, stix_ids, why, actor))
+    if not gone:
+        raise FlowError(f"Nothing of {', '.join(stix_ids[:3])} is held here, or it has been purged already.")
+    await clean(log)
+    return Purged(len(gone), tuple(dict.fromkeys(one.stix_id for one in gone)))
+
+
+async def retire(
+    log: Log, rules: Sequence[Rule], progress: Callable[[int], None] = lambda _done: None
+) -> dict[str, int]:
+    """Purge what the rules of retention say and return how much, by type."""
+    counts: dict[str, int] = {}
+    for rule in rules:
+        check(rule)
+        while count := await log.write(lambda tx, rule=rule: _retire_some(tx, rule)):  # type: ignore[misc]  # bound now
+            counts[rule.type] = counts.get(rule.type, 0) + count
+            progress(sum(counts.values()))
+    if counts:
+        await clean(log)
+    return counts
+
+
+def due(log: Log, rules: Sequence[Rule]) -> dict[str, int]:
+    """Count what `retire` would purge now, by type; of each at most 100,000."""
+    counts = {}
+    for rule in rules:
+        check(rule)
+        with log.read() as conn:
+            upto = search.last_before(conn, rule.before)
+            counts[rule.type] = contents.count_before(conn, rule.type, upto, 100_000)
+    return counts
+
+
+def check(rule: Rule) -> None:
+    """Raise FlowError if a rule would take away what other objects need to be told."""
+    if rule.type in _KEPT_TYPES:
+        raise FlowError(
+            f"A rule of retention can't name {rule.type}: other objects can't be told without them."
+        )
+
+
+async def clean(log: Log) -> None:
+    """Remove what purging has left in the index of words, in free pages and in the write-ahead log."""
+    more = await log.write(lambda tx: texts.merge(tx.conn, first=True))
+    while more:
+        more = await log.write(lambda tx: texts.merge(tx.conn, first=False))
+    await asyncio.to_thread(log.scrub)
+
+
+def _purge_ids(tx: Tx, stix_ids: Sequence[str], why: str, actor: str) -> list[Held]:
+    return _destroy(tx, contents.held_of(tx.conn, stix_ids), why, actor)
+
+
+def _retire_some(tx: Tx, rule: Rule) -> int:
+    upto = search.last_before(tx.conn, rule.before)
+    old = contents.came_before(tx.conn, rule.type, upto, _BLOCK)
+    return len(_destroy(tx, old, f"retention: {rule.type} after {rule.days} days", "node"))
+
+
+def _destroy(tx: Tx, gone: list[Held], why: str, actor: str) -> list[Held]:
+    contents.purge(tx, [(one, rederive.searchable(one.raw)) for one in gone], why, actor)
+    return gone

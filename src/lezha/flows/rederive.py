@@ -1,0 +1,59 @@
+"""What is derived from contents is derived anew: after a change of the rules, of the tables, or a restore."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from lezha.flows import ingest
+from lezha.stix import objects
+from lezha.store import contents, engine, texts
+from lezha.store.log import Log, Tx
+
+DERIVATION: Final = "1"
+"""Which rules derive. Raise it whenever `ingest.content` would give something else for the same bytes."""
+
+_MARK: Final = "derivation"
+_UPTO: Final = "derived upto"
+_BLOCK: Final = 1000
+
+
+def is_due(log: Log) -> bool:
+    """Say whether what is derived was derived by other rules than those of this program."""
+    with log.read() as conn:
+        return engine.get_meta(conn, _MARK) != DERIVATION
+
+
+def everything(log: Log, progress: Callable[[int], None] = lambda _done: None) -> int:
+    """Derive everything anew and return of how many contents; `progress` is told how many are done.
+
+    If it is interrupted, the next call goes on where it was.
+    """
+    log.write_now(_begin)
+    done = 0
+    while count := log.write_now(_some):
+        done += count
+        progress(done)
+    return done
+
+
+def searchable(raw: bytes) -> str:
+    """Return the text of an object that was taken up for searches by words."""
+    return ingest.searchable(msgspec.json.decode(raw))
+
+
+def _begin(tx: Tx) -> None:
+    if engine.get_meta(tx.conn, _MARK) != f"{DERIVATION} under way":
+        texts.clear(tx.conn)
+        engine.set_meta(tx.conn, _UPTO, "0")
+        engine.set_meta(tx.conn, _MARK, f"{DERIVATION} under way")
+
+
+def _some(tx: Tx) -> int:
+    held = contents.walk(tx.conn, int(engine.get_meta(tx.conn, _UPTO) or 0), _BLOCK)
+    if not held:
+        engine.set_meta(tx.conn, _MARK, DERIVATION)
+        return 0
+    contents.rederive(tx, [(ingest.content(objects.reread(one.raw)), one.seq) for one in held])
+    engine.set_meta(tx.conn, _UPTO, str(held[-1].seq))
+    return len(held)
