@@ -173,12 +173,16 @@ def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
     contents.add(tx, [draft.author.identity, *(content for content, _ in plan.objects)], actor)
     before = _signed_before(tx.conn, plan)
     signed = [
-        sign(tx, draft.author, content, terms) for content, terms in plan.objects if content.hash not in before
+        sign(tx, draft.author, content, terms)
+        for content, terms in plan.objects
+        if content.hash not in before
     ]
     statements.add(tx, signed, actor)
     told = before | {one.content: one.hash for one in signed}
     taken = tuple((content.stix_id, told[content.hash]) for content, _ in plan.objects)
-    outlook = _outlook(tx.conn, statements.facts(tx.conn, list(dict.fromkeys(key for _, key in taken))), tx.at)
+    outlook = _outlook(
+        tx.conn, statements.facts(tx.conn, list(dict.fromkeys(key for _, key in taken))), tx.at
+    )
     return Published(taken, plan.rejected, outlook, _warnings(plan), tx.at)
 
 
@@ -209,7 +213,9 @@ def _signed_before(conn: Connection, plan: _Plan) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in statements.facts(conn, statements.own_about(conn, wanted)):
         terms = wanted[one.content]
-        same = one.terms is not None and msgspec.structs.replace(one.terms, open_refs=terms.open_refs) == terms
+        same = (
+            one.terms is not None and msgspec.structs.replace(one.terms, open_refs=terms.open_refs) == terms
+        )
         overtaken = terms.audience.everyone and not terms.future_members and enrolled > one.issued
         if same and not (overtaken or one.recalled or one.quarantined):
             found[one.content] = one.statement
@@ -269,7 +275,10 @@ def _wider_than_named(
 ) -> Rejected | None:
     audience = draft.request.terms.audience
     for target in content.refs:
-        told = [*ground.told.get(target, []), *([(draft.author.member, audience)] if target in beside else [])]
+        told = [
+            *ground.told.get(target, []),
+            *([(draft.author.member, audience)] if target in beside else []),
+        ]
         own_only = not told and target in ground.held and not target.startswith("identity--")
         if own_only or (told and not within(audience, told, ground.communities)):
             reason = f"it names {target}, which not everyone in this audience may know: narrow the audience."
