@@ -63,7 +63,8 @@ def _batches(name: str, file: BufferedReader, start: int) -> Iterator[Batch]:
     found: list[Element | Skipped] = []
     size = 0
     wrong: Damaged | None = None
-    elements = _elements(file, start)
+    packed = file.peek(len(_GZIP)).startswith(_GZIP)
+    elements = _elements(gzip.GzipFile(fileobj=file) if packed else file, start)
     while wrong is None:
         try:
             one = next(elements)
@@ -77,24 +78,22 @@ def _batches(name: str, file: BufferedReader, start: int) -> Iterator[Batch]:
             found.append(one)
             size += len(one.raw) if isinstance(one, Element) else 0
             if len(found) >= _OBJECTS or size >= _BYTES:
-                yield _batch(found, _position(file, one.end))
+                yield _batch(found, _position(file, packed, one.end))
                 found, size = [], 0
     if found:
-        yield _batch(found, _position(file, found[-1].end))
+        yield _batch(found, _position(file, packed, found[-1].end))
     if wrong is not None:
         raise wrong
 
 
-def _elements(file: BufferedReader, start: int) -> Iterator[Element | Skipped]:
-    packed = file.peek(len(_GZIP)).startswith(_GZIP)
-    with gzip.GzipFile(fileobj=file) if packed else file as plain:
-        splitter = Splitter()
-        if start:
-            _go_on(splitter, plain.read1, start)
-            plain.seek(start)
-        while chunk := plain.read1(_CHUNK):
-            yield from splitter.feed(chunk)
-        splitter.finish()
+def _elements(plain: BufferedReader | gzip.GzipFile, start: int) -> Iterator[Element | Skipped]:
+    splitter = Splitter()
+    if start:
+        _go_on(splitter, plain.read1, start)
+        plain.seek(start)
+    while chunk := plain.read1(_CHUNK):
+        yield from splitter.feed(chunk)
+    splitter.finish()
 
 
 def _go_on(splitter: Splitter, read: Callable[[int], bytes], start: int) -> None:
@@ -114,8 +113,5 @@ def _batch(found: list[Element | Skipped], position: int) -> Batch:
     )
 
 
-def _position(file: BufferedReader, end: int) -> int:
-    try:
-        return file.tell()
-    except OSError:  # a pipe
-        return end
+def _position(file: BufferedReader, packed: bool, end: int) -> int:
+    return file.tell() if packed and file.seekable() else end
