@@ -42,18 +42,24 @@ def written(folder: Path, objects: Iterable[bytes], name: str = "feed.json") -> 
     return path
 
 
-def begin(node: RunningNode, *arguments: str | Path) -> subprocess.Popen[str]:
+def begin(
+    node: RunningNode, *arguments: str | Path, stdin: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
     command = [LEZHA, *map(str, arguments), "--home", str(node.home)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def checkpoint(file: Path) -> Path:
     return Path(f"{file}.lezha-import")
 
 
-def part_done(file: Path, process: subprocess.Popen[str]) -> bool:
+def offset(file: Path) -> int:
+    return int(json.loads(checkpoint(file).read_text())["offset"]) if checkpoint(file).exists() else 0
+
+
+def part_done(file: Path, process: subprocess.Popen[str], before: int = 0) -> bool:
     assert process.poll() is None, process.communicate()
-    return checkpoint(file).exists() and json.loads(checkpoint(file).read_text())["offset"] > 0
+    return offset(file) > before
 
 
 def summary(done: subprocess.CompletedProcess[str]) -> Any:
@@ -78,8 +84,9 @@ def test_an_import_that_is_stopped_goes_on_where_it_was(
     objects = domains(OBJECTS)
     file = written(tmp_path, objects)
     for _ in range(2):
+        before = offset(file)
         process = begin(node, "import", file)
-        until(lambda process=process: part_done(file, process), PATIENCE_S)  # type: ignore[misc]  # bound now
+        until(lambda process=process, before=before: part_done(file, process, before), PATIENCE_S)  # type: ignore[misc]  # bound now
         process.send_signal(end)
         told = process.communicate()[1]
         assert process.returncode == (-9 if end is signal.SIGKILL else 130), told
@@ -138,6 +145,14 @@ def test_a_publication_that_is_killed_and_repeated_signs_everything_once(
         done = lezha(*command, "--json", "--home", node.home)
         assert (done.returncode, summary(done)["taken"]) == (0, 6000), done.stderr
         assert node.count("statements") == 6000
+
+
+def test_an_import_that_waits_for_a_pipe_ends_with_ctrl_c(node: RunningNode) -> None:
+    process = begin(node, "import", "-", stdin=subprocess.PIPE)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    until(lambda: process.poll() is not None, 5)
+    assert (process.returncode, process.communicate()) == (130, ("", ""))
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------

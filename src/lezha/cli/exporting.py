@@ -1,7 +1,6 @@
 """`lezha export`."""
 
 import os
-import signal
 import sys
 import time
 import uuid
@@ -75,8 +74,6 @@ def export(
     target = _Target(out, State(how), lines=lines, restart=restart)
 
     async def call(node: Api) -> None:
-        # So that Ctrl-C ends it wherever it is; all that counts is on disk.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         await _export(node, query, target, Patience(patience))
 
     with target.progress:

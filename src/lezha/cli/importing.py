@@ -4,8 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, BinaryIO, Final, Self
@@ -129,20 +128,25 @@ def import_files(
     """
     if (tlp is None) != (not to):
         raise CliError("To publish give both --tlp and --to; without either, nothing is told to anybody.", 2)
+    if state is not None and STDIN in files:
+        raise CliError("stdin can't be read twice, so an import of it can't go on: leave out --state.", 2)
     query = _query(tlp, to or [], pap, onward, expires)
     began = time.monotonic()
     names = list(dict.fromkeys(files))
     how = "; ".join((url or str(home.expanduser().resolve()), *(f"{name}={value}" for name, value in query)))
     where = None if dry_run else state or Path(f"{names[0]}.lezha-import")
     with _State(names, how, where, rejects, restart=restart) as work:
-        if dry_run:
-            asyncio.run(_import(work, _checked))
-        else:
 
-            async def call(node: Api) -> None:
-                await _import(work, _Sender(node, query, patience).send, ahead=1 if query else 2)
+        async def call(node: Api) -> None:
+            await _import(work, _Sender(node, query, patience).send)
 
-            api.run(home, url, token_file, call)
+        try:
+            if dry_run:
+                asyncio.run(_import(work, _checked))
+            else:
+                api.run(home, url, token_file, call)
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
     _tell(work.state, time.monotonic() - began, published=tlp is not None, dry_run=dry_run, json=json)
 
 
@@ -237,45 +241,30 @@ class _State:
 
 
 _Send = Callable[[Batch], Coroutine[Any, Any, Outcome]]
-_Waiting = deque[tuple[Batch, asyncio.Task[Outcome]]]
 
 
-async def _import(work: _State, send: _Send, ahead: int = 1) -> None:
-    """Send the batches of all files, `ahead` at a time; they are acknowledged in order."""
-    # A read that waits for a pipe ends at once with Ctrl-C; all that counts is on disk.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+async def _import(work: _State, send: _Send) -> None:
+    """Send the batches of all files, one after another: so they lie in the log in the order of the files."""
     for name in work.names[work.state.at :]:
-        await _import_file(work, name, send, ahead)
-
-
-async def _import_file(work: _State, name: str, send: _Send, ahead: int) -> None:
-    waiting: _Waiting = deque()
-    damage: Damaged | None = None
-    try:
         try:
-            for batch in intake.batches(name, work.state.offset):
-                waiting.append((batch, asyncio.create_task(send(batch))))
-                await _settle(work, name, waiting, ahead - 1)
-                await asyncio.sleep(0)  # so that what was just read is on its way while the next is read
-        except Damaged as error:
-            damage = error
-        await _settle(work, name, waiting, 0)
+            batches = intake.batches(name, work.state.offset)
+            while (batch := _next(batches)) is not None:
+                work.acknowledged(name, batch, await send(batch))
+        except Damaged:
+            work.forget()
+            raise
+        work.finished()
+
+
+def _next(batches: Iterator[Batch]) -> Batch | None:
+    """Read the next batch. A read may wait for a pipe, so Ctrl-C ends it at once; all that counts is on disk."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return next(batches, None)
+    except KeyboardInterrupt:
+        raise asyncio.CancelledError from None
     finally:
-        for _, task in waiting:
-            task.cancel()
-    if damage is not None:
-        work.forget()
-        raise damage
-    work.finished()
-
-
-async def _settle(work: _State, name: str, waiting: _Waiting, most: int) -> None:
-    """Wait until at most so many batches are under way."""
-    while len(waiting) > most:
-        batch, task = waiting[0]
-        outcome = await task
-        waiting.popleft()
-        work.acknowledged(name, batch, outcome)
+        signal.signal(signal.SIGINT, before)
 
 
 class _Sender:
