@@ -8,6 +8,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "lezha"
 KERNEL = "sharing/release.py"
 FRAMES = "federation/frame.py"
+EXPORT = "flows/export.py"
 MODULES = sorted(path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py"))
 
 
@@ -113,3 +114,19 @@ def test_only_pack_statement_says_that_a_frame_is_a_statement() -> None:
         for node in ast.walk(ast.parse(text(module))):
             if isinstance(node, ast.FunctionDef) and "FrameKind.STATEMENT" in ast.unparse(node):
                 assert (module, node.name) == (FRAMES, "pack_statement")
+
+
+def test_an_export_takes_the_bytes_of_nothing_but_what_was_released() -> None:
+    assert [one for one in MODULES if "walk" in text(one) and calls(text(one), "bytes_of")] == [EXPORT]
+    (call,) = [
+        node
+        for node in ast.walk(ast.parse(text(EXPORT)))
+        if isinstance(node, ast.Call) and name_of(node.func) == "bytes_of"
+    ]
+    assert "isinstance(one, Released)" in ast.unparse(call)
+    assert not calls(text(EXPORT), "raw", "parcels")
+
+
+def test_what_an_export_decides_it_decides_by_the_kernel() -> None:
+    assert len(calls(text(EXPORT), "release")) == 1
+    assert [one for one in MODULES if calls(text(one), "PageHead")] == [EXPORT]

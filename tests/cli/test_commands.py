@@ -364,6 +364,8 @@ def _publish_and_find(printed: Printed, here: RunningNode) -> None:
     warning.write_bytes(bundle([raw]))
     published = printed.by(here, "publish", warning, "--tlp", "green", "--to", "wb6")
     assert (len(published["taken"]), published["dry_run"]) == (1, False)
+    assert printed.by(here, "import", warning)["unchanged"] == 1
+    assert printed.by(here, "export", "--out", printed.folder / "all.json")["objects"] > 0
     found = printed.by(here, "objects", "search", "json.example")
     assert [one["id"] for one in found["objects"]] == [json.loads(raw)["id"]]
     printed.by(here, "objects", "show", json.loads(raw)["id"])

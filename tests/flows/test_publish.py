@@ -165,6 +165,47 @@ async def test_the_same_bytes_may_be_published_again_on_other_terms(tirana: Stat
     assert len(tirana.rows(schema.statements, "hash")) == 2
 
 
+async def test_the_same_content_on_the_same_terms_is_signed_once(tirana: Station) -> None:
+    first = await tirana.publish(told(TIRANA, 1), to=["NATO"], tlp=Tlp.AMBER)
+    events = tirana.rows(schema.events, "seq")
+    again = await tirana.publish(told(TIRANA, 1), to=["NATO"], tlp=Tlp.AMBER)
+    assert (again.taken, again.outlook) == (first.taken, first.outlook)
+    assert tirana.rows(schema.events, "seq") == events
+    more = await tirana.publish(told(TIRANA, 2), told(TIRANA, 1), to=["NATO"], tlp=Tlp.AMBER)
+    assert more.taken[1] == first.taken[0]
+    assert len(tirana.rows(schema.statements, "hash")) == 2
+
+
+async def test_what_was_not_held_then_and_is_now_is_no_reason_to_sign_again(tirana: Station) -> None:
+    first = await tirana.publish(INDICATES)
+    await tirana.publish(MALWARE, told(TIRANA, 1))
+    assert (await tirana.publish(INDICATES)).taken == first.taken
+
+
+async def test_other_terms_are_signed_again(tirana: Station) -> None:
+    changes: list[dict[str, Any]] = [
+        {},
+        {"tlp": Tlp.CLEAR},
+        {"onward": True},
+        {"expires": later(utc_now(), hours=1)},
+    ]
+    published = [await tirana.publish(told(TIRANA, 1), **one) for one in changes]
+    assert len({one.taken for one in published}) == 4
+
+
+async def test_what_was_for_everyone_present_is_signed_again_for_those_who_came_since(
+    station: Callable[..., Station],
+) -> None:
+    here, vienna = station(TIRANA), station(VIENNA)
+    first = await here.publish(told(TIRANA, 1), future_members=False)
+    assert (await here.publish(told(TIRANA, 1), future_members=False)).taken == first.taken
+    await here.links(vienna)
+    assert await here.withheld(vienna) == {told(TIRANA, 1)["id"]: "admitted_later"}
+    second = await here.publish(told(TIRANA, 1), future_members=False)
+    assert second.taken != first.taken
+    assert outlook(second) == {"vienna": (1, {})}
+
+
 # --- references -----------------------------------------------------------------------------------------------------
 
 
@@ -186,6 +227,31 @@ async def test_what_names_something_that_nobody_was_told_of_is_refused(tirana: S
     await tirana.log.write(lambda tx: contents.add(tx, [kept], "test"))
     with pytest.raises(NothingTaken, match="no object is in order"):
         await tirana.publish(INDICATES, to=["podgorica"])
+
+
+async def test_what_is_published_in_the_same_go_may_be_named_though_it_was_held_before(
+    tirana: Station,
+) -> None:
+    kept = ingest.content(objects.read(encode(MALWARE)))
+    await tirana.log.write(lambda tx: contents.add(tx, [kept], "test"))
+    await tirana.publish(told(TIRANA, 1), to=["NATO"])
+    outcome = await tirana.publish(INDICATES, MALWARE, told(TIRANA, 1), to=["podgorica", "vienna"])
+    assert (len(outcome.taken), outcome.rejected) == (3, ())
+
+
+async def test_what_is_rejected_takes_with_it_what_names_it(tirana: Station) -> None:
+    other = MALWARE | {"created_by_ref": PODGORICA.member}
+    kept = ingest.content(objects.read(encode(other)))
+    await tirana.log.write(lambda tx: contents.add(tx, [kept], "test"))
+    note = {
+        "type": "note", "spec_version": "2.1", "id": "note--00000001-0000-4000-8000-000000000000",
+        "created": "2022-07-15T08:00:00.000Z", "modified": "2022-07-15T08:00:00.000Z",
+        "content": "about it", "object_refs": [INDICATES["id"]],
+    }  # fmt: skip
+    relation, about = (ingest.content(objects.read(encode(one))) for one in (INDICATES, note))
+    await tirana.log.write(lambda tx: contents.add(tx, [relation, about], "test"))
+    outcome = await tirana.publish(note, INDICATES, other, told(TIRANA, 1), to=["podgorica"])
+    assert {stix_id for stix_id, _ in rejected(outcome)} == {note["id"], INDICATES["id"], MALWARE["id"]}
 
 
 async def test_what_an_ally_told_a_circle_is_not_named_beyond_it(tirana: Station) -> None:

@@ -1,7 +1,8 @@
 """The command line as a client of a node's HTTP API."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -16,16 +17,40 @@ from lezha.node.identity import ADMIN_TOKEN
 T = TypeVar("T")
 UNREACHABLE: Final = 3
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=600, sock_connect=5)
+_STREAMING: Final = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=120)
 _MAX_TOKEN: Final = 200
 Query = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
 class Refusal(CliError):
-    """The node said no. `body` is its JSON answer."""
+    """The node said no. `body` is its JSON answer, `status` that of HTTP."""
 
-    def __init__(self, message: str, body: dict[str, Any]) -> None:
+    def __init__(self, message: str, body: dict[str, Any], status: int) -> None:
         super().__init__(message)
         self.body: Final = body
+        self.status: Final = status
+
+
+class Body:
+    """An answer that is read while it comes."""
+
+    def __init__(self, reader: aiohttp.StreamReader, lost: Callable[[BaseException], CliError]) -> None:
+        self._reader = reader
+        self._lost = lost
+
+    async def line(self) -> bytes:
+        """Read up to a line break, which is included, or to the end. Raises CliError if the node is lost."""
+        try:
+            return await self._reader.readline()
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise self._lost(error) from error
+
+    async def exactly(self, size: int) -> bytes:
+        """Read so many bytes. Raises CliError if the node is lost before."""
+        try:
+            return await self._reader.readexactly(size)
+        except (aiohttp.ClientError, TimeoutError, OSError, EOFError) as error:
+            raise self._lost(error) from error
 
 
 class Api:
@@ -67,12 +92,31 @@ class Api:
             ) as response:
                 reply = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise CliError(
-                f"The node at {self._url} can't be reached: is `lezha serve` running? ({error})", UNREACHABLE
-            ) from error
+            raise self._lost(error) from error
         if response.status >= 400:
             raise _refusal(reply, response.status)
         return reply
+
+    @contextlib.asynccontextmanager
+    async def stream(self, path: str, query: Query = ()) -> AsyncIterator[Body]:
+        """GET /api/v1`path` and give the answer as it comes. Raises CliError."""
+        assert self._session is not None, "use the Api as a context manager"  # the caller's mistake
+        try:
+            response = await self._session.get(f"{self._url}/api/v1{path}", params=query, timeout=_STREAMING)
+            reply = await response.read() if response.status >= 400 else b""
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._lost(error) from error
+        try:
+            if response.status >= 400:
+                raise _refusal(reply, response.status)
+            yield Body(response.content, self._lost)
+        finally:
+            response.close()
+
+    def _lost(self, error: BaseException) -> CliError:
+        return CliError(
+            f"The node at {self._url} can't be reached: is `lezha serve` running? ({error})", UNREACHABLE
+        )
 
     def _json(self, reply: bytes) -> Any:
         try:
@@ -132,4 +176,4 @@ def _refusal(reply: bytes, status: int) -> Refusal:
         body = msgspec.json.decode(reply, type=dict[str, Any])
     except msgspec.MsgspecError:
         body = {}
-    return Refusal(str(body.get("title", f"The node answered {status}.")), body)
+    return Refusal(str(body.get("title", f"The node answered {status}.")), body, status)

@@ -5,7 +5,7 @@ import sys
 import typer
 
 import lezha
-from lezha.cli import community, node, objects, peer, publish, sensor, token
+from lezha.cli import community, exporting, importing, node, objects, peer, publish, sensor, token
 from lezha.cli.console import fail
 from lezha.cli.demo.command import demo
 from lezha.cli.errors import CliError
@@ -23,6 +23,8 @@ app = typer.Typer(
 app.command("init")(node.init)
 app.command("serve")(node.serve)
 app.command("publish")(publish.publish)
+app.command("import")(importing.import_files)
+app.command("export")(exporting.export)
 app.command("sensor")(sensor.sensor)
 app.command("demo")(demo)
 app.add_typer(objects.app, name="objects")

@@ -1,4 +1,9 @@
-"""Outside bytes become contents, ready for the log. Nothing is written here."""
+"""Outside bytes become contents, ready for the log; and what has no statement goes into it as it is."""
+
+import asyncio
+from typing import Final
+
+import msgspec
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,10 +11,72 @@ from typing import Any, Final
 from lezha.detection import objects, pattern
 from lezha.detection.observable import Observable
 from lezha.detection.pattern import Reading
+from lezha.federation.members import Members
+from lezha.flows import authority
+from lezha.flows.errors import NothingTaken, Rejected
 from lezha.sharing.tlp import Tlp
-from lezha.stix import markings
+from lezha.stix import bundle, markings
+from lezha.stix.errors import StixError
 from lezha.stix.objects import Object
+from lezha.store import contents
 from lezha.store.contents import Content
+from lezha.store.log import Log, Tx
+
+_REJECTED: Final = 1000
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of the objects of a batch.
+
+    `new` were added, `unchanged` were here before with the same bytes; of the `refused` the first 1,000 are
+    `rejected`, each with its reason.
+    """
+
+    new: int
+    unchanged: int
+    refused: int
+    rejected: tuple[Rejected, ...]
+
+
+async def take(log: Log, members: Members, member: str, raw: bytes, actor: str) -> Taken:
+    """Take the objects of a bundle into the log without a statement: for own systems only (docs/design.md, Release).
+
+    What is wrong with one object costs that object alone. Raises NothingTaken if the bundle can't be taken apart.
+    """
+    read, rejected = await asyncio.to_thread(contents_of, raw)
+    return await log.write(lambda tx: _take(tx, members, member, read, rejected, actor))
+
+
+def contents_of(raw: bytes) -> tuple[list[Content], list[Rejected]]:
+    """Read a bundle: what is valid, and what is wrong with the rest. Raises NothingTaken."""
+    read: list[Content] = []
+    rejected: list[Rejected] = []
+    try:
+        for item in bundle.split(raw):
+            if isinstance(item, StixError):
+                rejected.append(Rejected(item.object_id or "", item.clause, item.message))
+            else:
+                read.append(content(item))
+    except StixError as error:
+        raise NothingTaken(str(error)) from error
+    return read, rejected
+
+
+def _take(
+    tx: Tx, members: Members, member: str, read: list[Content], rejected: list[Rejected], actor: str
+) -> Taken:
+    held = contents.held(tx.conn, (one.hash for one in read))
+    in_conflict = authority.conflicts(tx.conn, read)
+    refused = list(rejected)
+    fit: list[Content] = []
+    for one in read:
+        reason = None if one.hash in held else authority.unfit(member, members, one, in_conflict)
+        if reason is None:
+            fit.append(one)
+        else:
+            refused.append(reason)
+    new = contents.add(tx, fit, actor)
+    return Taken(new, len(fit) - new, len(refused), tuple(refused[:_REJECTED]))
 
 _MOST_TEXT: Final = 32_768
 _NO_WORDS: Final = frozenset(

@@ -12,14 +12,12 @@ from sqlalchemy import Connection
 from lezha.federation import statement as signed_statement
 from lezha.federation.members import Members
 from lezha.federation.statement import KnownStatement, Statement
-from lezha.flows import ingest, share
+from lezha.flows import authority, ingest, share
 from lezha.flows.errors import FlowError, NothingTaken, Rejected
 from lezha.sharing.audience import within
 from lezha.sharing.community import Communities, Community
 from lezha.sharing.release import Facts, Recipient, Released, Withheld
 from lezha.sharing.terms import Audience, CommunityTerm, Terms
-from lezha.stix import bundle
-from lezha.stix.errors import StixError
 from lezha.store import communities, contents, peers, statements
 from lezha.store.contents import Content
 from lezha.store.log import Log, Tx
@@ -139,6 +137,8 @@ def preview(log: Log, author: Author, members: Members, request: Request, now: s
 async def publish(log: Log, author: Author, members: Members, request: Request, actor: str) -> Published:
     """Sign and write the objects of a bundle that are in order; return when that is durable.
 
+    What this member has signed before on the same terms is taken with the statement that is there.
+
     Raises NothingTaken if there are none, or with `strict` if one is not; then nothing is written.
     """
     draft = await asyncio.to_thread(_draft, author, members, request)
@@ -164,43 +164,33 @@ def sign(tx: Tx, author: Author, content: Content, terms: Terms) -> Signed:
 
 
 def _draft(author: Author, members: Members, request: Request) -> _Draft:
-    read: list[Content] = []
-    rejected: list[Rejected] = []
-    try:
-        for item in bundle.split(request.raw):
-            if isinstance(item, StixError):
-                rejected.append(Rejected(item.object_id or "", item.clause, item.message))
-            else:
-                read.append(ingest.content(item))
-    except StixError as error:
-        raise NothingTaken(str(error)) from error
+    read, rejected = ingest.contents_of(request.raw)
     return _Draft(author, members, request, tuple(read), tuple(rejected))
 
 
 def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
     plan = _plan(tx.conn, draft)
     contents.add(tx, [draft.author.identity, *(content for content, _ in plan.objects)], actor)
-    signed = [sign(tx, draft.author, content, terms) for content, terms in plan.objects]
+    before = _signed_before(tx.conn, plan)
+    signed = [
+        sign(tx, draft.author, content, terms)
+        for content, terms in plan.objects
+        if content.hash not in before
+    ]
     statements.add(tx, signed, actor)
-    outlook = _outlook(tx.conn, statements.facts(tx.conn, [one.hash for one in signed]), tx.at)
-    taken = tuple((content.stix_id, one.hash) for (content, _), one in zip(plan.objects, signed, strict=True))
+    told = before | {one.content: one.hash for one in signed}
+    taken = tuple((content.stix_id, told[content.hash]) for content, _ in plan.objects)
+    outlook = _outlook(
+        tx.conn, statements.facts(tx.conn, list(dict.fromkeys(key for _, key in taken))), tx.at
+    )
     return Published(taken, plan.rejected, outlook, _warnings(plan), tx.at)
 
 
 def _plan(conn: Connection, draft: _Draft) -> _Plan:
     request = draft.request
-    refused = list(draft.rejected)
-    fit: list[Content] = []
     ground = _ground(conn, draft.contents)
-    for content in draft.contents:
-        reason = _unfit(draft, content, ground) or _wider_than_named(content, request.terms, ground)
-        if reason:
-            refused.append(reason)
-        elif len(content.refs) > _MAX_REFS:
-            why = f"it names {len(content.refs)} objects; {_MAX_REFS} are allowed: publish it in parts."
-            refused.append(Rejected(content.stix_id, "lezha limits", why))
-        else:
-            fit.append(content)
+    fit, unfit = _sorted_out(draft, ground)
+    refused = [*draft.rejected, *unfit]
     if refused and request.strict:
         raise NothingTaken(f"Nothing was published: {len(refused)} of the objects are not in order.", refused)
     if not fit:
@@ -211,6 +201,45 @@ def _plan(conn: Connection, draft: _Draft) -> _Plan:
         for content in fit
     ]
     return _Plan(tuple(plan), tuple(refused))
+
+
+def _signed_before(conn: Connection, plan: _Plan) -> dict[str, str]:
+    """Return content -> statement for what this member has signed already on the same terms.
+
+    Signing it again would change nothing, except for peers enrolled since then where it is for everyone present.
+    """
+    wanted = {content.hash: terms for content, terms in plan.objects}
+    enrolled = max((peer.since for peer in peers.listed(conn)), default="")
+    found: dict[str, str] = {}
+    for one in statements.facts(conn, statements.own_about(conn, wanted)):
+        terms = wanted[one.content]
+        same = (
+            one.terms is not None and msgspec.structs.replace(one.terms, open_refs=terms.open_refs) == terms
+        )
+        overtaken = terms.audience.everyone and not terms.future_members and enrolled > one.issued
+        if same and not (overtaken or one.recalled or one.quarantined):
+            found[one.content] = one.statement
+    return found
+
+
+def _sorted_out(draft: _Draft, ground: _Ground) -> tuple[list[Content], list[Rejected]]:
+    """Tell apart what may be signed and what not.
+
+    What is signed in the same go counts as told, so whatever is rejected may take with it what names it.
+    """
+    reasons = {content.hash: _unfit(draft, content, ground) for content in draft.contents}
+    while True:
+        beside = {one.stix_id for one in draft.contents if reasons[one.hash] is None}
+        later = {
+            one.hash: reason
+            for one in draft.contents
+            if reasons[one.hash] is None and (reason := _wider_than_named(draft, one, ground, beside))
+        }
+        if not later:
+            break
+        reasons |= later
+    fit = [one for one in draft.contents if reasons[one.hash] is None]
+    return fit, [reason for one in draft.contents if (reason := reasons[one.hash]) is not None]
 
 
 def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
@@ -229,40 +258,29 @@ def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
         communities=communities.current(conn),
         held=frozenset(contents.ids_held(conn, targets)),
         told=told,
-        in_conflict=frozenset(contents.in_conflict(conn, read) | _at_odds(read)),
+        in_conflict=authority.conflicts(conn, read),
     )
 
 
-def _at_odds(read: Sequence[Content]) -> set[str]:
-    """Return the hashes of those contents of whose id and version other bytes came before in the same bundle."""
-    first: dict[tuple[str, str], str] = {}
-    return {one.hash for one in read if first.setdefault((one.stix_id, one.version), one.hash) != one.hash}
-
-
 def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
-    author, members = draft.author, draft.members
-    # docs/design.md, Authority: what claims a member as creator needs that member's own statement.
-    if content.creator != author.member and content.creator in members.identities:
-        name = members.names[content.creator]
-        return Rejected(content.stix_id, "lezha authority", f"{name} wrote it: only {name} can publish it.")
-    if (
-        content.stix_id != author.member
-        and members.identities.get(content.stix_id, content.hash) != content.hash
-    ):
-        name = members.names[content.stix_id]
-        return Rejected(content.stix_id, "lezha authority", f"{name} alone says who {name} is.")
-    if content.creator == author.member and content.hash in ground.in_conflict:
-        # STIX 2.1 §3.6.1: any change needs a later `modified`.
-        reason = "other bytes with this id and version were published already: raise its `modified`."
-        return Rejected(content.stix_id, "STIX 2.1 §3.6.1", reason)
-    return None
+    refused = authority.unfit(draft.author.member, draft.members, content, ground.in_conflict)
+    if refused is None and len(content.refs) > _MAX_REFS:
+        why = f"it names {len(content.refs)} objects; {_MAX_REFS} are allowed: publish it in parts."
+        return Rejected(content.stix_id, "lezha limits", why)
+    return refused
 
 
-def _wider_than_named(content: Content, terms: Terms, ground: _Ground) -> Rejected | None:
+def _wider_than_named(
+    draft: _Draft, content: Content, ground: _Ground, beside: AbstractSet[str]
+) -> Rejected | None:
+    audience = draft.request.terms.audience
     for target in content.refs:
-        told = ground.told.get(target, [])
+        told = [
+            *ground.told.get(target, []),
+            *([(draft.author.member, audience)] if target in beside else []),
+        ]
         own_only = not told and target in ground.held and not target.startswith("identity--")
-        if own_only or (told and not within(terms.audience, told, ground.communities)):
+        if own_only or (told and not within(audience, told, ground.communities)):
             reason = f"it names {target}, which not everyone in this audience may know: narrow the audience."
             return Rejected(content.stix_id, "lezha references", reason)
     return None

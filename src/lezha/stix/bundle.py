@@ -49,7 +49,7 @@ def slices(raw: bytes, limits: Limits = LIMITS) -> list[bytes]:
             clause="limit bundle_bytes",
         )
     raw = bytes(raw).strip(WHITESPACE)
-    _check_beginning(raw)
+    check_beginning(raw)
     try:
         return _take_apart(raw, limits)
     except RecursionError:
@@ -74,7 +74,8 @@ def _read(part: bytes, limits: Limits) -> Object | StixError:
         return error
 
 
-def _check_beginning(raw: bytes) -> None:
+def check_beginning(raw: bytes) -> None:
+    """Raise StixError if `raw`, or its first 4 KiB, shows that it is no JSON object of STIX 2.1."""
     if not raw:
         raise NotJson("it is empty", clause="RFC 8259 §2")
     if raw.startswith(b"<") and b"stix" in raw[:4096].lower():
@@ -109,9 +110,9 @@ def _quick(members: dict[str, bytes], limits: Limits) -> list[bytes]:
     listed = members.pop("objects", b"[]")
     # What stands beside the list is held to strict JSON too.
     named = (msgspec.json.encode(name) + b":" + value for name, value in members.items())
-    _check_version(decode(b"{" + b",".join(named) + b"}", limits).get("spec_version"))
+    check_version(decode(b"{" + b",".join(named) + b"}", limits).get("spec_version"))
     if not listed.startswith(b"["):
-        raise _not_a_list()
+        raise not_a_list()
     return [bytes(part).strip(WHITESPACE) for part in _ELEMENTS.decode(listed)]
 
 
@@ -154,9 +155,9 @@ def _careful(raw: bytes, limits: Limits, why: str) -> list[bytes]:
         raise NotJson(f"it is not JSON: {quoted(why)[1:-1]}", clause="RFC 8259 §2") from None
     if not _is_container(plain.get("type"), has_objects=True):
         return [raw]
-    _check_version(plain.get("spec_version"))
+    check_version(plain.get("spec_version"))
     if plain.get("objects") != [0] * len(spans):
-        raise _not_a_list()
+        raise not_a_list()
     return [raw[start:end].strip(WHITESPACE) for start, end in spans]
 
 
@@ -187,11 +188,13 @@ def _element_spans(raw: bytes, limits: Limits) -> list[tuple[int, int]] | None:
     return spans
 
 
-def _check_version(version: object) -> None:
+def check_version(version: object) -> None:
+    """Raise WrongVersion if the `spec_version` of a bundle is another than 2.1."""
     # STIX 2.0 bundles state their version; those of 2.1 do not (§8), though some tools write it all the same.
     if isinstance(version, str) and version != "2.1":
         raise WrongVersion(f"it is STIX {quoted(version)[1:-1]}, not 2.1", clause="STIX 2.1 §8")
 
 
-def _not_a_list() -> Invalid:
+def not_a_list() -> Invalid:
+    """Return the error that says that the `objects` of a bundle are no list."""
     return Invalid("its objects are not a list", clause=clauses.of("bundle"))

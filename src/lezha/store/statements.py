@@ -75,6 +75,11 @@ _ABOUT: Final = (
     .where(_CONTENTS.c.stix_id.in_(KEYS))
     .order_by(_STATEMENTS.c.seq)
 )
+_OWN_ABOUT: Final = (
+    select(_STATEMENTS.c.hash)
+    .where(_STATEMENTS.c.content.in_(KEYS), _STATEMENTS.c.own.is_(True))
+    .order_by(_STATEMENTS.c.seq)
+)
 _SUBJECTS: Final = (
     select(_STATEMENTS.c.hash, _STATEMENTS.c.envelope, _BODIES.c.bytes)
     .join(_BODIES, _BODIES.c.content == _STATEMENTS.c.content)
@@ -170,6 +175,11 @@ def about_any(conn: Connection, stix_ids: Iterable[str]) -> dict[str, list[str]]
     for row in each(conn, _ABOUT, stix_ids):
         found.setdefault(row.stix_id, []).append(row.hash)
     return found
+
+
+def own_about(conn: Connection, contents: Iterable[str]) -> list[str]:
+    """Return the hashes of this member's own statements about contents, of each content oldest first."""
+    return [row.hash for row in each(conn, _OWN_ABOUT, contents)]
 
 
 def parcels(conn: Connection, hashes: Sequence[str]) -> dict[str, tuple[bytes, list[bytes]]]:

@@ -2,21 +2,24 @@
 
 import asyncio
 import datetime as dt
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.response import Stream
 
 from lezha.access import tokens as access_tokens
 from lezha.access.rights import Principal, Right, Role
 from lezha.federation import enrolment, tls
 from lezha.federation.client import PeerClient, fetch_document
 from lezha.federation.members import Members
-from lezha.flows import convene, introduce, look, publish
+from lezha.flows import convene, export, ingest, introduce, look, paging, publish
 from lezha.flows.convene import Convener, Draft
 from lezha.flows.errors import FlowError
+from lezha.flows.ingest import Taken
 from lezha.flows.introduce import Host
 from lezha.flows.look import LinkPhase, ListedPage, ObjectReport, PeerReport
 from lezha.flows.publish import Author, Published
@@ -141,6 +144,17 @@ async def publish_bundle(
     return await publish.publish(log, author, members, wanted, request.user.name)
 
 
+@post("/objects", guards=[needs(Right.PUBLISH)], status_code=200)
+async def take_objects(
+    request: _Request,
+    log: NamedDependency[Log],
+    author: NamedDependency[Author],
+    members: NamedDependency[Members],
+) -> Taken:
+    """Take the objects of the STIX 2.1 bundle in the body for own systems: nothing is signed, nobody is told."""
+    return await ingest.take(log, members, author.member, await request.body(), request.user.name)
+
+
 @get("/objects", guards=[needs(Right.LOOK)])
 async def find_objects(
     log: NamedDependency[Log],
@@ -211,6 +225,36 @@ async def exact_bytes(log: NamedDependency[Log], content: FromPath[str]) -> Resp
     """Return the exact bytes of a content."""
     with log.read() as conn:
         return Response(contents.raw(conn, content), media_type="application/stix+json;version=2.1")
+
+
+@get("/export", guards=[needs(Right.LOOK)])
+async def export_objects(
+    request: _Request,
+    log: NamedDependency[Log],
+    type: FromQuery[str] = "",  # noqa: A002  # the name in the query string
+    since: FromQuery[str | None] = None,
+    peer: FromQuery[str] = "",
+    after: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
+) -> Stream:
+    """Stream whatever own systems may have, or with `peer` that peer, by the rules as they are now, in log order.
+
+    Of one type only with `type`, only what came here at the time `since` or later. A page is a line of JSON with
+    `sizes`, the objects' exact bytes one after another, and a line break; `cursor` of the last complete page is what
+    to pass as `after` to go on.
+    """
+    own = export.own_system(f"export:{request.user.id}")
+    where = await asyncio.to_thread(export.stretch, log, after, _time(since) or "", type)
+    first = await asyncio.to_thread(export.page, log, peer, own, where, utc_now())
+
+    async def pages() -> AsyncIterator[bytes]:
+        page = first
+        yield page.encode()
+        while not page.head.last:
+            rest = msgspec.structs.replace(where, after=page.head.cursor)
+            page = await asyncio.to_thread(export.page, log, peer, own, rest, utc_now())
+            yield page.encode()
+
+    return Stream(pages(), media_type=paging.MEDIA_TYPE)
 
 
 @get("/peers", guards=[needs(Right.LOOK)])
@@ -408,7 +452,8 @@ def _time(text: str | None) -> str | None:
 router = Router(
     path="/api/v1",
     route_handlers=[
-        status, publish_bundle, find_objects, object_report, exact_bytes, list_peers, latencies, invite, accept,
+        status, publish_bundle, take_objects, find_objects, object_report, exact_bytes, export_objects, list_peers,
+        latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster,
         accept_roster, new_token, list_tokens, revoke_token, list_sightings,
     ],

@@ -1,0 +1,379 @@
+"""`lezha import`."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, BinaryIO, Final, Self
+
+import msgspec
+import typer
+
+from lezha.cli import api, checkpoint, intake
+from lezha.cli.api import Api, Refusal
+from lezha.cli.checkpoint import Identity
+from lezha.cli.console import note, say, show_json
+from lezha.cli.errors import CliError
+from lezha.cli.intake import STDIN, Batch, Damaged, Rejected
+from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.cli.patience import Patience
+from lezha.cli.progress import Progress
+from lezha.sharing.tlp import Pap, Tlp
+from lezha.stix import objects
+from lezha.stix.errors import StixError
+from lezha.stix.objects import claimed_id
+
+_SHOWN: Final = 20
+_TOO_LARGE: Final = 413
+
+
+class Counts(msgspec.Struct):
+    """What became of the objects of one file. `taken` are new or unchanged; a publication does not tell them apart."""
+
+    taken: int = 0
+    new: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+    def add(self, outcome: "Outcome") -> None:
+        """Count a batch."""
+        self.taken += outcome.taken
+        self.new += outcome.new
+        self.unchanged += outcome.unchanged
+        self.rejected += len(outcome.rejected)
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What the node said of a batch."""
+
+    taken: int
+    new: int
+    unchanged: int
+    rejected: tuple[Rejected, ...]
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        """Put the outcomes of two parts together."""
+        return Outcome(
+            self.taken + other.taken,
+            self.new + other.new,
+            self.unchanged + other.unchanged,
+            self.rejected + other.rejected,
+        )
+
+
+class State(msgspec.Struct):
+    """How far an import has come: `at` counts the files that are done, `offset` lies in the next one."""
+
+    how: str
+    files: dict[str, Identity]
+    counts: dict[str, Counts]
+    at: int = 0
+    offset: int = 0
+    position: int = 0
+    rejects_bytes: int = 0
+
+    @property
+    def done(self) -> int:
+        """How many objects are behind."""
+        return sum(one.taken + one.rejected for one in self.counts.values())
+
+    @property
+    def behind(self) -> int:
+        """How many bytes of the files are behind."""
+        return sum(one.size for one in [*self.files.values()][: self.at]) + self.position
+
+
+def import_files(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            help="STIX 2.1: bundles, lists or lines of objects, also in gzip; - for stdin.", metavar="FILE..."
+        ),
+    ],
+    tlp: Annotated[Tlp | None, typer.Option(help="Publish under this TLP 2.0 label.")] = None,
+    to: Annotated[
+        list[str] | None, typer.Option(help="Publish to a community, a peer, or everyone; several times.")
+    ] = None,
+    pap: Annotated[Pap, typer.Option(help="What recipients may do with it.")] = Pap.GREEN,
+    onward: Annotated[bool, typer.Option(help="Let recipients pass it on where TLP allows.")] = False,
+    expires: Annotated[
+        str, typer.Option(help="Not to be sent after this time, e.g. 2026-03-31T12:00:00Z.")
+    ] = "",
+    state: Annotated[
+        Path | None, typer.Option(help="The checkpoint.", show_default="the first FILE + .lezha-import")
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was done before.")] = False,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Write what is rejected here, a JSON object a line.")
+    ] = None,
+    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for a node that is away.")] = 60,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only read and check the files, here; ask no node.")
+    ] = False,
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Take files of any size into the node: for your own systems only, or published with --tlp and --to.
+
+    If it is interrupted, the same command goes on where it was. Exit code 1 if an object was rejected.
+
+    Example: lezha import feed.json.gz --rejects rejected.jsonl
+
+    Example: lezha import wiper.json --tlp amber --to nato
+    """
+    if (tlp is None) != (not to):
+        raise CliError("To publish give both --tlp and --to; without either, nothing is told to anybody.", 2)
+    if state is not None and STDIN in files:
+        raise CliError("stdin can't be read twice, so an import of it can't go on: leave out --state.", 2)
+    query = _query(tlp, to or [], pap, onward, expires)
+    began = time.monotonic()
+    names = list(dict.fromkeys(files))
+    how = "; ".join((url or str(home.expanduser().resolve()), *(f"{name}={value}" for name, value in query)))
+    where = None if dry_run else state or Path(f"{names[0]}.lezha-import")
+    with _State(names, how, where, rejects, restart=restart) as work:
+
+        async def call(node: Api) -> None:
+            await _import(work, _Sender(node, query, patience).send)
+
+        try:
+            if dry_run:
+                asyncio.run(_import(work, _checked))
+            else:
+                api.run(home, url, token_file, call)
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+    _tell(work.state, time.monotonic() - began, published=tlp is not None, dry_run=dry_run, json=json)
+
+
+class _State:
+    """The state of an import and its files: what it may resume, what it writes down as it goes."""
+
+    def __init__(
+        self, names: list[str], how: str, where: Path | None, rejects: Path | None, *, restart: bool
+    ) -> None:
+        identities = _identities(names)
+        again = len(identities) == len(names)  # pipes can't be read twice
+        total = sum(one.size for one in identities.values())
+        self.names = names
+        self.where = where if again else None
+        self.state = State(how, identities, {name: Counts() for name in names})
+        earlier = checkpoint.load(self.where, State) if self.where and not restart else None
+        if earlier is not None:
+            self._check(earlier)
+            self.state = earlier
+            share = 100 * earlier.behind // (total or 1)
+            note(f"resuming at {share} %, {earlier.done:,} objects done; --restart begins anew")
+        self._rejects = None if rejects is None else _open(rejects, self.state.rejects_bytes)
+        self._shown = 0
+        self.progress = Progress(total if again else None, self.state.behind, self.state.done)
+
+    def __enter__(self) -> Self:
+        self.progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.progress.__exit__(kind, error, trace)
+        if self._rejects is not None:
+            self._rejects.close()
+        if kind is not None and self.where is not None and self.where.exists():
+            note(f"{self.state.done:,} objects are done; the same command goes on from there.")
+
+    def acknowledged(self, name: str, batch: Batch, outcome: Outcome) -> None:
+        """Write down that the node has answered for a batch."""
+        state = self.state
+        state.counts[name].add(outcome)
+        state.offset, state.position = batch.end, batch.position
+        self._show(outcome.rejected)
+        if self._rejects is not None and outcome.rejected:
+            lines = (
+                msgspec.json.encode({"file": name} | msgspec.structs.asdict(one)) for one in outcome.rejected
+            )
+            self._rejects.write(b"".join(line + b"\n" for line in lines))
+            self._rejects.flush()
+            state.rejects_bytes = self._rejects.tell()
+        self._keep()
+        self.progress.tell(state.behind, state.done)
+
+    def _show(self, rejected: Sequence[Rejected]) -> None:
+        for one in rejected[: max(0, _SHOWN - self._shown)]:
+            note(f"rejected: {one.id or '(no id)'}: {one.reason} [{one.clause}]")
+        if self._shown <= _SHOWN < self._shown + len(rejected):
+            note("… and more" + (": --rejects FILE writes all of them down" if self._rejects is None else ""))
+        self._shown += len(rejected)
+
+    def finished(self) -> None:
+        """Write down that a file is done."""
+        self.state.at += 1
+        self.state.offset = self.state.position = 0
+        if self.state.at < len(self.names):
+            self._keep()
+        else:
+            self.forget()
+
+    def forget(self) -> None:
+        """Leave no checkpoint: there is nothing to go on with."""
+        if self.where is not None:
+            checkpoint.remove(self.where)
+
+    def _keep(self) -> None:
+        if self.where is not None:
+            checkpoint.save(self.where, self.state)
+
+    def _check(self, earlier: State) -> None:
+        if list(earlier.counts) != self.names or earlier.how != self.state.how:
+            raise CliError(
+                f"{self.where} is of an import with other files, options or another node: give those again, "
+                "or --restart to begin anew."
+            )
+        for name, identity in self.state.files.items():
+            if earlier.files.get(name) != identity:
+                raise CliError(
+                    f"{name} has changed since the import that was interrupted: --restart begins anew, "
+                    "and what is there already is not taken twice."
+                )
+
+
+_Send = Callable[[Batch], Coroutine[Any, Any, Outcome]]
+
+
+async def _import(work: _State, send: _Send) -> None:
+    """Send the batches of all files, one after another: so they lie in the log in the order of the files."""
+    for name in work.names[work.state.at :]:
+        try:
+            batches = intake.batches(name, work.state.offset)
+            while (batch := _next(batches)) is not None:
+                work.acknowledged(name, batch, await send(batch))
+        except Damaged:
+            work.forget()
+            raise
+        work.finished()
+
+
+def _next(batches: Iterator[Batch]) -> Batch | None:
+    """Read the next batch. A read may wait for a pipe, so Ctrl-C ends it at once; all that counts is on disk."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return next(batches, None)
+    except KeyboardInterrupt:
+        raise asyncio.CancelledError from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Sender:
+    """Sends batches to the node, again while it is away, in parts if it finds them too large."""
+
+    def __init__(self, node: Api, query: list[tuple[str, str]], patience: float) -> None:
+        self._node, self._query = node, query
+        self._patience = Patience(patience)
+
+    async def send(self, batch: Batch) -> Outcome:
+        """Return what the node made of a batch. Raises CliError."""
+        return Outcome(0, 0, 0, batch.skipped) + await self._send(batch.objects)
+
+    async def _send(self, objects: Sequence[bytes]) -> Outcome:
+        while objects:
+            try:
+                answer = await self._node.post(*self._call(objects))
+            except Refusal as refusal:
+                if refusal.status == _TOO_LARGE:
+                    return await self._in_parts(objects)
+                if refused := refusal.body.get("rejected"):
+                    return Outcome(0, 0, 0, msgspec.convert(refused, tuple[Rejected, ...]))
+                await self._patience.wait(refusal)
+            except CliError as error:
+                await self._patience.wait(error)
+            else:
+                self._patience.answered()
+                return _outcome(answer)
+        return Outcome(0, 0, 0, ())
+
+    def _call(self, objects: Sequence[bytes]) -> tuple[str, bytes, list[tuple[str, str]]]:
+        bundle = b'{"type":"bundle","objects":[' + b",".join(objects) + b"]}"
+        return "/publish" if self._query else "/objects", bundle, self._query
+
+    async def _in_parts(self, objects: Sequence[bytes]) -> Outcome:
+        if len(objects) > 1:
+            middle = len(objects) // 2
+            return await self._send(objects[:middle]) + await self._send(objects[middle:])
+        size = len(objects[0])
+        reason = f"it has {size:,} bytes, more than the node takes in one request: raise its max_bundle_bytes"
+        return Outcome(0, 0, 0, (Rejected(claimed_id(objects[0]) or "", "lezha limits", reason),))
+
+
+def _outcome(answer: dict[str, Any]) -> Outcome:
+    rejected = msgspec.convert(answer["rejected"], tuple[Rejected, ...])
+    if "new" in answer:
+        new, unchanged = answer["new"], answer["unchanged"]
+        return Outcome(new + unchanged, new, unchanged, rejected)
+    return Outcome(len(answer["taken"]), 0, 0, rejected)
+
+
+async def _checked(batch: Batch) -> Outcome:
+    """Read a batch as a node would, without one."""
+    rejected = list(batch.skipped)
+    for raw in batch.objects:
+        try:
+            objects.read(raw)
+        except StixError as error:
+            rejected.append(Rejected(error.object_id or "", error.clause, error.message))
+    size = len(batch.objects) + len(batch.skipped)
+    return Outcome(size - len(rejected), 0, 0, tuple(rejected))
+
+
+def _query(tlp: Tlp | None, to: list[str], pap: Pap, onward: bool, expires: str) -> list[tuple[str, str]]:
+    """Return the terms as the node takes them; none to publish nothing."""
+    if tlp is None:
+        return []
+    query = [("tlp", tlp.value), ("pap", pap.value), *(("to", name) for name in to)]
+    query += [("onward", "true")] if onward else []
+    query += [("expires", expires)] if expires else []
+    return query
+
+
+def _identities(names: Sequence[str]) -> dict[str, Identity]:
+    found: dict[str, Identity] = {}
+    for name in names:
+        try:
+            identity = None if name == STDIN else Identity.of(Path(name))
+        except OSError as error:
+            raise CliError(f"{name} can't be read: {error.strerror}.") from error
+        if identity is not None:
+            found[name] = identity
+    return found
+
+
+def _open(path: Path, length: int) -> BinaryIO:
+    """Open the file of what is rejected, cut back to what is known to be right. Raises CliError."""
+    try:
+        file = path.open("r+b" if length and path.exists() else "wb")
+        file.truncate(length)
+        file.seek(0, os.SEEK_END)
+    except OSError as error:
+        raise CliError(f"{path} can't be written: {error.strerror}.") from error
+    return file
+
+
+def _tell(state: State, seconds: float, *, published: bool, dry_run: bool, json: bool) -> None:
+    taken = sum(one.taken for one in state.counts.values())
+    new = sum(one.new for one in state.counts.values())
+    rejected = sum(one.rejected for one in state.counts.values())
+    plain = not (published or dry_run)
+    if json:
+        told = {"taken": taken, "new": new if plain else None, "unchanged": taken - new if plain else None}
+        files = {name: {"taken": one.taken, "rejected": one.rejected} for name, one in state.counts.items()}
+        more = {"rejected": rejected, "files": files, "seconds": round(seconds, 3), "dry_run": dry_run}
+        show_json(told | more)
+    else:
+        verb = "would be taken" if dry_run else "published" if published else "taken"
+        detail = f" ({new:,} new, {taken - new:,} were here before)" if plain else ""
+        say(f"{taken:,} object{'' if taken == 1 else 's'} {verb}{detail}, {rejected:,} rejected.")
+    if rejected:
+        raise typer.Exit(1)

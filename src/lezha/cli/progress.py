@@ -1,0 +1,57 @@
+"""How far a long command has come: a bar in a terminal, a line every ten seconds elsewhere, always on stderr."""
+
+import time
+from types import TracebackType
+from typing import Final, Self
+
+from rich.filesize import decimal
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from lezha.cli.console import err, note
+
+_EVERY_S: Final = 10.0
+
+
+class Progress:
+    """Tell of bytes and objects. `total` is how many bytes there are, None where nobody knows."""
+
+    def __init__(self, total: int | None, done: int = 0, objects: int = 0) -> None:
+        self._total = total
+        self._first = objects
+        self._began = self._told = time.monotonic()
+        self._bar: Bar | None = None
+        if err.is_terminal:
+            self._bar = Bar(
+                BarColumn(),
+                DownloadColumn(),
+                TextColumn("{task.fields[pace]}"),
+                TimeRemainingColumn(),
+                console=err,
+            )
+            self._task = self._bar.add_task("", total=total, completed=done, pace="")
+
+    def __enter__(self) -> Self:
+        """Begin to tell."""
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Stop telling."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def tell(self, done: int, objects: int) -> None:
+        """Tell that `done` bytes and `objects` are behind."""
+        now = time.monotonic()
+        rate = (objects - self._first) / max(now - self._began, 0.001)
+        pace = f"{objects:,} objects, {rate:,.0f}/s"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, pace=pace)
+        elif now - self._told >= _EVERY_S:
+            self._told = now
+            share = f" ({100 * done // self._total} %)" if self._total else ""
+            note(f"{decimal(done)}{share}, {pace}")

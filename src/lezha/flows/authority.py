@@ -1,0 +1,39 @@
+"""Who may say what about whose objects: docs/design.md, Authority, as it holds for what is published or taken here."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection
+
+from lezha.federation.members import Members
+from lezha.flows.errors import Rejected
+from lezha.store import contents
+from lezha.store.contents import Content
+
+
+def unfit(member: str, members: Members, content: Content, in_conflict: Collection[str]) -> Rejected | None:
+    """Say why `member`, whose node this is, may not bring `content` into the log; None if it may.
+
+    `in_conflict` is what `conflicts` has found.
+    """
+    # docs/design.md, Authority: what claims a member as creator needs that member's own statement.
+    if content.creator != member and content.creator in members.identities:
+        name = members.names[content.creator]
+        return Rejected(content.stix_id, "lezha authority", f"{name} wrote it: only {name} can publish it.")
+    if content.stix_id != member and members.identities.get(content.stix_id, content.hash) != content.hash:
+        name = members.names[content.stix_id]
+        return Rejected(content.stix_id, "lezha authority", f"{name} alone says who {name} is.")
+    if content.creator == member and content.hash in in_conflict:
+        # STIX 2.1 §3.6.1: any change needs a later `modified`.
+        reason = "other bytes with this id and version were published already: raise its `modified`."
+        return Rejected(content.stix_id, "STIX 2.1 §3.6.1", reason)
+    return None
+
+
+def conflicts(conn: Connection, read: Sequence[Content]) -> frozenset[str]:
+    """Return the hashes of those contents of whose id and version other bytes are held, or came before in `read`."""
+    return frozenset(contents.in_conflict(conn, read) | _at_odds(read))
+
+
+def _at_odds(read: Sequence[Content]) -> set[str]:
+    first: dict[tuple[str, str], str] = {}
+    return {one.hash for one in read if first.setdefault((one.stix_id, one.version), one.hash) != one.hash}
