@@ -6,8 +6,11 @@ from sqlalchemy import Connection
 
 from lezha.federation.members import Members
 from lezha.flows.errors import Rejected
-from lezha.store import contents
+from lezha.stix.versions import same_substance
+from lezha.store import contents, disputes
 from lezha.store.contents import Content
+from lezha.store.disputes import Version
+from lezha.store.log import Tx
 
 
 def unfit(member: str, members: Members, content: Content, in_conflict: Collection[str]) -> Rejected | None:
@@ -37,3 +40,31 @@ def conflicts(conn: Connection, read: Sequence[Content]) -> frozenset[str]:
 def _at_odds(read: Sequence[Content]) -> set[str]:
     first: dict[tuple[str, str], str] = {}
     return {one.hash for one in read if first.setdefault((one.stix_id, one.version), one.hash) != one.hash}
+
+
+def purged(content: Content) -> Rejected:
+    """Say that the bytes of a content were destroyed here, and stay so."""
+    return Rejected(content.stix_id, "lezha purge", "its bytes were purged here, and are not taken again.")
+
+
+def settle(tx: Tx, subjects: Sequence[Content]) -> set[Version]:
+    """Quarantine those versions of `subjects` of which their creator has signed different contents.
+
+    Call it when their statements have been written: what it does depends on what is held, not on what came first.
+    Returns the versions among `subjects` that are in dispute, now or before.
+    """
+    versions = {(one.stix_id, one.version) for one in subjects if one.creator}
+    disputes.begin(tx, disputed(tx.conn, versions))
+    return disputes.known(tx.conn, versions)
+
+
+def disputed(conn: Connection, versions: Collection[Version]) -> list[Version]:
+    """Return those of `versions` of which their creator has signed contents that differ in substance."""
+    twice = disputes.signed_twice(conn, versions)
+    return [version for version, held in twice.items() if _differ(list(held.values()))]
+
+
+def _differ(held: Sequence[bytes | None]) -> bool:
+    # Of what was purged nobody can say any more what it was.
+    first = held[0]
+    return first is None or any(other is None or not same_substance(first, other) for other in held[1:])

@@ -71,7 +71,9 @@ def _events(log: Log, progress: Progress) -> Iterator[Finding]:
                 yield Finding("events", str(event[0]), "its time is before that of the event before it")
             chain = sequencer.link(chain, event)
             if chain != kept:
-                yield Finding("events", str(event[0]), "the chain does not fit: an event was changed or removed")
+                yield Finding(
+                    "events", str(event[0]), "the chain does not fit: an event was changed or removed"
+                )
                 chain = kept  # say once where it breaks
             seq, at = event[0], event[1]
         progress("events", seq)
@@ -171,4 +173,7 @@ def _disputes(log: Log) -> Iterator[Finding]:
     with log.read() as conn:
         known = {(stix_id, version) for stix_id, version, _ in disputes.listed(conn)}
         found = set(authority.disputed(conn, survey.signed_more_than_once(conn)))
-    yield from (Finding("disputes", stix_id, f"version {version} is in dispute and not marked") for stix_id, version in found - known)
+    yield from (
+        Finding("disputes", stix_id, f"version {version} is in dispute and not marked")
+        for stix_id, version in found - known
+    )

@@ -15,7 +15,7 @@ from lezha.flows.paging import PageHead
 from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
 from lezha.sharing.tlp import Tlp
-from lezha.store import communities, peers, statements, walk
+from lezha.store import communities, contents, peers, search, statements, walk
 from lezha.store.log import Log
 from lezha.store.walk import Step
 
@@ -50,7 +50,7 @@ def own_system(name: str) -> Recipient:
 def stretch(log: Log, after: int, since: str, stix_type: str) -> Stretch:
     """Return what is to be walked from `after`, or from what came at the time `since`, to where the log ends now."""
     with log.read() as conn:
-        start = max(after, walk.before(conn, since) if since else 0)
+        start = max(after, search.last_before(conn, since) if since else 0)
         return Stretch(start, walk.head(conn), stix_type)
 
 
@@ -65,7 +65,9 @@ def page(log: Log, peer: str, own: Recipient, where: Stretch, now: str) -> Page:
         some = _within(passed)
         last = len(some) == len(passed) < _OBJECTS
         decisions = _decide(conn, some, recipient, now)
-        objects = walk.bytes_of(conn, [one for one in decisions if isinstance(one, Released)])
+        released = [one.content for one in decisions if isinstance(one, Released)]
+        held = contents.bytes_of(conn, released)
+        objects = [held[key] for key in released]
     withheld = Counter(one.reason.value for one in decisions if isinstance(one, Withheld))
     cursor = where.upto if last else some[-1].seq
     return Page(PageHead(cursor, tuple(map(len, objects)), dict(withheld), last), tuple(objects))

@@ -18,7 +18,7 @@ from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, markings
 from lezha.stix.errors import StixError
 from lezha.stix.objects import Object
-from lezha.store import contents
+from lezha.store import contents, posts
 from lezha.store.contents import Content
 from lezha.store.log import Log, Tx
 
@@ -67,16 +67,21 @@ def _take(
 ) -> Taken:
     held = contents.held(tx.conn, (one.hash for one in read))
     in_conflict = authority.conflicts(tx.conn, read)
+    gone = contents.purged(tx.conn, held)
     refused = list(rejected)
     fit: list[Content] = []
     for one in read:
         reason = None if one.hash in held else authority.unfit(member, members, one, in_conflict)
+        if one.hash in gone:
+            reason = authority.purged(one)
         if reason is None:
             fit.append(one)
         else:
             refused.append(reason)
     new = contents.add(tx, fit, actor)
-    return Taken(new, len(fit) - new, len(refused), tuple(refused[:_REJECTED]))
+    posts.add(tx, [one.hash for one in fit], actor)
+    return Taken(len(new), len(fit) - len(new), len(refused), tuple(refused[:_REJECTED]))
+
 
 _MOST_TEXT: Final = 32_768
 _NO_WORDS: Final = frozenset(

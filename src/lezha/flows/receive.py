@@ -16,7 +16,7 @@ from lezha.federation.inbox import Placement
 from lezha.federation.members import Members
 from lezha.federation.roster import KnownRoster
 from lezha.federation.statement import KnownStatement
-from lezha.flows import ingest
+from lezha.flows import authority, ingest
 from lezha.stix import objects
 from lezha.stix.errors import StixError
 from lezha.store import communities, contents, inbound, statements
@@ -46,6 +46,11 @@ class _Told(msgspec.Struct, frozen=True):
 
     known: KnownStatement
     contents: tuple[Content, ...]
+
+    @property
+    def by_creator(self) -> bool:
+        """Whether the creator of the object signed it."""
+        return self.contents[0].creator == self.known.statement.member
 
 
 _Checked = _Told | KnownRoster | Refused | None
@@ -185,20 +190,26 @@ def _take(
 def _keep(
     tx: Tx, receiver: Receiver, sender: str, taken: Sequence[tuple[Frame, _Checked]]
 ) -> list[tuple[Frame, Refused]]:
-    """Write what is in order and return the frames that are not, with the reasons."""
+    """Write what is in order and return the frames that are not, or are in dispute, with the reasons."""
     refused = [(one, found) for one, found in taken if isinstance(found, Refused)]
     for one, found in taken:
         if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found)):
             refused.append((one, reason))
     told = [(one, found) for one, found in taken if isinstance(found, _Told)]
-    clashing = _equivocal(tx, [found for _, found in told])
+    _keep_statements(tx, receiver, sender, [found for _, found in told])
+    # Both contents of a version in dispute are kept, and neither counts (docs/design.md, Authority).
+    clashing = authority.settle(tx, [found.contents[0] for _, found in told if found.by_creator])
     for one, found in told:
-        if found.known.digest in clashing:
-            said = found.known.statement
-            words = f"{said.member} signed two different {said.object_id} of one version."
-            refused.append((one, Refused("equivocation", words)))
-    _keep_statements(tx, receiver, sender, [found for _, found in told if found.known.digest not in clashing])
+        subject = found.contents[0]
+        if found.by_creator and (subject.stix_id, subject.version) in clashing:
+            words = f"{subject.creator} signed two different {subject.stix_id} of one version."
+            refused.append((_bare(one), Refused("equivocation", words)))
     return refused
+
+
+def _bare(one: Frame) -> Frame:
+    # What it carried is in the log.
+    return msgspec.structs.replace(one, envelope=b"", contents=())
 
 
 def _keep_roster(tx: Tx, known: KnownRoster) -> Refused | None:
@@ -207,18 +218,6 @@ def _keep_roster(tx: Tx, known: KnownRoster) -> Refused | None:
     except Conflict as conflict:
         return Refused("roster_conflict", str(conflict))
     return None
-
-
-def _equivocal(tx: Tx, told: Sequence[_Told]) -> set[str]:
-    """Return the digests of statements by which a creator signs other bytes for a version that it signed before."""
-    own = [one for one in told if one.contents[0].creator == one.known.statement.member]
-    clashing = contents.in_conflict(tx.conn, [one.contents[0] for one in own])
-    first: dict[tuple[str, str], str] = {}
-    for one in own:
-        subject = one.contents[0]
-        if first.setdefault((subject.stix_id, subject.version), subject.hash) != subject.hash:
-            clashing.add(subject.hash)
-    return {one.known.digest for one in own if one.contents[0].hash in clashing}
 
 
 def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_Told]) -> None:

@@ -77,7 +77,8 @@ _ABOUT: Final = (
 )
 _OWN_ABOUT: Final = (
     select(_STATEMENTS.c.hash)
-    .where(_STATEMENTS.c.content.in_(KEYS), _STATEMENTS.c.own.is_(True))
+    .join(_CONTENTS, _SUBJECT)
+    .where(_CONTENTS.c.hash.in_(KEYS), _STATEMENTS.c.own.is_(True))
     .order_by(_STATEMENTS.c.seq)
 )
 _SUBJECTS: Final = (

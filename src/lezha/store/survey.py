@@ -52,9 +52,7 @@ def counts(conn: Connection) -> dict[str, int]:
         "statements": _STATEMENTS,
         "views": schema.views,
     }
-    return {
-        name: conn.scalar(select(func.count()).select_from(table)) or 0 for name, table in tables.items()
-    }
+    return {name: conn.scalar(select(func.count()).select_from(table)) or 0 for name, table in tables.items()}
 
 
 def integrity(conn: Connection) -> Iterator[str]:
@@ -69,9 +67,7 @@ def integrity(conn: Connection) -> Iterator[str]:
 
 def events(conn: Connection, after: int, limit: int) -> list[tuple[Event, bytes]]:
     """Return up to `limit` events after `after`, each with its chain."""
-    rows = conn.execute(
-        select(_EVENTS).where(_EVENTS.c.seq > after).order_by(_EVENTS.c.seq).limit(limit)
-    )
+    rows = conn.execute(select(_EVENTS).where(_EVENTS.c.seq > after).order_by(_EVENTS.c.seq).limit(limit))
     return [((row.seq, row.at, row.kind, row.subject, row.actor, row.detail), row.chain) for row in rows]
 
 
@@ -202,5 +198,3 @@ def signed_more_than_once(conn: Connection) -> list[tuple[str, str]]:
         .having(func.count(_CONTENTS.c.seq.distinct()) > 1)
     )
     return [(row[0], row[1]) for row in rows]
-
-

@@ -1,24 +1,30 @@
 """The log read through from one end to the other, in its own order: each step costs the same wherever it lies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, bindparam, func, select
 
-from lezha.sharing.release import Facts, Released
+from lezha.sharing.release import Facts
 from lezha.sharing.tlp import Tlp
 from lezha.store import schema
 from lezha.store.rows import KEYS, each
 
-_CONTENTS, _STATEMENTS, _EVENTS = schema.contents, schema.statements, schema.events
+_CONTENTS, _STATEMENTS, _BODIES = schema.contents, schema.statements, schema.bodies
+_DISPUTED: Final = schema.disputes
 _STEPS: Final = (
     select(
         _CONTENTS.c.seq,
         _CONTENTS.c.hash,
         _CONTENTS.c.markings,
         _CONTENTS.c.unreadable_marking,
-        func.length(_CONTENTS.c.bytes).label("size"),
+        _DISPUTED.c.stix_id.is_not(None).label("disputed"),
+        func.length(_BODIES.c.bytes).label("size"),
+    )
+    .join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
+    .outerjoin(
+        _DISPUTED, (_DISPUTED.c.stix_id == _CONTENTS.c.stix_id) & (_DISPUTED.c.version == _CONTENTS.c.version)
     )
     .where(_CONTENTS.c.seq > bindparam("after"), _CONTENTS.c.seq <= bindparam("upto"))
     .order_by(_CONTENTS.c.seq)
@@ -26,16 +32,10 @@ _STEPS: Final = (
 )
 _STEPS_OF_TYPE: Final = _STEPS.where(_CONTENTS.c.type == bindparam("type"))
 _ABOUT: Final = (
-    select(_STATEMENTS.c.content, _STATEMENTS.c.hash)
-    .where(_STATEMENTS.c.content.in_(KEYS))
+    select(_CONTENTS.c.hash.label("content"), _STATEMENTS.c.hash)
+    .join(_STATEMENTS, _STATEMENTS.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS))
     .order_by(_STATEMENTS.c.seq)
-)
-_BYTES: Final = select(_CONTENTS.c.hash, _CONTENTS.c.bytes).where(_CONTENTS.c.hash.in_(KEYS))
-_NEXT_EVENT: Final = (
-    select(_EVENTS.c.seq, _EVENTS.c.at)
-    .where(_EVENTS.c.seq >= bindparam("seq"))
-    .order_by(_EVENTS.c.seq)
-    .limit(1)
 )
 
 
@@ -56,21 +56,8 @@ def head(conn: Connection) -> int:
     return conn.scalar(select(func.coalesce(func.max(_CONTENTS.c.seq), 0))) or 0
 
 
-def before(conn: Connection, at: str) -> int:
-    """Return the seq of the last event before the time `at`, 0 if there is none. Times in the log never go back."""
-    low, high = 0, conn.scalar(select(func.coalesce(func.max(_EVENTS.c.seq), 0))) or 0
-    while low < high:  # the answer lies in low..high
-        middle = (low + high + 1) // 2
-        row = conn.execute(_NEXT_EVENT, {"seq": middle}).one()
-        if row.at < at:
-            low = row.seq
-        else:
-            high = middle - 1
-    return low
-
-
 def steps(conn: Connection, after: int, upto: int, stix_type: str, limit: int) -> list[Step]:
-    """Return the contents that stand at `after` < seq <= `upto`, at most `limit`; of one type unless it is empty."""
+    """Return the contents, those purged left out, that stand at `after` < seq <= `upto`, at most `limit`; of one type unless it is empty."""
     given = {"after": after, "upto": upto, "limit": limit}
     if stix_type:
         rows = conn.execute(_STEPS_OF_TYPE, given | {"type": stix_type})
@@ -87,12 +74,6 @@ def statements_about(conn: Connection, contents: Iterable[str]) -> dict[str, lis
     return found
 
 
-def bytes_of(conn: Connection, released: Sequence[Released]) -> list[bytes]:
-    """Return the exact bytes of what was released, in that order."""
-    found = {row.hash: row.bytes for row in each(conn, _BYTES, (one.content for one in released))}
-    return [found[one.content] for one in released]
-
-
 def _bare(row: RowMapping) -> Facts:
     return Facts(
         statement="",
@@ -103,4 +84,5 @@ def _bare(row: RowMapping) -> Facts:
         issued="",
         markings=msgspec.json.decode(row["markings"], type=tuple[Tlp, ...]),
         unreadable_marking=row["unreadable_marking"],
+        quarantined=row["disputed"],
     )
