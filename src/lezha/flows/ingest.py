@@ -1,5 +1,7 @@
 """Outside bytes become contents, ready for the log. Nothing is written here."""
 
+from typing import Final
+
 from lezha.detection import objects, pattern
 from lezha.detection.observable import Observable
 from lezha.detection.pattern import Reading
@@ -8,10 +10,12 @@ from lezha.stix import markings
 from lezha.stix.objects import Object
 from lezha.store.contents import Content
 
+_LABELS: Final = {label.value: label for label in Tlp}
+
 
 def content(item: Object) -> Content:
     """Return what the log keeps of a valid object: its exact bytes and what is derived from them."""
-    levels = {marking: markings.tlp_level(marking) for marking in item.markings}
+    levels = {markings.tlp_level(marking) for marking in item.markings}
     reading = _reading(item)
     return Content(
         hash=item.sha256,
@@ -21,8 +25,8 @@ def content(item: Object) -> Content:
         creator=_storable(item.created_by or ""),
         name=_storable(_name(item)),
         raw=item.raw,
-        markings=tuple(sorted({Tlp(level) for level in levels.values() if level is not None})),
-        unreadable_marking=None in levels.values(),
+        markings=tuple(sorted(_LABELS[level] for level in levels if level is not None)),
+        unreadable_marking=None in levels,
         revoked=item.revoked,
         unmatched=_storable(reading.unmatched or ""),
         valid_until=_storable(_text(item, "valid_until")),
@@ -39,7 +43,7 @@ def _reading(item: Object) -> Reading:
 
 
 def _pairs(seen: tuple[Observable, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((one.kind.value, one.value) for one in seen if "\0" not in one.value)
+    return tuple([(one.kind.value, one.value) for one in seen if "\0" not in one.value]) if seen else ()
 
 
 def _name(item: Object) -> str:
