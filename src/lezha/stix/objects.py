@@ -111,7 +111,7 @@ def _string(value: object) -> str | None:
 
 
 def _strings(values: object) -> tuple[str, ...]:
-    return tuple(value for value in values if isinstance(value, str)) if isinstance(values, list) else ()
+    return tuple([value for value in values if isinstance(value, str)]) if isinstance(values, list) else ()
 
 
 def _named_ids(
