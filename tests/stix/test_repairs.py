@@ -10,6 +10,7 @@ from lezha.stix import encode, read
 MARKING = "marking-definition--11111111-1111-4111-8111-111111111111"
 
 ALLOWED = [
+    ("artifact", {"mime_type": "chemical/x-pdb"}),
     ("tool", {"granular_markings": [{"selectors": ["name"], "lang": "sq"}]}),
     ("file", {"granular_markings": [{"selectors": ["hashes.MD5"], "marking_ref": MARKING}]}),
     ("email-message", {"additional_header_fields": {"Reply-To": ["ana@example.org"]}}),

@@ -92,6 +92,11 @@ def _ipv6(schema: Schema) -> None:
         value["pattern"] = value["pattern"].replace(wrong, right)
 
 
+def _artifact(schema: Schema) -> None:
+    # STIX 2.1 §6.1: mime_type SHOULD be registered with IANA; it need not be of one of IANA's top-level types.
+    del schema["allOf"][1]["properties"]["mime_type"]["pattern"]
+
+
 def _process(schema: Schema) -> None:
     # STIX 2.1 §6.13: at least one property of this object; name, created and arguments are of STIX 2.0.
     former = ({"required": ["name"]}, {"required": ["created"]}, {"required": ["arguments"]})
@@ -139,6 +144,7 @@ _REPAIRS: Final[dict[str, Callable[[Schema], None]]] = {
     "common/granular-marking.json": _granular_marking,
     "common/marking-definition.json": _marking_definition,
     "common/properties.json": _properties,
+    "observables/artifact.json": _artifact,
     "observables/email-message.json": _email_message,
     "observables/ipv6-addr.json": _ipv6,
     "observables/process.json": _process,
