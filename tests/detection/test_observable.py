@@ -121,6 +121,25 @@ def test_an_address_is_written_as_ipaddress_writes_it(
     assert normalise(kind, address.exploded).value == str(mapped or address)
 
 
+numbers = st.sampled_from(
+    ["0", "00", "07", "9", "10", "199", "200", "249", "250", "255", "256", "999", "1٣", " 1", "1\n"]
+)
+
+
+@given(st.lists(numbers, min_size=3, max_size=5).map(".".join) | st.text("0125./ ", max_size=16))
+def test_text_is_an_ipv4_address_exactly_if_ipaddress_takes_it(text: str) -> None:
+    try:
+        address = str(ipaddress.IPv4Address(text.strip()))
+    except ValueError:
+        address = ""
+    try:
+        observable = normalise(Kind.IPV4, text)
+    except ObservableError:
+        assert not address
+        return
+    assert observable.value == address or "/" in text
+
+
 @pytest.mark.parametrize(
     ("data", "values"),
     [

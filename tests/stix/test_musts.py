@@ -1,23 +1,11 @@
 from typing import Any
 
 import pytest
-from tests.stix.examples import indicator, indicator_bytes, sco
+from tests.stix.examples import SOME_ID, indicator, indicator_bytes, sco, versioned
 
 from lezha.stix import Invalid, TooLarge, WrongVersion, encode, read
 
-SOME_ID = "8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"
 EARLY, LATE = "2022-07-15T08:00:00.000Z", "2022-07-15T08:00:00.000001Z"
-
-
-def versioned(kind: str, **changes: Any) -> bytes:
-    common = {
-        "type": kind,
-        "spec_version": "2.1",
-        "id": f"{kind}--{SOME_ID}",
-        "created": EARLY,
-        "modified": EARLY,
-    }
-    return encode(common | changes)
 
 
 SIGHTING = {"sighting_of_ref": f"indicator--{SOME_ID}"}

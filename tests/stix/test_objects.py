@@ -51,7 +51,7 @@ def test_a_marking_definition_has_the_version_of_its_creation() -> None:
         "type": "marking-definition",
         "spec_version": "2.1",
         "id": "marking-definition--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f",
-        "created": "2022-07-15T08:00:00.5Z",
+        "created": "2022-07-15T08:00:00.500Z",
         "definition_type": "statement",
         "definition": {"statement": "Copyright"},
     }

@@ -12,7 +12,6 @@ MAX_NAME = 253  # characters without the trailing dot: RFC 1035 §2.3.4's 255 oc
 # RFC 1035 §2.3.1 with RFC 1123 §2.1's leading digits; the underscore is no host name's but is in the DNS (RFC 8552).
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
-_NUMERIC_END = re.compile(r"(?:.*\.)?[0-9]+", re.DOTALL)
 
 
 def canonical_name(text: str) -> str:
@@ -35,7 +34,7 @@ def canonical_host_name(text: str) -> str:
     name = ascii_name(text).removesuffix(".")
     if len(name) > MAX_NAME or _NAME.fullmatch(name) is None:
         raise ObservableError("not a domain name (RFC 1035 §2.3.1, §2.3.4)")
-    if _NUMERIC_END.fullmatch(name) is not None:
+    if name[name.rfind(".") + 1 :].isdigit():
         raise ObservableError("not a domain name: it ends in a number (RFC 3696 §2)")
     return name
 

@@ -18,6 +18,7 @@ _VALUES = {
     "url": Kind.URL,
     "email-addr": Kind.EMAIL,
 }
+_OTHERS = frozenset({"indicator", "file", "artifact"})
 # STIX 2.1 §10.6 hash-algorithm-ov, and as publishers write it.
 _HASHES = {"MD5": Kind.MD5, "SHA1": Kind.SHA1, "SHA256": Kind.SHA256}
 
@@ -28,19 +29,21 @@ def of_object(data: Mapping[str, object]) -> tuple[Observable, ...]:
     What is malformed or of a kind that no telemetry shows is passed over: this never raises. SCOs name a value
     (§6.4, §6.5, §6.9, §6.10, §6.19) or hashes (`file` §6.7, `artifact` §6.1), indicators a pattern (§4.7).
     """
-    return tuple(dict.fromkeys(_named(data)))
-
-
-def _named(data: Mapping[str, object]) -> Iterator[Observable]:
     object_type = data.get("type")
+    if not isinstance(object_type, str):
+        return ()
+    if kind := _VALUES.get(object_type):
+        return tuple(_observed(kind, data.get("value")))
+    return tuple(dict.fromkeys(_named(object_type, data))) if object_type in _OTHERS else ()
+
+
+def _named(object_type: str, data: Mapping[str, object]) -> Iterator[Observable]:
     if object_type == "indicator":
         yield from _of_pattern(data)
-    elif object_type in ("file", "artifact"):
+    else:
         yield from _of_hashes(data.get("hashes"))
     if object_type == "artifact":
         yield from _observed(Kind.URL, data.get("url"))
-    if isinstance(object_type, str) and object_type in _VALUES:
-        yield from _observed(_VALUES[object_type], data.get("value"))
 
 
 def _of_pattern(data: Mapping[str, object]) -> Iterator[Observable]:

@@ -41,6 +41,9 @@ class Observable(msgspec.Struct, frozen=True, order=True):
     value: str
 
 
+# What is canonical already, as nearly every IPv4 address is: four numbers without leading zeros.
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_CANONICAL_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _FAMILIES = {Kind.IPV4: 4, Kind.IPV4_NET: 4, Kind.IPV6: 6, Kind.IPV6_NET: 6}
 _ADDRESS_KINDS = {4: Kind.IPV4, 6: Kind.IPV6}
 _NETWORK_KINDS = {4: Kind.IPV4_NET, 6: Kind.IPV6_NET}
@@ -60,6 +63,8 @@ def normalise(kind: Kind, text: str) -> Observable:
     Raises:
         ObservableError: the text is not of that kind, or too broad to look for.
     """
+    if kind is Kind.IPV4 and _CANONICAL_IPV4.fullmatch(text) is not None:
+        return Observable(kind, text)
     if len(text) > MAX_TEXT:
         raise ObservableError(f"longer than {MAX_TEXT} characters")
     text = text.strip()

@@ -18,6 +18,7 @@ smallest pattern and 4 ms per thousand characters: hence `MAX_GRAMMAR`.
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -50,9 +51,10 @@ _WEAK = {("file", "name"), ("file", "size"), ("directory", "path"), ("process", 
 
 # STIX 2.1 §9.2: a string escapes the quote and the backslash only. A step of a path with a hyphen wants quotes;
 # `file:hashes.SHA-256` without them is common, and clear.
-_STRING = r"'(?:[^'\\]|\\['\\])*'"
-_PATH = r"[A-Za-z0-9_]+(?:\.(?:[A-Za-z0-9_-]+|'[A-Za-z0-9_-]+'))*"
-_EQUALITY = re.compile(rf"\s*(?P<type>[a-z0-9-]+):(?P<path>{_PATH})\s*=\s*(?P<value>{_STRING})\s*")
+# Possessive: what one part takes, no other part could have taken.
+_STRING = r"'[^'\\]*+(?:\\['\\][^'\\]*+)*+'"
+_PATH = r"[A-Za-z0-9_]++(?:\.(?:[A-Za-z0-9_-]++|'[A-Za-z0-9_-]++'))*+"
+_EQUALITY = re.compile(rf"\s*+(?P<type>[a-z0-9-]++):(?P<path>{_PATH})\s*+=\s*+(?P<value>{_STRING})\s*+")
 _SEPARATOR = re.compile(r"OR(?=\s)|\]\s*OR\s*\[|\]\s*\Z")
 
 _QUALIFIERS = {
@@ -116,6 +118,8 @@ def _unread(reason: str) -> Reading:
 
 
 def _finished(part: _Part) -> Reading:
+    if not part.remarks and not part.anchors:
+        return Reading(part.observables, exact=True, unmatched=None)
     shown = "; ".join(part.remarks[:_MAX_REMARKS])
     more = len(part.remarks) - _MAX_REMARKS
     remark = f"{shown}; and {more} more" if more > 0 else shown
@@ -134,25 +138,45 @@ def _read_equalities(pattern: str) -> _Part | None:
         separator = _SEPARATOR.match(pattern, equality.end()) if equality else None
         if equality is None or separator is None:
             return None
-        parts.append(_compared(equality["type"], equality["path"], "=", [equality["value"]]))
+        parts.append(_compared(equality["type"], equality["path"], "=", (equality["value"],)))
         start = separator.end()
         if start == len(pattern) and separator[0][0] == "]":
             return _Part.any_of(parts) if len(parts) > 1 else parts[0]
 
 
+class _Property(msgspec.Struct, frozen=True):
+    """A property that patterns compare: `name` for remarks, the kinds of its values, or why it is not looked for."""
+
+    name: str
+    kinds: tuple[Kind, ...]
+    remark: str = ""
+
+
 def _compared(object_type: str, path: str, operator: str, literals: Iterable[str]) -> _Part:
     """Read one comparison whose operator makes it true if any of the literals is there."""
+    # The same few properties are compared over and over; what is longer than any of them is not kept.
+    compared = (_remembered if len(object_type) + len(path) <= 64 else _property)(object_type, path)
+    if compared.remark:
+        return _Part(remarks=(compared.remark,))
+    if operator == "ISSUBSET" and not set(compared.kinds) & set(_ADDRESS):
+        return _Part(remarks=(f"{compared.name} can't be a subset of anything",))
+    parts = [_valued(compared, literal) for literal in literals]
+    return parts[0] if len(parts) == 1 else _Part.any_of(parts)
+
+
+def _property(object_type: str, path: str) -> _Property:
     path = _unquoted_path(path)
     kinds = _PATHS.get((object_type, path))
     name = _quoted(f"{object_type}:{path}")
-    if kinds is None:
-        weak = (object_type, path) in _WEAK
-        return _Part(
-            remarks=(f"{name} alone is too weak to match" if weak else f"{name} is not matched by sensors",)
-        )
-    if operator == "ISSUBSET" and not set(kinds) & set(_ADDRESS):
-        return _Part(remarks=(f"{name} can't be a subset of anything",))
-    return _Part.any_of(_valued(name, kinds, literal) for literal in literals)
+    if kinds is not None:
+        return _Property(name, kinds)
+    weak = (object_type, path) in _WEAK
+    return _Property(
+        name, (), f"{name} alone is too weak to match" if weak else f"{name} is not matched by sensors"
+    )
+
+
+_remembered = lru_cache(maxsize=256)(_property)
 
 
 def _unquoted_path(path: str) -> str:
@@ -163,17 +187,17 @@ def _unquoted_path(path: str) -> str:
     return path
 
 
-def _valued(name: str, kinds: tuple[Kind, ...], literal: str) -> _Part:
+def _valued(compared: _Property, literal: str) -> _Part:
     if not literal.startswith("'"):
-        return _Part(remarks=(f"{name} is compared with {_quoted(literal)}, which is not text",))
+        return _Part(remarks=(f"{compared.name} is compared with {_quoted(literal)}, which is not text",))
     text = literal[1:-1].replace("\\'", "'").replace("\\\\", "\\")
     reason = ""
-    for kind in kinds:
+    for kind in compared.kinds:
         try:
             return _Part((normalise(kind, text),))
         except ObservableError as error:
             reason = str(error)
-    return _Part(remarks=(f"{name}: {_quoted(text)} can't be looked for: {reason}",))
+    return _Part(remarks=(f"{compared.name}: {_quoted(text)} can't be looked for: {reason}",))
 
 
 def _quoted(text: str) -> str:

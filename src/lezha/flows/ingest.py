@@ -8,6 +8,8 @@ import msgspec
 from collections.abc import Mapping
 from typing import Any, Final
 
+from typing import Final
+
 from lezha.detection import objects, pattern
 from lezha.detection.observable import Observable
 from lezha.detection.pattern import Reading
@@ -93,10 +95,12 @@ _NO_WORDS: Final = frozenset(
 )  # fmt: skip
 """Properties whose strings nobody searches by words."""
 
+_LABELS: Final = {label.value: label for label in Tlp}
+
 
 def content(item: Object) -> Content:
     """Return what the log keeps of a valid object: its exact bytes and what is derived from them."""
-    levels = {marking: markings.tlp_level(marking) for marking in item.markings}
+    levels = {markings.tlp_level(marking) for marking in item.markings}
     reading = _reading(item)
     return Content(
         hash=item.sha256,
@@ -106,8 +110,8 @@ def content(item: Object) -> Content:
         creator=_storable(item.created_by or ""),
         name=_storable(_name(item)),
         raw=item.raw,
-        markings=tuple(sorted({Tlp(level) for level in levels.values() if level is not None})),
-        unreadable_marking=None in levels.values(),
+        markings=tuple(sorted(_LABELS[level] for level in levels if level is not None)),
+        unreadable_marking=None in levels,
         revoked=item.revoked,
         unmatched=_storable(reading.unmatched or ""),
         valid_until=_storable(_text(item, "valid_until")),
@@ -127,7 +131,7 @@ def _reading(item: Object) -> Reading:
 
 
 def _pairs(seen: tuple[Observable, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((one.kind.value, one.value) for one in seen if "\0" not in one.value)
+    return tuple([(one.kind.value, one.value) for one in seen if "\0" not in one.value]) if seen else ()
 
 
 def _name(item: Object) -> str:

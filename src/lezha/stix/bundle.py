@@ -53,9 +53,7 @@ def slices(raw: bytes, limits: Limits = LIMITS) -> list[bytes]:
     try:
         return _take_apart(raw, limits)
     except RecursionError:
-        raise TooLarge(
-            f"it nests deeper than the {limits.depth} levels that this node takes", clause="limit depth"
-        ) from None
+        return _take_bomb_apart(raw, limits)
 
 
 def write(objects: Iterable[Object | bytes]) -> bytes:
@@ -99,6 +97,16 @@ def _take_apart(raw: bytes, limits: Limits) -> list[bytes]:
     values = {name: bytes(value).strip(WHITESPACE) for name, value in members.items()}
     _check_members(raw, values)
     return _quick(values, limits)
+
+
+def _take_bomb_apart(raw: bytes, limits: Limits) -> list[bytes]:
+    # One object may be the bomb, to be refused by itself; counting brackets needs no recursion to find it.
+    parts = _careful(raw, limits, "it nests too deep")
+    if parts == [raw]:
+        raise TooLarge(
+            f"it nests deeper than the {limits.depth} levels that this node takes", clause="limit depth"
+        )
+    return parts
 
 
 def _is_container(kind: object, has_objects: bool) -> bool:

@@ -1,32 +1,30 @@
 """The MUSTs of STIX 2.1 that OASIS's schemas do not state, each with its clause.
 
+Rules that many types share stand in modules of their own: `identifiers`, `references`, `times`, `granular`.
 `check` relies on `schema.check` having passed: required properties are there and of their type.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from lezha.stix import clauses, patterns, timestamps
+from lezha.stix import (
+    clauses,
+    granular,
+    identifiers,
+    language,
+    meta,
+    observables,
+    patterns,
+    references,
+    times,
+)
 from lezha.stix.errors import Invalid, WrongVersion
 from lezha.stix.limits import LIMITS, Limits
 from lezha.stix.parse import quoted
 
 _UNVERSIONED: Final = frozenset(clauses.OBSERVABLE_OBJECTS)
 _VERSIONED: Final = frozenset({*clauses.DOMAIN_OBJECTS, *clauses.RELATIONSHIP_OBJECTS, *clauses.META_OBJECTS})
-
-# type -> (earlier, later, whether they may be equal). §4.7 and §5.1 say "later than", the others "later than
-# or equal to".
-_ORDER: Final = {
-    "campaign": ("first_seen", "last_seen", True),
-    "indicator": ("valid_from", "valid_until", False),
-    "infrastructure": ("first_seen", "last_seen", True),
-    "intrusion-set": ("first_seen", "last_seen", True),
-    "malware": ("first_seen", "last_seen", True),
-    "network-traffic": ("start", "end", True),
-    "observed-data": ("first_observed", "last_observed", True),
-    "relationship": ("start_time", "stop_time", False),
-    "sighting": ("first_seen", "last_seen", True),
-    "threat-actor": ("first_seen", "last_seen", True),
-}
+_WITH_LANGUAGE: Final = frozenset({*clauses.DOMAIN_OBJECTS, *clauses.RELATIONSHIP_OBJECTS})
 
 
 def check_version(data: dict[str, Any]) -> None:
@@ -54,10 +52,12 @@ def check(data: dict[str, Any], limits: Limits = LIMITS) -> None:
     """Raise Invalid if `data`, which satisfies its schema, breaks another MUST of STIX 2.1."""
     kind: str = data["type"]
     _check_id(kind, data["id"])
-    _check_references(data)
-    _check_versions(data)
-    if kind in _ORDER:
-        _check_order(kind, data)
+    references.check_common(data)
+    times.check_version(data)
+    if "granular_markings" in data:
+        granular.check(data)
+    for rule in _RULES.get(kind, ()):
+        rule(data)
     if kind == "indicator":
         _check_pattern(data, limits)
 
@@ -68,36 +68,16 @@ def _check_id(kind: str, object_id: str) -> None:
         raise Invalid(f"its id does not begin with its type, {quoted(kind)[1:-1]}--", clause="STIX 2.1 §2.9")
 
 
-def _check_references(data: dict[str, Any]) -> None:
-    # STIX 2.1 §3.2: created_by_ref MUST name an identity, object_marking_refs marking definitions.
-    creator = data.get("created_by_ref")
-    if isinstance(creator, str) and not creator.startswith("identity--"):
-        raise Invalid(f"created_by_ref names {quoted(creator)}, not an identity", clause="STIX 2.1 §3.2")
-    for marking in data.get("object_marking_refs", ()):
-        if not marking.startswith("marking-definition--"):
-            raise Invalid(
-                f"object_marking_refs names {quoted(marking)}, not a marking definition",
-                clause="STIX 2.1 §3.2",
-            )
+def _check_kind(data: dict[str, Any]) -> None:
+    # STIX 2.1 §3.2: defanged MUST NOT be used on objects that are not SCOs.
+    if "defanged" in data:
+        raise Invalid("only observables can be defanged", clause="STIX 2.1 §3.2")
 
 
-def _check_versions(data: dict[str, Any]) -> None:
-    # STIX 2.1 §3.2: modified MUST be later than or equal to created.
-    created, modified = data.get("created"), data.get("modified")
-    if not isinstance(created, str):  # only custom objects can have something else here
-        return
-    first = timestamps.normalise(created)
-    if isinstance(modified, str) and modified != created and timestamps.normalise(modified) < first:
-        raise Invalid("modified is earlier than created", clause="STIX 2.1 §3.2")
-
-
-def _check_order(kind: str, data: dict[str, Any]) -> None:
-    earlier, later, equal = _ORDER[kind]
-    begin, end = (timestamps.normalise(data[name]) if name in data else None for name in (earlier, later))
-    if begin is None or end is None or begin < end or (equal and begin == end):
-        return
-    word = "earlier than" if equal else "not later than"
-    raise Invalid(f"{later} is {word} {earlier}", clause=clauses.of(kind))
+def _check_language(data: dict[str, Any]) -> None:
+    # STIX 2.1 §3.2: lang MUST be a language code of RFC 5646.
+    if "lang" in data and not language.is_tag(data["lang"]):
+        raise Invalid(f"{quoted(data['lang'])} is not a language tag of RFC 5646", clause="STIX 2.1 §3.2")
 
 
 def _check_pattern(data: dict[str, Any], limits: Limits) -> None:
@@ -107,3 +87,23 @@ def _check_pattern(data: dict[str, Any], limits: Limits) -> None:
         raise Invalid("its pattern is empty", clause="STIX 2.1 §4.7")
     if data["pattern_type"] == "stix":
         patterns.check(pattern, limits)
+
+
+Rule = Callable[[dict[str, Any]], None]
+
+_OF_TYPE: Final[dict[str, tuple[Rule, ...]]] = {
+    "language-content": (meta.check_language_content,),
+    "marking-definition": (meta.check_marking_definition,),
+    "observed-data": (references.check_observed, observables.check_container),
+}
+
+
+def _rules(kind: str) -> tuple[Rule, ...]:
+    rules: list[Rule] = [identifiers.check if kind in _UNVERSIONED else _check_kind]
+    if kind in _WITH_LANGUAGE:
+        rules.append(_check_language)
+    rules += (room.check for room in (times, references, observables) if room.concerns(kind))
+    return (*rules, *_OF_TYPE.get(kind, ()))
+
+
+_RULES: Final = {kind: _rules(kind) for kind in sorted(_UNVERSIONED | _VERSIONED)}

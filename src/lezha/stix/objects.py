@@ -1,7 +1,7 @@
 """One STIX object: its exact bytes, and what the rest of the node wants to know of it."""
 
 import re
-from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -10,13 +10,15 @@ import msgspec
 from lezha.stix import musts, schema, timestamps
 from lezha.stix.errors import StixError, TooLarge
 from lezha.stix.limits import LIMITS, Limits
-from lezha.stix.parse import WHITESPACE, decode
+from lezha.stix.parse import WHITESPACE, References, decode_with_references
 
+# Possessive, so that no text makes it try twice: in a type no hyphen follows another (STIX 2.1 §11.2).
 _ID: Final = re.compile(
-    r"[a-z][a-z0-9-]{0,249}--[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+    "[a-z][a-z0-9]*+(?:-[a-z0-9]++)*+"
+    "--[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 )
+_LONGEST_ID: Final = 250 + len("--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f")  # STIX 2.1 §3.1 bounds the type
 _CLAIMED_ID: Final = re.compile(rb'"id"[ \t\r\n]*:[ \t\r\n]*"(' + _ID.pattern.encode() + rb')"')
-_REFERENCES: Final = ("_ref", "_refs")  # STIX 2.1 §3.1
 _MARKINGS: Final = frozenset({"object_marking_refs", "marking_ref"})
 
 
@@ -47,11 +49,11 @@ def read(raw: bytes, limits: Limits = LIMITS) -> Object:
     """Return the STIX 2.1 object that `raw` holds; raise StixError, with its id where it shows one."""
     raw = bytes(raw).strip(WHITESPACE)
     try:
-        data = decode(raw, limits)
+        data, references = decode_with_references(raw, limits)
         musts.check_version(data)
         schema.check(data)
         musts.check(data, limits)
-        return _object(raw, data, limits)
+        return _object(raw, data, references, limits)
     except StixError as error:
         error.object_id = claimed_id(raw)
         raise
@@ -66,20 +68,27 @@ def claimed_id(raw: bytes) -> str | None:
     """Return the id that `raw` seems to have, for naming it in an error, even where it cannot be read."""
     try:
         claimed = msgspec.json.decode(raw, type=_Named).id
-        if isinstance(claimed, str) and _ID.fullmatch(claimed):
-            return claimed
+        return claimed if _is_id(claimed) else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        if found := _CLAIMED_ID.search(raw):
-            return found[1].decode("ascii")
-    return None
+        found = _CLAIMED_ID.search(raw)
+        return found[1].decode("ascii") if found and len(found[1]) <= _LONGEST_ID else None
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST_ID and _has_form_of_id(value)
+
+
+@lru_cache(maxsize=4096)  # authors, markings and what relationships hang on come again and again
+def _has_form_of_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
 
 
 class _Named(msgspec.Struct):
     id: Any = None
 
 
-def _object(raw: bytes, data: dict[str, Any], limits: Limits) -> Object:
-    named = _named_ids(data, limits)
+def _object(raw: bytes, data: dict[str, Any], references: References, limits: Limits) -> Object:
+    markings, refs = _named_ids(data["id"], references, limits)
     return Object(
         raw=raw,
         sha256=sha256(raw).hexdigest(),
@@ -89,8 +98,8 @@ def _object(raw: bytes, data: dict[str, Any], limits: Limits) -> Object:
         created_by=_string(data.get("created_by_ref")),
         revoked=data.get("revoked") is True,
         labels=_strings(data.get("labels")),
-        markings=tuple(named.markings),
-        refs=tuple(named.refs),
+        markings=markings,
+        refs=refs,
         data=data,
     )
 
@@ -107,46 +116,21 @@ def _string(value: object) -> str | None:
 
 
 def _strings(values: object) -> tuple[str, ...]:
-    return tuple(value for value in values if isinstance(value, str)) if isinstance(values, list) else ()
+    return tuple([value for value in values if isinstance(value, str)]) if isinstance(values, list) else ()
 
 
-class _NamedIds:
-    """The ids that an object names; dicts serve as sets that keep the order."""
-
-    __slots__ = ("markings", "refs")
-
-    def __init__(self) -> None:
-        self.markings: dict[str, None] = {}
-        self.refs: dict[str, None] = {}
-
-    def collect(self, node: dict[str, Any]) -> None:
-        for key, value in node.items():
-            if key.endswith(_REFERENCES):
-                self._name(key, value if isinstance(value, list) else (value,))
-        self._collect_all(node.values())
-
-    def _collect_all(self, values: Iterable[Any]) -> None:
+def _named_ids(
+    own_id: str, references: References, limits: Limits
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the markings that are named, and the other ids; dicts serve as sets that keep the order."""
+    markings: dict[str, None] = {}
+    refs: dict[str, None] = {}
+    for name, values in references:
+        target = markings if name in _MARKINGS else refs
         for value in values:
-            if isinstance(value, dict):
-                self.collect(value)
-            elif isinstance(value, list):
-                self._collect_all(value)
-
-    def _name(self, key: str, values: Iterable[Any]) -> None:
-        target = self.markings if key in _MARKINGS else self.refs
-        for value in values:
-            if isinstance(value, str) and _ID.fullmatch(value):
+            if _is_id(value):
                 target[value] = None
-
-
-def _named_ids(data: dict[str, Any], limits: Limits) -> _NamedIds:
-    """Collect every id named in a property `*_ref` or `*_refs`, at any depth, extensions included.
-
-    The depth is bounded: `decode` has checked it.
-    """
-    named = _NamedIds()
-    named.collect(data)
-    named.refs.pop(data["id"], None)
-    if len(named.refs) + len(named.markings) > limits.refs:
+    refs.pop(own_id, None)
+    if len(refs) + len(markings) > limits.refs:
         raise TooLarge(f"it names more than {limits.refs:,} other objects", clause="limit refs")
-    return named
+    return tuple(markings), tuple(refs)

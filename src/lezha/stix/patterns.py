@@ -9,7 +9,7 @@ from lezha.stix.limits import LIMITS, Limits
 # The simple form: comparisons with strings, joined by AND or OR, in observations joined by AND, OR or
 # FOLLOWEDBY. A subset of the grammar by construction (tests compare); every repetition is possessive or
 # begins with a token of its own, so that the time is linear.
-_STRING: Final = r"'(?:[^'\\]|\\['\\])*+'"
+_STRING: Final = r"'[^'\\]*+(?:\\['\\][^'\\]*+)*+'"
 _HEX: Final = "[0-9a-fA-F]"
 _TYPE: Final = r"(?!true\b|false\b)[a-z][a-z0-9-]*+"
 _HASH: Final = (

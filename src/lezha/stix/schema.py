@@ -4,10 +4,8 @@ The schemas are package data of `stix2-validator`. Its code is never imported (t
 pulls in a command line); its files are found through the package's metadata. This is the one place in
 `lezha.stix` that reads files, and no network is ever asked: every `$ref` is answered from those files.
 
-Two things about the schemas needed care. They are written for backtracking regular expressions
-(`^([a-z][a-z0-9]*)+(-...)*$`), so they are compiled to automata here, which take linear time whatever a
-hostile string does. And the pattern for IPv6 has lost its backslashes (`25[0-5]|2[0-4]d|1dd`), so that it
-refuses every address with an embedded IPv4 address; `_REPAIRS` puts them back.
+The schemas are written for backtracking regular expressions (`^([a-z][a-z0-9]*)+(-...)*$`), so they are compiled
+to automata here, which take linear time whatever a hostile string does. Their slips are put right in `repairs`.
 """
 
 import importlib.metadata
@@ -20,6 +18,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions, Registry, Validati
 from lezha.stix import clauses
 from lezha.stix.errors import Invalid
 from lezha.stix.parse import quoted
+from lezha.stix.repairs import repaired
 
 _PACKAGE: Final = "stix2-validator"
 _FOLDER: Final = "stix2validator/schemas-2.1/schemas/"
@@ -32,16 +31,7 @@ _FOLDERS: Final = {
     **dict.fromkeys(clauses.META_OBJECTS, "common"),
 }
 
-_RESERVED: Final = frozenset({"action", "phone_numbers", "severity", "username"})
-
-_REPAIRS: Final = {
-    "observables/ipv6-addr.json": (
-        ("^s*((", r"^\s*(("),
-        ("2[0-4]d|1dd|[1-9]?d)(.(", r"2[0-4]\d|1\d\d|[1-9]?\d)(\.("),
-        ("2[0-4]d|1dd|[1-9]?d)){3}", r"2[0-4]\d|1\d\d|[1-9]?\d)){3}"),
-        ("(%.+)?s*(", r"(%.+)?\s*("),
-    )
-}
+_RESERVED: Final = frozenset({"action", "phone_number", "phone_numbers", "severity", "username"})
 
 
 def check(data: dict[str, Any]) -> None:
@@ -55,20 +45,23 @@ def check(data: dict[str, Any]) -> None:
         raise Invalid('it lacks the property "type", or it is not a string', clause="STIX 2.1 §3.2")
     if kind == "bundle":
         raise Invalid("it is a bundle where one object is expected", clause=clauses.of(kind))
-    validator = _validator(_schema_of(kind, data))
+    validator = _validator_of_type(kind) if kind in _FOLDERS else _validator(_schema_of_custom(data))
     if not validator.is_valid(data):
         raise _explain(kind, list(validator.iter_errors(data)))
 
 
 def compile_all() -> None:
     """Compile every schema now (0.2 s), so that the first object of each type need not wait for it."""
-    for kind, folder in _FOLDERS.items():
-        _validator(f"{folder}/{kind}.json")
+    for kind in _FOLDERS:
+        _validator_of_type(kind)
 
 
-def _schema_of(kind: str, data: dict[str, Any]) -> str:
-    if folder := _FOLDERS.get(kind):
-        return f"{folder}/{kind}.json"
+@cache
+def _validator_of_type(kind: str) -> Draft202012Validator:
+    return _validator(f"{_FOLDERS[kind]}/{kind}.json")
+
+
+def _schema_of_custom(data: dict[str, Any]) -> str:
     extensions = data.get("extensions")
     if isinstance(extensions, dict):
         types = [part.get("extension_type") for part in extensions.values() if isinstance(part, dict)]
@@ -90,19 +83,10 @@ def _registry() -> tuple[dict[str, Any], Registry]:
         path = file.as_posix()
         if path.startswith(_FOLDER) and path.endswith(".json"):
             name = path.removeprefix(_FOLDER)
-            schemas[name] = _repaired(name, json.loads(file.read_text("utf-8")))
+            schemas[name] = repaired(name, json.loads(file.read_text("utf-8")))
     if not schemas:
         raise RuntimeError(f"the package {_PACKAGE} is here without its schemas; install it again")
     return schemas, Registry([(_ADDRESS + name, schema) for name, schema in schemas.items()])
-
-
-def _repaired(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    if name not in _REPAIRS:
-        return schema
-    value = schema["allOf"][1]["properties"]["value"]
-    for wrong, right in _REPAIRS[name]:
-        value["pattern"] = value["pattern"].replace(wrong, right)
-    return schema
 
 
 @cache
@@ -152,6 +136,11 @@ def _vagueness(error: ValidationError) -> int:
 def _finding(error: ValidationError) -> _Finding:
     path = list(error.instance_path)
     match error.kind:
+        case _ if error.instance is None:
+            # STIX 2.1 §2 knows no null; what has no value is left out.
+            return _Finding(
+                path, "null is no value in STIX, so that the property must be left out", "STIX 2.1 §2"
+            )
         case (
             ValidationErrorKind.AnyOf(context=branches) | ValidationErrorKind.OneOfNotValid(context=branches)
         ):
@@ -160,9 +149,7 @@ def _finding(error: ValidationError) -> _Finding:
             path.append(name)
             return _Finding(path[:-1], f"it lacks the required property {quoted(name)}")
         case ValidationErrorKind.AdditionalProperties(unexpected=names):
-            # STIX 2.1 §3.1: names are of a-z, 0-9 and _, at least three and at most 250 of them.
-            shown = ", ".join(map(quoted, names[:3]))
-            return _Finding(path, f"STIX does not allow the property name {shown}", "STIX 2.1 §3.1")
+            return _of_names(path, ", ".join(map(quoted, names[:3])))
         case ValidationErrorKind.Pattern(pattern=pattern):
             return _of_pattern(path, str(error.instance), pattern)
         case ValidationErrorKind.MinItems():
@@ -171,6 +158,19 @@ def _finding(error: ValidationError) -> _Finding:
             return _of_not(path, error.instance)
         case _:
             return _Finding(path, _of_value(error))
+
+
+def _of_names(path: list[str | int], shown: str) -> _Finding:
+    match path:
+        case [*_, "extensions"]:
+            return _Finding(path, f"STIX does not allow the extension {shown}", "STIX 2.1 §7.3")
+        case [] | ["extensions", _] | ["objects", _]:
+            # STIX 2.1 §3.1: names are of a-z, 0-9 and _, at least three and at most 250 of them.
+            return _Finding(path, f"STIX does not allow the property name {shown}", "STIX 2.1 §3.1")
+        case [*_, "hashes"]:
+            return _Finding(path, f"STIX does not allow the name of a hash {shown}", "STIX 2.1 §2.7")
+        case _:
+            return _Finding(path, f"STIX does not allow the key {shown}", "STIX 2.1 §2.3")
 
 
 def _of_value(error: ValidationError) -> str:
