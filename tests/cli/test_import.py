@@ -373,7 +373,7 @@ def test_a_preview_for_a_peer_holds_what_that_peer_is_given(
     assert summary["withheld"]["clearance"] >= 1
     until(lambda: here.peer(there)["queued"] == 0, 20)
     given = {row[0] for row in there.rows(
-        "SELECT c.stix_id FROM contents c JOIN statements s ON s.content = c.hash WHERE s.origin = ?", here.member
+        "SELECT c.stix_id FROM contents c JOIN statements s ON s.content = c.seq WHERE s.origin = ?", here.member
     )}  # fmt: skip
     assert got == given
 

@@ -47,15 +47,16 @@ def purged(content: Content) -> Rejected:
     return Rejected(content.stix_id, "lezha purge", "its bytes were purged here, and are not taken again.")
 
 
-def settle(tx: Tx, subjects: Sequence[Content]) -> set[Version]:
+def settle(tx: Tx, subjects: Sequence[Content]) -> set[str]:
     """Quarantine those versions of `subjects` of which their creator has signed different contents.
 
     Call it when their statements have been written: what it does depends on what is held, not on what came first.
-    Returns the versions among `subjects` that are in dispute, now or before.
+    Returns the hashes of those contents in dispute that were not the first of their version here.
     """
-    versions = {(one.stix_id, one.version) for one in subjects if one.creator}
-    disputes.begin(tx, disputed(tx.conn, versions))
-    return disputes.known(tx.conn, versions)
+    twice = disputes.signed_twice(tx.conn, {(one.stix_id, one.version) for one in subjects if one.creator})
+    disputes.begin(tx, [version for version, held in twice.items() if _differ(list(held.values()))])
+    known = disputes.known(tx.conn, twice)
+    return {key for version in known for key in list(twice[version])[1:]}
 
 
 def disputed(conn: Connection, versions: Collection[Version]) -> list[Version]:

@@ -5,8 +5,8 @@ true of the moment at which it was read. Nothing is changed.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection
@@ -17,7 +17,7 @@ from lezha.federation.errors import Refused
 from lezha.federation.statement import Statement
 from lezha.flows import authority, ingest
 from lezha.stix import objects
-from lezha.store import survey, contents, disputes, sequencer, texts, views
+from lezha.store import contents, disputes, sequencer, survey, texts, views
 from lezha.store.contents import Held
 from lezha.store.log import Log
 

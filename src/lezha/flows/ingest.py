@@ -1,14 +1,10 @@
 """Outside bytes become contents, ready for the log; and what has no statement goes into it as it is."""
 
 import asyncio
-from typing import Final
-
-import msgspec
-
 from collections.abc import Mapping
 from typing import Any, Final
 
-from typing import Final
+import msgspec
 
 from lezha.detection import objects, pattern
 from lezha.detection.observable import Observable

@@ -201,7 +201,7 @@ def _keep(
     clashing = authority.settle(tx, [found.contents[0] for _, found in told if found.by_creator])
     for one, found in told:
         subject = found.contents[0]
-        if found.by_creator and (subject.stix_id, subject.version) in clashing:
+        if found.by_creator and subject.hash in clashing:
             words = f"{subject.creator} signed two different {subject.stix_id} of one version."
             refused.append((_bare(one), Refused("equivocation", words)))
     return refused

@@ -61,7 +61,8 @@ def read(raw: bytes, limits: Limits = LIMITS) -> Object:
 
 def reread(raw: bytes) -> Object:
     """Return an object that was checked when it came, without checking it again: rules may have become stricter."""
-    return _object(raw, decode(raw), LIMITS)
+    data, references = decode_with_references(raw, LIMITS)
+    return _object(raw, data, references, LIMITS)
 
 
 def claimed_id(raw: bytes) -> str | None:

@@ -22,7 +22,7 @@ _SIGNED: Final = (
     .join(_STATEMENTS, _STATEMENTS.c.content == _CONTENTS.c.seq)
     .outerjoin(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.stix_id.in_(KEYS), _STATEMENTS.c.origin == _CONTENTS.c.creator)
-    .distinct()
+    .order_by(_STATEMENTS.c.seq)
 )
 _DISPUTES: Final = select(schema.disputes.c.stix_id, schema.disputes.c.version).where(
     schema.disputes.c.stix_id.in_(KEYS)
@@ -33,7 +33,10 @@ _OF: Final = select(_CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.hash).
 
 
 def signed_twice(conn: Connection, versions: Iterable[Version]) -> dict[Version, dict[str, bytes | None]]:
-    """Return those of `versions` of which their creator signed more than one content: hash -> bytes, None if purged."""
+    """Return those of `versions` of which their creator signed more than one content: hash -> bytes, oldest first.
+
+    The bytes of what was purged are None.
+    """
     wanted = set(versions)
     found: dict[Version, dict[str, bytes | None]] = {}
     for row in each(conn, _SIGNED, (stix_id for stix_id, _ in wanted)):

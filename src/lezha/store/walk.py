@@ -57,7 +57,10 @@ def head(conn: Connection) -> int:
 
 
 def steps(conn: Connection, after: int, upto: int, stix_type: str, limit: int) -> list[Step]:
-    """Return the contents, those purged left out, that stand at `after` < seq <= `upto`, at most `limit`; of one type unless it is empty."""
+    """Return the contents that stand at `after` < seq <= `upto`, at most `limit`; of one type unless it is empty.
+
+    What was purged is left out.
+    """
     given = {"after": after, "upto": upto, "limit": limit}
     if stix_type:
         rows = conn.execute(_STEPS_OF_TYPE, given | {"type": stix_type})
