@@ -90,7 +90,7 @@ def import_files(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="STIX 2.1: bundles, lists or lines of objects, also in gzip; - for stdin.", metavar="FILE..."
+            help="STIX 2.1: bundles, lists or lines of objects, also in gzip; - for stdin.", metavar="FILE"
         ),
     ],
     tlp: Annotated[Tlp | None, typer.Option(help="Publish under this TLP 2.0 label.")] = None,
