@@ -3,8 +3,9 @@
 import json
 import tracemalloc
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ from lezha.stix import (
     TooLarge,
     WrongVersion,
     slices,
+    stream,
     write,
 )
 from lezha.stix.stream import Element, Skipped, Splitter
@@ -36,10 +38,17 @@ def pieces(raw: bytes, cuts: Iterable[int]) -> Iterator[bytes]:
 
 
 def take_apart(raw: bytes, cuts: Iterable[int] = (), limits: Limits | None = None) -> list[Element | Skipped]:
-    splitter = Splitter(limits or Limits())
-    found = [one for chunk in pieces(raw, cuts) for one in splitter.feed(chunk)]
-    splitter.finish()
-    return found
+    """Take it apart object by object, and in bulk: that must be the same."""
+    cuts = list(cuts)
+    outcomes = []
+    for bulk in (len(raw) + 1, 0):
+        with patch.object(stream, "_BULK", bulk):
+            splitter = Splitter(limits or Limits())
+            found = [one for chunk in pieces(raw, cuts) for one in splitter.feed(chunk)]
+            splitter.finish()
+            outcomes.append(found)
+    assert [(one.end, type(one)) for one in outcomes[0]] == [(one.end, type(one)) for one in outcomes[1]]
+    return outcomes[1]
 
 
 def raws(raw: bytes, cuts: Iterable[int] = ()) -> list[bytes]:
@@ -147,6 +156,41 @@ def test_after_a_jump_it_goes_on_with_the_next_object(cuts: list[int], kind: str
         assert [again.end for again in rest] == [again.end for again in take_apart(raw)][number + 1 :]
 
 
+@pytest.mark.parametrize("between", [b",", b" ,\n  ", b"\n", b"\r\n", b"\n\n", b" "], ids=repr)
+@pytest.mark.parametrize(
+    "bad", [None, b'{"a":NaN}', b"[" * 20 + b"]" * 20, b'{"a":[{"type":"b"},{"type":"c"}]}']
+)
+def test_many_objects_come_out_in_order_with_their_offsets(between: bytes, bad: bytes | None) -> None:
+    parts = [indicator_bytes(name=f"number {number}") for number in range(400)]
+    if bad is not None and (b"," in between or bad.startswith(b"{")):
+        parts[50:50] = parts[250:250] = [bad]
+    raw = between.join(parts)
+    raw = b"[ " + raw + b" ]" if b"," in between else raw + b"\n"
+    for size in (20_000, 100_000, 1 << 20):
+        splitter = Splitter()
+        found = [one for at in range(0, len(raw), size) for one in splitter.feed(raw[at : at + size])]
+        splitter.finish()
+        assert [raw[one.end - len(part) : one.end] for one, part in zip(found, parts, strict=True)] == parts
+        assert [one.raw for one in found if isinstance(one, Element)] == parts
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([b'{"a":1}', b"7", b"{", b'{"b":[1,\n2]}', b"", b'"x"', b"[1]"]), max_size=6))
+def test_lines_that_are_no_objects_end_a_row_in_bulk_as_they_do_one_by_one(lines: list[bytes]) -> None:
+    outcomes = []
+    for bulk in (0, 1 << 20):
+        splitter, found = Splitter(), list[object]()
+        with patch.object(stream, "_BULK", bulk):
+            try:
+                for one in splitter.feed(b"{}\n" + b"\n".join(lines) + b"\n"):
+                    found.append(one)
+                splitter.finish()
+            except StixError as error:
+                found.append(str(error))
+        outcomes.append(found)
+    assert outcomes[0] == outcomes[1]
+
+
 # --- objects that are too large -------------------------------------------------------------------------------------
 
 
@@ -231,6 +275,7 @@ def test_hostile_input_without_end_costs_no_memory(head: bytes, inside: bytes) -
         (write([ONE, TWO]) + write([ONE]), 2, NotJson, "nothing more was due"),
         (b"[" + ONE + TWO + b"]", 1, NotJson, f"at byte {len(ONE) + 1:,} there is"),
         (b"[" + ONE + b" garbage," + TWO + b"]", 1, NotJson, "a comma or the end of the list was due"),
+        (b"[" + ONE + b',12"x"]', 2, NotJson, "a comma or the end of the list was due"),
         (b"[" + ONE + b",,1]", 1, NotJson, "an object was due"),
         (b"[,]", 0, NotJson, "an object was due"),
         (b"[" + ONE + b"}", 1, NotJson, "a comma or the end"),
@@ -281,12 +326,15 @@ def test_no_input_raises_anything_but_a_stix_error_and_chunks_change_nothing(
         b"[" + raw,
     ):
         outcomes = []
-        for at in ((), cuts):
+        for at, bulk in product(((), cuts), (0, 1 << 20)):
             splitter, found = Splitter(), list[object]()
-            try:
-                found += [one for chunk in pieces(candidate, at) for one in splitter.feed(chunk)]
-                splitter.finish()
-            except StixError as error:
-                found.append(type(error))
+            with patch.object(stream, "_BULK", bulk):
+                try:
+                    for chunk in pieces(candidate, at):
+                        for one in splitter.feed(chunk):
+                            found.append(one)
+                    splitter.finish()
+                except StixError as error:
+                    found.append(type(error))
             outcomes.append(found)
-        assert outcomes[0] == outcomes[1]
+        assert outcomes[1:] == outcomes[:1] * 3

@@ -90,7 +90,7 @@ def import_files(
     files: Annotated[
         list[str],
         typer.Argument(
-            help="STIX 2.1: bundles, lists or lines of objects, also in gzip; - for stdin.", metavar="FILE..."
+            help="STIX 2.1: bundles, lists or lines of objects, also in gzip; - for stdin.", metavar="FILE"
         ),
     ],
     tlp: Annotated[Tlp | None, typer.Option(help="Publish under this TLP 2.0 label.")] = None,
@@ -135,7 +135,7 @@ def import_files(
     names = list(dict.fromkeys(files))
     how = "; ".join((url or str(home.expanduser().resolve()), *(f"{name}={value}" for name, value in query)))
     where = None if dry_run else state or Path(f"{names[0]}.lezha-import")
-    with _State(names, how, where, rejects, restart=restart) as work:
+    with _Work(names, how, where, rejects, restart=restart) as work:
 
         async def call(node: Api) -> None:
             await _import(work, _Sender(node, query, patience).send)
@@ -150,7 +150,7 @@ def import_files(
     _tell(work.state, time.monotonic() - began, published=tlp is not None, dry_run=dry_run, json=json)
 
 
-class _State:
+class _Work:
     """The state of an import and its files: what it may resume, what it writes down as it goes."""
 
     def __init__(
@@ -197,6 +197,7 @@ class _State:
             )
             self._rejects.write(b"".join(line + b"\n" for line in lines))
             self._rejects.flush()
+            os.fsync(self._rejects.fileno())
             state.rejects_bytes = self._rejects.tell()
         self._keep()
         self.progress.tell(state.behind, state.done)
@@ -243,7 +244,7 @@ class _State:
 _Send = Callable[[Batch], Coroutine[Any, Any, Outcome]]
 
 
-async def _import(work: _State, send: _Send) -> None:
+async def _import(work: _Work, send: _Send) -> None:
     """Send the batches of all files, one after another: so they lie in the log in the order of the files."""
     for name in work.names[work.state.at :]:
         try:
@@ -354,8 +355,8 @@ def _open(path: Path, length: int) -> BinaryIO:
     """Open the file of what is rejected, cut back to what is known to be right. Raises CliError."""
     try:
         file = path.open("r+b" if length and path.exists() else "wb")
-        file.truncate(length)
-        file.seek(0, os.SEEK_END)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(file.truncate(min(size, length)))
     except OSError as error:
         raise CliError(f"{path} can't be written: {error.strerror}.") from error
     return file

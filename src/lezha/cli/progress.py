@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from lezha.cli.console import err, note
@@ -22,14 +22,10 @@ class Progress:
         self._began = self._told = time.monotonic()
         self._bar: Bar | None = None
         if err.is_terminal:
-            self._bar = Bar(
-                BarColumn(),
-                DownloadColumn(),
-                TextColumn("{task.fields[pace]}"),
-                TimeRemainingColumn(),
-                console=err,
-            )
-            self._task = self._bar.add_task("", total=total, completed=done, pace="")
+            told = TextColumn("{task.fields[told]}")
+            columns = (BarColumn(), told) if total is None else (BarColumn(), told, TimeRemainingColumn())
+            self._bar = Bar(*columns, console=err)
+            self._task = self._bar.add_task("", total=total, completed=done, told="")
 
     def __enter__(self) -> Self:
         """Begin to tell."""
@@ -48,10 +44,10 @@ class Progress:
         """Tell that `done` bytes and `objects` are behind."""
         now = time.monotonic()
         rate = (objects - self._first) / max(now - self._began, 0.001)
-        pace = f"{objects:,} objects, {rate:,.0f}/s"
+        share = f" ({100 * done // self._total} %)" if self._total else ""
+        told = f"{decimal(done)}{share}, {objects:,} objects, {rate:,.0f}/s"
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, pace=pace)
+            self._bar.update(self._task, completed=done, told=told)
         elif now - self._told >= _EVERY_S:
             self._told = now
-            share = f" ({100 * done // self._total} %)" if self._total else ""
-            note(f"{decimal(done)}{share}, {pace}")
+            note(told)

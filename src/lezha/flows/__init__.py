@@ -12,6 +12,6 @@
     desk       the log -> what a duty officer has to know now
 
 What one flow starts, another goes on with through the log; some use a neighbour's parts (`detect` signs as `publish`
-does). Rules are in the rooms below, `authority` says whose objects a member may bring, SQL in
-`store`.
+does). `authority` says whose objects a member may bring, `paging` how an export travels. Rules are in the rooms below,
+SQL in `store`.
 """

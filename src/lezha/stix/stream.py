@@ -4,9 +4,10 @@
 been given already, so the error says at which byte it lies. Besides bundles and TAXII envelopes, a bare list of
 objects is taken, and objects one after another (JSON Lines, or one alone).
 
-Three readers share the work. A regular expression takes a whole object at a time. What it can't take (an object cut
-by the end of the chunk, or nested deeply) is counted bracket by bracket, and the count goes on in the next chunk, so
-that no input is looked at more than twice. What stands beside the list, the *outline*, is read name by name.
+Several readers share the work, each for what the one before can't take. msgspec takes many objects at once, a regular
+expression one. What is cut by the end of the chunk, or nests deeply, is counted bracket by bracket, and the count goes
+on in the next chunk: so the time is linear in the input, whatever that is. What stands beside the list, the *outline*,
+is read name by name.
 """
 
 import re
@@ -20,7 +21,7 @@ from lezha.stix.bundle import check_beginning, check_version, not_a_list
 from lezha.stix.errors import Invalid, NotJson, TooLarge
 from lezha.stix.limits import LIMITS, Limits
 from lezha.stix.objects import claimed_id
-from lezha.stix.parse import decode, duplicate, quoted
+from lezha.stix.parse import WHITESPACE, decode, duplicate, quoted
 
 _SPACE: Final = rb"[ \t\r\n]*+"
 _PLAIN: Final = rb'[^"\[\]{}]*+'
@@ -40,12 +41,17 @@ def _nested(levels: int) -> bytes:
 
 _LISTED: Final = re.compile(_SPACE + b"(" + _nested(_LEVELS) + b")" + _SPACE + b",", re.DOTALL)
 _IN_A_ROW: Final = re.compile(_SPACE + b"((?=\\{)" + _nested(_LEVELS) + b")", re.DOTALL)
+_GAP: Final = re.compile(_SPACE + b",?+" + _SPACE)
 _BLANK: Final = re.compile(_SPACE)
 _WORD: Final = re.compile(rb'[^ \t\r\n,:\[\]{}"]*+')
 _BETWEEN_BRACKETS: Final = re.compile(_FLAT, re.DOTALL)
 _IN_STRING: Final = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _OPENING: Final = re.compile(rb"[\[{]++")
 _CLOSING: Final = re.compile(rb"[\]}]++")
+_RAW_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_RAW_LINES: Final = msgspec.json.Decoder(msgspec.Raw)
+_BULK: Final = 16_384  # bytes from which on several objects are worth a try at once
+_MARK: Final = 8  # bytes by which the beginning of an object is known among those of its parts
 _BEGINNING: Final = 4096  # bytes by which a file that is no JSON is told apart
 _QUOTE, _BACKSLASH = b'"\\'
 
@@ -85,10 +91,10 @@ class _Next(Enum):
 class _Scan:
     """One value that is being read, however often it is cut. `at` is where in the buffer reading goes on."""
 
-    __slots__ = ("at", "depth", "in_string")
+    __slots__ = ("at", "depth", "in_string", "in_word")
 
     def __init__(self, at: int, depth: int = 0, *, in_string: bool = False) -> None:
-        self.at, self.depth, self.in_string = at, depth, in_string
+        self.at, self.depth, self.in_string, self.in_word = at, depth, in_string, False
 
     def run(self, buffer: bytes) -> bool:
         """Read on; True if `at` is now just after the value, False if more is needed."""
@@ -101,13 +107,15 @@ class _Scan:
             elif self.depth:
                 if self._to_next_bracket(buffer):
                     return True
+            elif self.in_word:
+                self.at = _end(_WORD, buffer, self.at)
+                return self.at < len(buffer)
             elif buffer[self.at] == _QUOTE:
                 self.at, self.in_string = self.at + 1, True
             elif opened := _OPENING.match(buffer, self.at):
                 self.at, self.depth = opened.end(), opened.end() - opened.start()
             else:
-                self.at = _end(_WORD, buffer, self.at)
-                return self.at < len(buffer)
+                self.in_word = True
         return False
 
     def _leave_string(self, buffer: bytes) -> bool:
@@ -151,6 +159,7 @@ class Splitter:
         self._next = _Next.FIRST
         self._scan: _Scan | None = None
         self._begun = 0  # the offset at which the value that is being read begins
+        self._tried = False
         self._skipping = False
         self._claimed: str | None = None
         self._outline = bytearray()
@@ -185,6 +194,7 @@ class Splitter:
         self._buffer = self._buffer[self._at :] + chunk
         self._base += self._at
         self._at = 0
+        self._tried = False
         readers: dict[_Place, Callable[[], Generator[Element | Skipped, None, bool]]] = {
             _Place.START: self._read_start,
             _Place.OUTLINE: self._read_outline,
@@ -230,6 +240,7 @@ class Splitter:
     def _read_list(self) -> Generator[Element | Skipped, None, bool]:
         if self._scan is None:
             if self._next is not _Next.COMMA:
+                yield from self._in_bulk()
                 yield from self._quickly(_LISTED, _Next.ELEMENT)
             if not self._to_mark():
                 return False
@@ -242,6 +253,7 @@ class Splitter:
 
     def _read_row(self) -> Generator[Element | Skipped, None, bool]:
         if self._scan is None:
+            yield from self._lines_in_bulk()
             yield from self._quickly(_IN_A_ROW, _Next.ELEMENT)
             if not self._to_mark():
                 return False
@@ -276,6 +288,60 @@ class Splitter:
         return self._read_outline_value()
 
     # --- objects ----------------------------------------------------------------------------------------------------
+
+    def _in_bulk(self) -> Iterator[Element | Skipped]:
+        """Give a run of elements that msgspec takes for a list, which it can be only if it ends where one does.
+
+        The place to end is guessed: the last one that looks as the first two elements do where they meet.
+        """
+        buffer, start = self._buffer, self._at
+        first = _LISTED.match(buffer, start) if self._is_bulky() else None
+        if first is None:
+            return
+        seam = buffer[first.end(1) : _end(_BLANK, buffer, first.end()) + _MARK]
+        end = buffer.rfind(seam, first.end(1))
+        try:
+            parts = _RAW_LIST.decode(b"[" + buffer[start:end] + b"]")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return
+        yield from self._give(parts, _GAP)
+        self._at = _end(_GAP, buffer, self._at)
+        self._next = _Next.ELEMENT
+
+    def _lines_in_bulk(self) -> Iterator[Element | Skipped]:
+        buffer, start = self._buffer, self._at
+        end = buffer.rfind(b"\n", start) if self._is_bulky() else -1
+        if end < 0:
+            return
+        try:
+            parts = _RAW_LINES.decode_lines(buffer[start:end])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return
+        yield from self._give(parts, _BLANK)
+
+    def _is_bulky(self) -> bool:
+        """True once for each chunk, so that no damage in it has it read again and again."""
+        bulky = not self._tried and len(self._buffer) - self._at >= _BULK
+        self._tried = self._tried or bulky
+        return bulky
+
+    def _give(self, parts: list[msgspec.Raw], gap: re.Pattern[bytes]) -> Iterator[Element | Skipped]:
+        """Give what msgspec took apart, up to what is no object in a row of objects."""
+        buffer, base, most = self._buffer, self._base, self._most
+        blank = gap.match
+        for part in parts:
+            raw = bytes(part).strip(WHITESPACE)
+            if self._place is _Place.ROW and not raw.startswith(b"{"):
+                return
+            before = blank(buffer, self._at)
+            assert before is not None
+            self._at = before.end() + len(raw)
+            end = base + self._at
+            self._next = _Next.COMMA if self._place is _Place.LIST else _Next.ELEMENT
+            if len(raw) <= most:
+                yield Element(raw, end)
+            else:
+                yield Skipped(self._too_large(len(raw), claimed_id(raw)), end)
 
     def _quickly(self, expression: re.Pattern[bytes], then: _Next) -> Iterator[Element | Skipped]:
         buffer, base, most = self._buffer, self._base, self._most
