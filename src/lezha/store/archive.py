@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Final
 
 import msgspec
-from sqlalchemy import Column, Connection, Table, func, insert, inspect, select
+from sqlalchemy import Column, Connection, Row, Table, func, insert, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from lezha.store import engine, schema
 from lezha.store.errors import StoreError
 
-MAX_BLOCK: Final = 32 << 20  # bytes; the largest row is a refused frame, which is at most a batch of 8 MiB
+MAX_BLOCK: Final = 32 << 20  # bytes; of rows, a refused frame is the largest, and its batch had at most 8 MiB
 _BLOCK: Final = 1 << 20  # a block is closed when it has as many bytes, or so many rows
 _BLOCK_ROWS: Final = 1000
 _FETCHED: Final = 64  # rows at a time: they may have a megabyte each
@@ -127,18 +127,23 @@ def _blocks(conn: Connection, table: Table) -> Iterator[Rows]:
     rows: list[msgspec.Raw] = []
     size = 0
     # PostgreSQL: a cursor on the server. Both: never more than these rows at a time.
-    found = conn.execution_options(stream_results=True).execute(select(*_columns(table)))
-    for row in found.yield_per(_FETCHED):
-        if not _PLAIN.issuperset(map(type, row)):
-            raise StoreError(f"A row of {table.name!r} holds a value of a kind that no backup can hold.")
-        raw = _ENCODER.encode(tuple(row))
-        if rows and (size + len(raw) > _BLOCK or len(rows) == _BLOCK_ROWS):
-            yield Rows(name, rows)
-            rows, size = [], 0
-        rows.append(msgspec.Raw(raw))
-        size += len(raw)
+    query = select(*_columns(table))
+    with conn.execute(query, execution_options={"stream_results": True}) as found:
+        for row in found.yield_per(_FETCHED):
+            raw = _row(table, row)
+            if rows and (size + len(raw) > _BLOCK or len(rows) == _BLOCK_ROWS):
+                yield Rows(name, rows)
+                rows, size = [], 0
+            rows.append(msgspec.Raw(raw))
+            size += len(raw)
     if rows:
         yield Rows(name, rows)
+
+
+def _row(table: Table, row: Row[Any]) -> bytes:
+    if not _PLAIN.issuperset(map(type, row)):
+        raise StoreError(f"A row of {table.name!r} holds a value of a kind that no backup can hold.")
+    return _ENCODER.encode(tuple(row))
 
 
 def _insert(conn: Connection, table: Table, block: Rows) -> None:
