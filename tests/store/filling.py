@@ -10,6 +10,7 @@ from lezha.store import schema
 
 NUL_FREE = "".join(chr(number) for number in (*range(1, 0x180), 0x1F600, 0x10FFFF))
 _BYTES = 200
+_FIRST = 1000  # whatever has a number is beyond what is there already
 
 
 def fill(conn: Connection, rows: int, size: int = _BYTES) -> None:
@@ -45,7 +46,7 @@ def _value(column: Column[Any], number: int, made: dict[str, list[dict[str, Any]
     if isinstance(column.type, Boolean):
         return number % 2 == 0
     if isinstance(column.type, Integer):
-        return number + 1
+        return number + _FIRST
     if isinstance(column.type, LargeBinary):
         return bytes([0, 255, number % 256]) + random.Random(number).randbytes(size)
     if isinstance(column.type, String):
