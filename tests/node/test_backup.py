@@ -120,7 +120,7 @@ def refused(tmp_path: Path) -> Callable[[bytes, str], None]:
 
     def check(raw: bytes, words: str) -> None:
         with pytest.raises((NodeError, StoreError), match=words):
-            restore(raw, tmp_path / "new")
+            restore(raw, tmp_path / "new" / "node")
         assert not (tmp_path / "new").exists()
         (tmp_path / "empty").mkdir(exist_ok=True)
         with pytest.raises((NodeError, StoreError), match=words):
@@ -435,10 +435,11 @@ def test_a_node_is_backed_up_while_it_writes(tmp_path: Path) -> None:
     home = new_node(tmp_path / "home", rows=300)
     before = held_by(home)
     log = Log(url_of(home), utc_now)
-    written = []
+    written: list[None] = []
 
     def write(_table: str, _rows: int) -> None:
-        written.append(log.write_now(lambda tx: engine.set_meta(tx.conn, f"test {len(written)}", "x")))
+        log.write_now(lambda tx: engine.set_meta(tx.conn, f"test {len(written)}", "x"))
+        written.append(None)
 
     out = io.BytesIO()
     backup.create(home, out, TO, write)

@@ -48,8 +48,8 @@ def by_hand(*records: object, digest: bytes | None = None, end: bool = True, **c
         raw = one if isinstance(one, bytes) else msgspec.msgpack.encode(one)
         parts += len(raw).to_bytes(4, "big") + raw
     if end:
-        fits = {"files": 0, "rows": {}, "sha256": digest or hashlib.sha256(parts).digest()} | counts
-        raw = msgspec.msgpack.encode(End(**fits))
+        fits: dict[str, Any] = {"files": 0, "rows": {}, "sha256": digest or hashlib.sha256(parts).digest()}
+        raw = msgspec.msgpack.encode(End(**(fits | counts)))
         parts += len(raw).to_bytes(4, "big") + raw
     return zlib.compress(parts, wbits=31)
 

@@ -248,7 +248,7 @@ def test_memory_does_not_grow_with_the_tables(log: Log) -> None:
         log.write_now(lambda tx, more=more: _grow(tx.conn, more))  # type: ignore[misc]  # mypy infers no such default
         tracemalloc.start()
         with log.read() as conn:
-            size = sum(sum(map(len, map(memoryview, block.rows))) for block in archive.dump(conn))
+            size = sum(len(bytes(row)) for block in archive.dump(conn) for row in block.rows)
         peaks.append((size, tracemalloc.get_traced_memory()[1]))
         tracemalloc.stop()
     (small, first), (large, second) = peaks

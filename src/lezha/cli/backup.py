@@ -1,6 +1,8 @@
 """`lezha backup` and `lezha restore`."""
 
 import contextlib
+import io
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -56,6 +58,7 @@ def create(
             raise CliError("With - the backup goes to standard output: send it on, and leave out --json.", 2)
         _report(backups.create(home.expanduser(), sys.stdout.buffer, lock, _Progress().told), "-")
         return
+    file = file.expanduser()
     done = backups.create(home.expanduser(), file, lock, _Progress().told)
     if json:
         show_json(_document(done) | {"file": str(file), "bytes": file.stat().st_size})
@@ -72,6 +75,7 @@ def keygen(
 
     Example: lezha backup keygen --out backup.key
     """
+    out = out.expanduser()
     public = backups.keygen(out)
     if json:
         show_json({"recipient": public, "file": str(out)})
@@ -138,6 +142,8 @@ class _Progress:
 
     def __init__(self) -> None:
         self._told = time.monotonic()
+        # Whoever stops it, as a service manager does, finds nothing half-done either.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def told(self, table: str, rows: int) -> None:
         if time.monotonic() - self._told >= _TOLD_EVERY_S:
@@ -196,7 +202,8 @@ def _text(path: Path) -> str:
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[IO[bytes]]:
     if file == Path("-"):
-        yield sys.stdin.buffer
+        assert isinstance(sys.stdin.buffer, io.BufferedReader)  # nobody replaces it
+        yield sys.stdin.buffer.raw
         return
     try:
         source = file.expanduser().open("rb")

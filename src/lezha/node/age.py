@@ -12,6 +12,7 @@ import io
 import os
 import re
 import secrets
+import select
 import threading
 from types import TracebackType
 from typing import IO, Any, Final, Self
@@ -33,6 +34,7 @@ _MAX_RECIPIENTS: Final = 20  # the reference implementation reads as many stanza
 _VERSION: Final = b"age-encryption.org/v1\n"
 _CHUNK: Final = 64 << 10
 _TAG: Final = 16
+_LOOKS_UP_S: Final = 0.2
 _STANZA: Final = re.compile(rb"-> scrypt ([A-Za-z0-9+/]{22}) ([1-9][0-9]?)\n")
 _BODY: Final = re.compile(rb"([A-Za-z0-9+/]{43})\n")
 _MAC: Final = re.compile(rb"--- ([A-Za-z0-9+/]{43})\n")
@@ -130,14 +132,17 @@ def decrypt(source: IO[bytes], target: IO[bytes], key: Identities | Passphrase) 
 class Decrypted:
     """What an encrypted stream holds, to be read as it is decrypted by a thread. Use as a context manager.
 
-    A short read is the end, and is given only if all of the stream was genuine. `read` raises as `decrypt` does.
+    A short read is the end, and is given only if all of the stream was genuine. `read` raises as `decrypt` does. A
+    source that may give nothing for long must be a `FileIO`, so that whoever waits for it can leave.
     """
 
     def __init__(self, source: IO[bytes], key: Identities | Passphrase) -> None:
         reading, writing = os.pipe()
         self._pipe = os.fdopen(reading, "rb")
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(source, os.fdopen(writing, "wb"), key))
+        self._left = threading.Event()
+        taken = _Abandonable(source, self._left) if isinstance(source, io.FileIO) else source
+        self._thread = threading.Thread(target=self._run, args=(taken, os.fdopen(writing, "wb"), key))
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -148,6 +153,7 @@ class Decrypted:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         """End the thread, whether or not all was read."""
+        self._left.set()
         self._pipe.close()
         self._thread.join()
 
@@ -166,6 +172,24 @@ class Decrypted:
                 decrypt(source, target, key)
         except BaseException as error:  # noqa: BLE001  # whatever it is, the reader raises it
             self._error = error
+
+
+class _Abandonable(io.RawIOBase):
+    """A pipe or a file from which nobody waits to read any more once `left` is set."""
+
+    def __init__(self, inner: io.FileIO, left: threading.Event) -> None:
+        super().__init__()
+        self._inner = inner
+        self._left = left
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        while not select.select([self._inner], [], [], _LOOKS_UP_S)[0]:
+            if self._left.is_set():
+                raise BrokenPipeError
+        return self._inner.readinto(buffer)
 
 
 class _Guarded(io.BufferedIOBase):

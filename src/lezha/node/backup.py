@@ -261,7 +261,7 @@ def _only_rows(records: Iterable[Record]) -> Iterator[Rows]:
 @contextlib.contextmanager
 def _new_folder(home: Path) -> Iterator[None]:
     """Make the folder, or take it if it is empty; leave it as it was if the body fails. Raises NodeError."""
-    made = not home.exists()
+    made = [folder for folder in (home, *home.parents) if not folder.exists()]
     mask = os.umask(0o077)
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -274,8 +274,8 @@ def _new_folder(home: Path) -> Iterator[None]:
             yield
         except BaseException:
             _empty(home)
-            if made:
-                home.rmdir()
+            for folder in made:
+                folder.rmdir()
             raise
     except OSError as error:
         raise NodeError(
