@@ -528,7 +528,7 @@ def test_age_and_gunzip_open_a_backup(node: Path, tmp_path: Path) -> None:
 # --- size -----------------------------------------------------------------------------------------------------------
 
 _MEASURED = """
-import resource, sys
+import sys
 from pathlib import Path
 from lezha.node import backup
 from lezha.node.age import Identities, Recipients
@@ -536,7 +536,8 @@ home, file, back, public, secret = sys.argv[1:]
 backup.create(Path(home), Path(file), Recipients(public), lambda *_: None)
 with open(file, "rb") as source:
     backup.restore(source, Path(back), "", Identities(secret), lambda *_: None)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# The peak of this program alone: getrusage's begins with that of who started it.
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
 """
 
 
@@ -553,10 +554,10 @@ def _peak(folder: Path, rows: int) -> int:
 
 @pytest.mark.parametrize(
     ("few", "many"),
-    [(200, 2_000), pytest.param(20_000, 200_000, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
+    [(200, 2_000), pytest.param(1_000, 10_000, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
 )
 def test_memory_does_not_grow_with_the_node(few: int, many: int, tmp_path: Path) -> None:
-    # SQLite's own page cache, of at most 64 MiB, fills up in between.
+    # Rows of each table, of which there are some twenty. SQLite's own page cache, of at most 64 MiB, fills up in between.
     assert _peak(tmp_path, many) < _peak(tmp_path, few) + (100 << 10)
 
 
