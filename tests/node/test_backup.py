@@ -146,6 +146,7 @@ def test_a_node_comes_back_whole_in_either_engine(
     done = restore(create(home), back, second)
     assert held_by(back) == held_by(home)
     assert done.files == FILES
+    assert done.document == identities.load(home).known.digest
     assert done.rows == {
         table: len(rows) + (table == "meta") for table, rows in held_by(home).items()
     }  # the incarnation is in the backup, and not restored
@@ -297,7 +298,17 @@ def test_the_files_must_be_those_of_the_member(
         File(name, (other / name).read_bytes()) if isinstance(one, File) and one.path == name else one
         for one in records_of(raw)
     ]
-    refused(sealed(changed), "not that of its member|not the key|signature|is not ")
+    refused(sealed(changed), "not that of its member|is not the key that the node document names")
+
+
+def test_a_node_document_that_cannot_be_read_is_refused(
+    raw: bytes, refused: Callable[[bytes, str], None]
+) -> None:
+    changed = [
+        File("node.json", b"{}") if getattr(one, "path", "") == "node.json" else one
+        for one in records_of(raw)
+    ]
+    refused(sealed(changed), "node document can't be read")
 
 
 @pytest.mark.parametrize(
@@ -469,14 +480,17 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return new_node(tmp_path_factory.mktemp("large") / "node", rows=300, size=500)
 
 
-def test_a_full_disk_leaves_no_half_backup(large: Path, tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_half_backup(
+    large: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     running = Log(url_of(large), utc_now)  # so that SQLite need not grow its own files
     whole = len(create(large))
-    for size in (0, 100, whole // 2, whole - 1):
+    for size in (0, 100, whole // 2, whole - 1000):
         with room(size), pytest.raises(NodeError, match="Nothing was left there"):
             backup.create(large, tmp_path / "x.age", TO, quiet)
         assert list(tmp_path.iterdir()) == []
     running.close()
+    assert caplog.records == []
 
 
 def test_a_full_disk_leaves_no_half_node(large: Path, tmp_path: Path) -> None:
@@ -557,7 +571,7 @@ def _peak(folder: Path, rows: int) -> int:
     [(200, 2_000), pytest.param(1_000, 10_000, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
 )
 def test_memory_does_not_grow_with_the_node(few: int, many: int, tmp_path: Path) -> None:
-    # Rows of each table, of which there are some twenty. SQLite's own page cache, of at most 64 MiB, fills up in between.
+    # Rows of each of some twenty tables. SQLite's own page cache, of at most 64 MiB, fills up in between.
     assert _peak(tmp_path, many) < _peak(tmp_path, few) + (100 << 10)
 
 

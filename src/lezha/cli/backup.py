@@ -102,6 +102,7 @@ def check(
         show_json(_document(done))
         return
     say(f"{file} is whole: {_what(done)}")
+    note(f"Its node document is {done.document}: is it the one that `lezha backup create` named?")
 
 
 def restore(
@@ -130,6 +131,7 @@ def restore(
         show_json(_document(done) | {"home": str(home), "database": "postgresql" if database else "sqlite"})
         return
     say(f"{home} holds {_what(done)}")
+    note(f"Its node document is {done.document}: is it the one that `lezha backup create` named?")
     note("The node of which the backup was made must never run again, here or elsewhere.")
     note(
         "Tokens and peers are as they were then: revoke and suspend again what was revoked and suspended since."
@@ -154,6 +156,7 @@ class _Progress:
 def _report(done: Summary, file: str) -> None:
     text = f"{file} holds {_what(done)}"
     (note if file == "-" else say)(text)
+    note(f"Its node document is {done.document}: write that down, once, where you keep the key.")
 
 
 def _what(done: Summary) -> str:
@@ -165,6 +168,7 @@ def _document(done: Summary) -> dict[str, object]:
     return {
         "member": done.member,
         "name": done.name,
+        "document": done.document,
         "created": done.created,
         "schema": done.schema,
         "engine": done.engine,

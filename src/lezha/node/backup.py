@@ -25,6 +25,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 import lezha
+from lezha.federation import document
+from lezha.federation.document import KnownDocument
+from lezha.federation.errors import Refused
 from lezha.node import age, identity, packing
 from lezha.node import settings as node_settings
 from lezha.node.age import Decrypted, Identities, Passphrase, Recipients
@@ -48,10 +51,15 @@ _PENDING: Final = f".{node_settings.FILE}.restored"
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What was backed up or restored. `engine` is that of the database that was backed up."""
+    """What was backed up or restored. `engine` is that of the database that was backed up.
+
+    `document` is the digest of the node document, which names the member's keys: without the signing key that it names
+    nobody can make a backup that is restored with it.
+    """
 
     member: str
     name: str
+    document: str
     created: str
     schema: int
     engine: str
@@ -67,11 +75,12 @@ def create(
     The file is there under its name only when all of it is on the disk. Raises NodeError, StoreError.
     """
     settings = node_settings.load(home)
+    identity.load(home)  # what no node can be made of is no backup
     files = list(_files(home))
-    with _snapshot(_url(home, settings)) as conn:
+    with _snapshot(_url(home, settings)) as conn, contextlib.closing(archive.dump(conn)) as rows:
         header = _header(settings, conn)
         tally = _Tally(progress)
-        records = _chain([header], files, tally.counted(archive.dump(conn)))
+        records = _chain([header], files, tally.counted(rows))
         with _output(target) as out:
             age.encrypt(Pieces(packing.packed(records)), out, lock)
     return _summary(header, files, tally)
@@ -245,7 +254,16 @@ def _proper(files: list[File]) -> list[File]:
         raise NodeError("This backup names a file twice: it can't be trusted.")
     if missing := {node_settings.FILE, identity.DOCUMENT} - set(names):
         raise NodeError(f"This backup lacks {', '.join(sorted(missing))}: it can't be restored.")
+    _document(files)
     return files
+
+
+def _document(files: list[File]) -> KnownDocument:
+    (raw,) = (file.data for file in files if file.path == identity.DOCUMENT)
+    try:
+        return document.read(raw)
+    except Refused as error:
+        raise NodeError(f"This backup's node document can't be read: {error}") from error
 
 
 def _only_rows(records: Iterable[Record]) -> Iterator[Rows]:
@@ -401,7 +419,14 @@ class _Tally:
 def _summary(header: Header, files: list[File], tally: _Tally) -> Summary:
     names = [file.path for file in files]
     return Summary(
-        header.member, header.name, header.created, header.schema, header.engine, names, tally.rows
+        member=header.member,
+        name=header.name,
+        document=_document(files).digest,
+        created=header.created,
+        schema=header.schema,
+        engine=header.engine,
+        files=names,
+        rows=tally.rows,
     )
 
 

@@ -6,7 +6,7 @@ the order of their foreign keys, rows in the order in which the database gives t
 Core takes and gives (str, int, bool, bytes, None), whatever a column makes of them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -60,10 +60,11 @@ def check(conn: Connection) -> None:
         )
 
 
-def dump(conn: Connection) -> Iterator[Rows]:
+def dump(conn: Connection) -> Generator[Rows, None, None]:
     """Give all rows, in blocks of about a megabyte, as the snapshot of `conn` has them.
 
-    Memory does not grow with the tables. Raises StoreError if a row can't be archived.
+    Memory does not grow with the tables. Who leaves early closes it, before the connection. Raises StoreError if a
+    row can't be archived.
     """
     for table in _tables():
         yield from _blocks(conn, table)
