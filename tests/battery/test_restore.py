@@ -76,7 +76,7 @@ def assert_nothing_went_wrong(*nodes: RunningNode) -> None:
 
 def assert_each_came_once(node: RunningNode, origin: RunningNode, count: int) -> None:
     told = node.rows(
-        "SELECT count(*), count(DISTINCT e.subject) FROM events e JOIN statements s ON s.hash = e.subject "
+        "SELECT count(*), count(DISTINCT e.subject) FROM events e JOIN statements s ON lower(hex(s.hash)) = e.subject "
         "WHERE e.kind = 'statement' AND s.origin = ?",
         origin.member,
     )

@@ -1,5 +1,6 @@
 """Rows for every table, whatever tables there are."""
 
+import hashlib
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,9 @@ def fill(conn: Connection, rows: int, size: int = _BYTES) -> None:
     """Put `rows` new rows into every table; foreign keys hold. `size` is how long bytes are."""
     made: dict[str, list[dict[str, Any]]] = {}
     for table in schema.metadata.sorted_tables:
-        if not table.info.get("derived"):
+        if (
+            not table.info.get("derived") and table is not schema.sequencer
+        ):  # which has the one row that it may have
             made[table.name] = [_row(table, number, made, size) for number in range(rows)]
             conn.execute(insert(table), made[table.name])
 
@@ -43,6 +46,8 @@ def _value(column: Column[Any], number: int, made: dict[str, list[dict[str, Any]
         return made[key.column.table.name][number][key.column.key]
     if column.nullable and number % 3 == 0:
         return None
+    if isinstance(column.type, schema.Hex):
+        return hashlib.sha256(column.name.encode() + bytes([number % 256, number // 256])).hexdigest()
     if isinstance(column.type, Boolean):
         return number % 2 == 0
     if isinstance(column.type, Integer):

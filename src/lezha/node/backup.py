@@ -28,6 +28,7 @@ import lezha
 from lezha.federation import document
 from lezha.federation.document import KnownDocument
 from lezha.federation.errors import Refused
+from lezha.flows import rederive
 from lezha.node import age, identity, packing
 from lezha.node import settings as node_settings
 from lezha.node.age import Decrypted, Identities, Passphrase, Recipients
@@ -92,7 +93,7 @@ def restore(
     database: str,
     key: Identities | Passphrase,
     progress: Progress,
-    rebuild: Callable[[Connection], None] = lambda _conn: None,
+    rebuild: Callable[[Connection], None] = rederive.derive_all,
 ) -> Summary:
     """Make of a backup a node in the new or empty folder `home`, with SQLite there or in `database`, an SQLAlchemy URL.
 

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Column, Connection, Row, Table, func, insert, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from lezha.store import engine, schema
+from lezha.store import engine, migrations, schema
 from lezha.store.errors import StoreError
 
 MAX_BLOCK: Final = 32 << 20  # bytes; of rows, a refused frame is the largest, and its batch had at most 8 MiB
@@ -81,7 +81,7 @@ def load(
     tables = {table.name: (number, table) for number, table in enumerate(_tables())}
     reached = 0
     try:
-        schema.metadata.create_all(conn)
+        migrations.tables(conn)
         for block in blocks:
             number, table = tables.get(block.table, (-1, schema.meta))
             if number < reached:
