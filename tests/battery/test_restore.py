@@ -1,5 +1,6 @@
 """A node that was restored from a backup: its streams do not fork, and everybody gets everything once."""
 
+import json
 from pathlib import Path
 
 from tests.battery.nodes import RunningNode, lezha, many, running, until
@@ -10,6 +11,12 @@ PATIENCE_S = 60
 def of(node: RunningNode, origin: RunningNode) -> int:
     """How many statements of `origin` a node holds."""
     return int(node.rows("SELECT count(*) FROM statements WHERE origin = ?", origin.member)[0][0])
+
+
+def found(node: RunningNode, value: str) -> int:
+    """How many objects a search for an observable finds."""
+    done = lezha("objects", "search", value, "--home", node.home, "--json")
+    return len(json.loads(done.stdout)["objects"])
 
 
 def wait(node: RunningNode, origin: RunningNode, count: int) -> None:
@@ -51,6 +58,9 @@ def test_a_restored_node_forks_nothing_and_everybody_gets_everything_once(tmp_pa
         restored(tirana, file, key)
         assert (of(tirana, tirana), of(tirana, podgorica)) == (300, 20)
         tirana.start()
+        assert [
+            found(tirana, value) for value in ("before-7.example", "answer-7.example", "lost-1.example")
+        ] == [1, 1, 0]
         publish(tirana, 11, "after")
         publish(podgorica, 2, "again")
         wait(podgorica, tirana, 316)

@@ -26,7 +26,7 @@ from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
 from lezha.node.packing import File, Header, Pieces, Record
 from lezha.node.settings import Settings
-from lezha.store import engine, schema
+from lezha.store import archive, engine, schema
 from lezha.store.archive import Rows
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
@@ -147,9 +147,9 @@ def test_a_node_comes_back_whole_in_either_engine(
     assert held_by(back) == held_by(home)
     assert done.files == FILES
     assert done.document == identities.load(home).known.digest
-    assert done.rows == {
-        table: len(rows) + (table == "meta") for table, rows in held_by(home).items()
-    }  # the incarnation is in the backup, and not restored
+    before = held_by(home)
+    # The incarnation is in the backup, and not restored.
+    assert done.rows == {table: len(before[table]) + (table == "meta") for table in archive.shape()}
     for name in FILES[1:]:
         assert (back / name).read_bytes() == (home / name).read_bytes()
     assert node_settings.load(back) == msgspec.structs.replace(node_settings.load(home), database=second)
@@ -541,17 +541,27 @@ def test_age_and_gunzip_open_a_backup(node: Path, tmp_path: Path) -> None:
 
 # --- size -----------------------------------------------------------------------------------------------------------
 
+# Pages of files that the kernel lends (SQLite maps its database) are not the program's: only what is its own counts.
 _MEASURED = """
-import sys
+import sys, threading
 from pathlib import Path
 from lezha.node import backup
 from lezha.node.age import Identities, Recipients
 home, file, back, public, secret = sys.argv[1:]
+peak, done = 0, threading.Event()
+def look():
+    global peak
+    while not done.wait(0.005):
+        with open("/proc/self/status") as status:
+            peak = max(peak, *(int(line.split()[1]) for line in status if line.startswith("RssAnon:")))
+looking = threading.Thread(target=look)
+looking.start()
 backup.create(Path(home), Path(file), Recipients(public), lambda *_: None)
 with open(file, "rb") as source:
     backup.restore(source, Path(back), "", Identities(secret), lambda *_: None)
-# The peak of this program alone: getrusage's begins with that of who started it.
-print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM:")))
+done.set()
+looking.join()
+print(peak)
 """
 
 
@@ -568,11 +578,11 @@ def _peak(folder: Path, rows: int) -> int:
 
 @pytest.mark.parametrize(
     ("few", "many"),
-    [(200, 2_000), pytest.param(1_000, 10_000, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
+    [(200, 2_500), pytest.param(1_000, 10_000, marks=[pytest.mark.soak, pytest.mark.timeout(0)])],
 )
 def test_memory_does_not_grow_with_the_node(few: int, many: int, tmp_path: Path) -> None:
-    # Rows of each of some twenty tables. SQLite's own page cache, of at most 64 MiB, fills up in between.
-    assert _peak(tmp_path, many) < _peak(tmp_path, few) + (100 << 10)
+    # Rows of each of some twenty tables, 200 MiB at least. SQLite's own cache of 96 MiB fills up in between.
+    assert _peak(tmp_path, many) < _peak(tmp_path, few) + (120 << 10)
 
 
 def test_urls_in_these_tests_are_read_as_they_are_meant() -> None:
