@@ -329,6 +329,7 @@ def test_json_of_every_command_is_one_document_and_stdout_is_clean(
     finally:
         guest.kill()
     printed.run("init", "--name", "x", "--endpoint", "https://192.0.2.1", "--home", tmp_path / "new")
+    _back_up_and_restore(printed, here)
     for command, keys in documented().items():
         assert set(printed.done[command]) == keys, command
     # The demonstration has a test of its own; the other two print nothing on stdout.
@@ -369,6 +370,15 @@ def _publish_and_find(printed: Printed, here: RunningNode) -> None:
     found = printed.by(here, "objects", "search", "json.example")
     assert [one["id"] for one in found["objects"]] == [json.loads(raw)["id"]]
     printed.by(here, "objects", "show", json.loads(raw)["id"])
+
+
+def _back_up_and_restore(printed: Printed, here: RunningNode) -> None:
+    key, file, home = printed.folder / "backup.key", printed.folder / "x.age", printed.folder / "restored"
+    recipient = printed.run("backup", "keygen", "--out", key)["recipient"]
+    made = printed.by(here, "backup", "create", file, "--recipient", recipient)
+    assert made["rows"] == printed.run("backup", "check", file, "--identity-file", key)["rows"]
+    restored = printed.run("restore", file, "--home", home, "--identity-file", key)
+    assert (restored["member"], restored["rows"]) == (here.member, made["rows"])
 
 
 def documented() -> dict[tuple[str, ...], set[str]]:

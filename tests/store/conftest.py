@@ -18,8 +18,19 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
     In PostgreSQL it is an empty schema of one database: that is made ten times as fast as a database.
     """
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'lezha.db'}"
+    return new_url(request.param, request, tmp_path / "lezha.db")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def second(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of another empty database, once of each engine."""
+    return new_url(request.param, request, tmp_path / "second.db")
+
+
+def new_url(engine: str, request: pytest.FixtureRequest, file: Path) -> str:
+    """Return the URL of an empty database: SQLite in `file`, or PostgreSQL."""
+    if engine == "sqlite":
+        return f"sqlite:///{file}"
     import psycopg
 
     words = str(request.getfixturevalue("postgres_server"))

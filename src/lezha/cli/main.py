@@ -5,7 +5,7 @@ import sys
 import typer
 
 import lezha
-from lezha.cli import community, exporting, importing, node, objects, peer, publish, sensor, token
+from lezha.cli import backup, community, exporting, importing, node, objects, peer, publish, sensor, token
 from lezha.cli.console import fail
 from lezha.cli.demo.command import demo
 from lezha.cli.errors import CliError
@@ -26,7 +26,9 @@ app.command("publish")(publish.publish)
 app.command("import")(importing.import_files)
 app.command("export")(exporting.export)
 app.command("sensor")(sensor.sensor)
+app.command("restore")(backup.restore)
 app.command("demo")(demo)
+app.add_typer(backup.app, name="backup")
 app.add_typer(objects.app, name="objects")
 app.add_typer(peer.app, name="peer")
 app.add_typer(community.app, name="community")

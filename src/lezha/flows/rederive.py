@@ -1,13 +1,16 @@
 """What is derived from contents is derived anew: after a change of the rules, of the tables, or a restore."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
+from sqlalchemy import Connection
 
 from lezha.flows import ingest
 from lezha.stix import objects
+from lezha.stix.errors import StixError
 from lezha.store import contents, engine, texts
+from lezha.store.contents import Content, Held
 from lezha.store.log import Log, Tx
 
 DERIVATION: Final = "1"
@@ -16,6 +19,7 @@ DERIVATION: Final = "1"
 _MARK: Final = "derivation"
 _UPTO: Final = "derived upto"
 _BLOCK: Final = 1000
+_BLOCK_OF_RESTORE: Final = 200  # objects may have a megabyte each
 
 
 def is_due(log: Log) -> bool:
@@ -37,6 +41,14 @@ def everything(log: Log, progress: Callable[[int], None] = lambda _done: None) -
     return done
 
 
+def into_empty(conn: Connection) -> None:
+    """Derive everything in a transaction of a restore; nothing derived may be there."""
+    after = 0
+    while held := contents.walk(conn, after, _BLOCK_OF_RESTORE):
+        contents.derive(conn, _read(held))
+        after = held[-1].seq
+
+
 def searchable(raw: bytes) -> str:
     """Return the text of an object that was taken up for searches by words."""
     return ingest.searchable(msgspec.json.decode(raw))
@@ -54,6 +66,18 @@ def _some(tx: Tx) -> int:
     if not held:
         engine.set_meta(tx.conn, _MARK, DERIVATION)
         return 0
-    contents.rederive(tx, [(ingest.content(objects.reread(one.raw)), one.seq) for one in held])
+    contents.rederive(tx, _read(held))
     engine.set_meta(tx.conn, _UPTO, str(held[-1].seq))
     return len(held)
+
+
+def _read(held: Sequence[Held]) -> list[tuple[Content, int]]:
+    return list(_readable(held))
+
+
+def _readable(held: Sequence[Held]) -> Iterator[tuple[Content, int]]:
+    for one in held:
+        try:
+            yield ingest.content(objects.reread(one.raw)), one.seq
+        except StixError:
+            continue  # what can't be read any more is kept, and not looked for

@@ -138,7 +138,7 @@ def add(tx: Tx, contents: Sequence[Content], actor: str) -> set[str]:
     insert_rows(
         tx.conn, schema.bodies, [(seq, content.raw) for content, seq in zip(new, numbers, strict=True)]
     )
-    _derive(tx.conn, list(zip(new, numbers, strict=True)))
+    derive(tx.conn, list(zip(new, numbers, strict=True)))
     return {content.hash for content in new}
 
 
@@ -153,7 +153,26 @@ def rederive(tx: Tx, contents: Sequence[tuple[Content, int]]) -> None:
         tx.conn.execute(
             delete(table).where(table.c.content == bindparam("of")), [{"of": seq} for _, seq in contents]
         )
-    _derive(tx.conn, contents)
+    derive(tx.conn, contents)
+
+
+def derive(conn: Connection, contents: Sequence[tuple[Content, int]]) -> None:
+    """Write what is derived from contents, given with their seqs; of which nothing derived may be there."""
+    seen, named, tagged, words = [], [], [], []
+    for content, seq in contents:
+        if content.observables or content.anchors:
+            alone = frozenset(content.observables)
+            for kind, value in dict.fromkeys((*content.observables, *content.anchors)):
+                seen.append((kind, keys.encode(kind, value), seq, (kind, value) not in alone))
+        named += [(target, seq) for target in dict.fromkeys(content.refs)]
+        tagged += [("label", label, seq) for label in dict.fromkeys(content.labels)]
+        tagged += [("marking", marking, seq) for marking in dict.fromkeys(content.marking_ids)]
+        if content.text:
+            words.append((seq, content.text))
+    insert_rows(conn, schema.observables, seen)
+    insert_rows(conn, schema.refs, named)
+    insert_rows(conn, schema.tags, tagged)
+    texts.add(conn, words)
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -265,25 +284,6 @@ def watched(conn: Connection, hashes: Iterable[str]) -> dict[str, Watched]:
         )
         for row in each(conn, _INDICATORS, given)
     }
-
-
-def _derive(conn: Connection, contents: Sequence[tuple[Content, int]]) -> None:
-    """Write what is derived from contents."""
-    seen, named, tagged, words = [], [], [], []
-    for content, seq in contents:
-        if content.observables or content.anchors:
-            alone = frozenset(content.observables)
-            for kind, value in dict.fromkeys((*content.observables, *content.anchors)):
-                seen.append((kind, keys.encode(kind, value), seq, (kind, value) not in alone))
-        named += [(target, seq) for target in dict.fromkeys(content.refs)]
-        tagged += [("label", label, seq) for label in dict.fromkeys(content.labels)]
-        tagged += [("marking", marking, seq) for marking in dict.fromkeys(content.marking_ids)]
-        if content.text:
-            words.append((seq, content.text))
-    insert_rows(conn, schema.observables, seen)
-    insert_rows(conn, schema.refs, named)
-    insert_rows(conn, schema.tags, tagged)
-    texts.add(conn, words)
 
 
 def _row(content: Content, seq: int) -> tuple[object, ...]:

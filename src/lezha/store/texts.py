@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, TextClause, bindparam, text
 
+TABLE: Final = "texts"
 _WORD: Final = re.compile(r"[^\W_]+")
 _PARTS: Final = re.compile(r'"([^"]*)"|([^\s"]+)')
 _LONGEST_WORD: Final = 100

@@ -48,8 +48,14 @@ def migrate(engine: Engine) -> None:
 
 
 def create(conn: Connection) -> None:
-    """Make the present tables in an empty database."""
-    schema.metadata.create_all(conn)
-    texts.create(conn)
+    """Make the present tables in an empty database, with the rows that every log begins with."""
+    tables(conn)
     sequencer.begin(conn)
     set_meta(conn, "schema", str(schema.VERSION))
+
+
+def tables(conn: Connection) -> None:
+    """Make those of the present tables that are not there, without a row."""
+    schema.metadata.create_all(conn)
+    if not inspect(conn).has_table(texts.TABLE):
+        texts.create(conn)
