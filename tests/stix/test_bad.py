@@ -76,7 +76,9 @@ def test_what_cannot_be_taken_apart_is_refused_as_a_whole(whole: Whole) -> None:
 def test_every_clause_that_the_code_cites_has_its_bad_case() -> None:
     kept = {case.clause for case in CASES} | {whole.clause for whole in WHOLE}
     folder = Path(lezha.stix.__file__).parent
-    code = "".join(file.read_text("utf-8") for file in sorted(folder.glob("*.py")))
+    # What only the splitter of streams says has its cases in test_stream.py.
+    files = [file for file in sorted(folder.glob("*.py")) if file.name != "stream.py"]
+    code = "".join(file.read_text("utf-8") for file in files)
     cited = set(re.findall(r'clause="((?:STIX|RFC|limit) [^"]+)"', code))
     assert cited - kept == set()
 
