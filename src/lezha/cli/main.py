@@ -5,7 +5,19 @@ import sys
 import typer
 
 import lezha
-from lezha.cli import backup, community, exporting, importing, node, objects, peer, publish, sensor, token
+from lezha.cli import (
+    backup,
+    community,
+    exporting,
+    importing,
+    node,
+    objects,
+    peer,
+    publish,
+    sensor,
+    store,
+    token,
+)
 from lezha.cli.console import fail
 from lezha.cli.demo.command import demo
 from lezha.cli.errors import CliError
@@ -32,6 +44,7 @@ app.add_typer(backup.app, name="backup")
 app.add_typer(objects.app, name="objects")
 app.add_typer(peer.app, name="peer")
 app.add_typer(community.app, name="community")
+app.add_typer(store.app, name="store")
 app.add_typer(token.app, name="token")
 
 

@@ -6,7 +6,8 @@ true of the moment at which it was read. Nothing is changed.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from typing import Final
+from contextlib import AbstractContextManager
+from typing import Final, Protocol
 
 import msgspec
 from sqlalchemy import Connection
@@ -19,10 +20,8 @@ from lezha.flows import authority, ingest
 from lezha.stix import objects
 from lezha.store import contents, disputes, sequencer, survey, texts, views
 from lezha.store.contents import Held
-from lezha.store.log import Log
 
 _BLOCK: Final = 1000
-_PARTS: Final = ("events", "contents", "statements", "views", "disputes")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -33,10 +32,17 @@ class Finding(msgspec.Struct, frozen=True):
     words: str
 
 
+class Reads(Protocol):
+    """What can be read: a `Log`, or a `Reader`."""
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """Give a connection that sees a snapshot."""
+
+
 Progress = Callable[[str, int], None]
 
 
-def check(log: Log, progress: Progress = lambda _part, _done: None) -> Iterator[Finding]:
+def check(log: Reads, progress: Progress = lambda _part, _done: None) -> Iterator[Finding]:
     """Look at all of the log and give what is wrong with it; `progress` is told the part and how far it is."""
     yield from _database(log)
     yield from _events(log, progress)
@@ -46,19 +52,19 @@ def check(log: Log, progress: Progress = lambda _part, _done: None) -> Iterator[
     yield from _disputes(log)
 
 
-def counts(log: Log) -> dict[str, int]:
+def counts(log: Reads) -> dict[str, int]:
     """Count what `check` looks at."""
     with log.read() as conn:
         return survey.counts(conn)
 
 
-def _database(log: Log) -> Iterator[Finding]:
+def _database(log: Reads) -> Iterator[Finding]:
     with log.read() as conn:
         for words in survey.integrity(conn):
             yield Finding("database", "file", words)
 
 
-def _events(log: Log, progress: Progress) -> Iterator[Finding]:
+def _events(log: Reads, progress: Progress) -> Iterator[Finding]:
     seq, at, chain = 0, "", sequencer.GENESIS
     while True:
         with log.read() as conn:
@@ -83,7 +89,7 @@ def _events(log: Log, progress: Progress) -> Iterator[Finding]:
             return
 
 
-def _contents(log: Log, progress: Progress) -> Iterator[Finding]:
+def _contents(log: Reads, progress: Progress) -> Iterator[Finding]:
     after, done = 0, 0
     while True:
         with log.read() as conn:
@@ -120,7 +126,7 @@ def _content(conn: Connection, one: Held, derived: survey.Derived) -> Iterator[F
         yield Finding("derived", one.hash, f"the words of {one.stix_id} can't be found")
 
 
-def _statements(log: Log, progress: Progress) -> Iterator[Finding]:
+def _statements(log: Reads, progress: Progress) -> Iterator[Finding]:
     after, done = 0, 0
     while True:
         with log.read() as conn:
@@ -148,7 +154,7 @@ def _statement(one: survey.KeptStatement) -> Iterator[Finding]:
         yield Finding("statements", one.hash, "there is no event of its arrival")
 
 
-def _views(log: Log, progress: Progress) -> Iterator[Finding]:
+def _views(log: Reads, progress: Progress) -> Iterator[Finding]:
     with log.read() as conn:
         recipients = survey.recipients(conn)
     for recipient in recipients:
@@ -169,7 +175,7 @@ def _views(log: Log, progress: Progress) -> Iterator[Finding]:
             progress("views", number)
 
 
-def _disputes(log: Log) -> Iterator[Finding]:
+def _disputes(log: Reads) -> Iterator[Finding]:
     with log.read() as conn:
         known = {(stix_id, version) for stix_id, version, _ in disputes.listed(conn)}
         found = set(authority.disputed(conn, survey.signed_more_than_once(conn)))

@@ -1,5 +1,6 @@
 """One running node: opens the log, knows the members, keeps the links going."""
 
+import asyncio
 import datetime as dt
 import ssl
 import uuid
@@ -7,17 +8,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from lezha.federation import members as directory
 from lezha.federation import tls
 from lezha.federation.document import read
 from lezha.federation.members import Members
-from lezha.flows import ingest, share
+from lezha.flows import ingest, rederive, share
 from lezha.flows.convene import Convener
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author
 from lezha.flows.receive import Receiver
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
+from lezha.node import upkeep
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.links import Link, Links
@@ -27,6 +31,7 @@ from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
 
 _IDLE_S: Final = 30.0
+_logger = structlog.get_logger()
 
 
 class Node:
@@ -41,7 +46,8 @@ class Node:
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
         identities.renew_leaf(home, self.identity.member, dt.datetime.now(dt.UTC))
-        self.log = Log(self.settings.database or f"sqlite:///{home / 'lezha.db'}", utc_now)
+        self.log = Log(node_settings.database(home, self.settings), utc_now)
+        self._derive_anew()
         self.changes = Changes()
         self.decisive = Changes(share.KINDS)
         self._peer_changes = Changes(frozenset({"peer"}))
@@ -75,7 +81,11 @@ class Node:
         return Host(self.identity.known, self.settings.peer_clearance)
 
     async def run(self) -> None:
-        """Keep the links of active peers going, and their certificate young, until cancelled."""
+        """Keep the links of active peers going, their certificate young, and to the rules of retention.
+
+        Until cancelled.
+        """
+        retiring = asyncio.create_task(upkeep.retire(self.log, self.settings.retention), name="retention")
         try:
             while True:
                 serial = self._peer_changes.serial
@@ -83,11 +93,19 @@ class Node:
                 self._renew_leaf()
                 await self._peer_changes.beyond(serial, _IDLE_S)
         finally:
+            retiring.cancel()
+            await asyncio.gather(retiring, return_exceptions=True)
             await self.links.stop()
 
     def close(self) -> None:
         """Close the log."""
         self.log.close()
+
+    def _derive_anew(self) -> None:
+        """After an upgrade or a restore: what is derived comes from the rules of this program."""
+        if rederive.is_due(self.log):
+            done = rederive.everything(self.log, lambda done: _logger.info("log.deriving", contents=done))
+            _logger.info("log.derived", contents=done)
 
     def _renew_leaf(self) -> None:
         if identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC)):

@@ -10,6 +10,7 @@ from lezha.node.errors import NodeError
 from lezha.sharing.tlp import Tlp
 
 FILE: Final = "lezha.toml"
+DATABASE: Final = "lezha.db"
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +49,11 @@ def load(home: Path) -> Settings:
         raise NodeError(f"There is no node in {home}: `lezha init` makes one.") from None
     except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise NodeError(f"{path} can't be used: {error}. Mend that line.") from error
+
+
+def database(home: Path, settings: Settings) -> str:
+    """Return the URL of the node's database."""
+    return settings.database or f"sqlite:///{home / DATABASE}"
 
 
 def write(home: Path, settings: Settings) -> None:

@@ -71,6 +71,32 @@ class Tx:
         return seqs
 
 
+class Reader:
+    """The database of one node, for reading only: beside a node that runs, or without one.
+
+    Raises StoreError if it is not of this program's version, or not there.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._readers = engines.readers(url)
+        try:
+            with self.read() as conn:
+                migrations.check(conn)
+        except BaseException:
+            self._readers.dispose()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees a snapshot of what is committed."""
+        with self._readers.connect() as conn, conn.begin():
+            yield conn
+
+    def close(self) -> None:
+        """Close the database."""
+        self._readers.dispose()
+
+
 class Log:
     """The database of one node.
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, exists, 
 from lezha.store import keys, schema, texts
 from lezha.store.errors import NotFound
 from lezha.store.keys import Range
-from lezha.store.rows import KEYS, each, record
+from lezha.store.rows import KEYS, each, parts, record
 
 _FIRST_SLICE: Final = 4_096
 _GROWTH: Final = 4
@@ -194,6 +194,35 @@ def naming(conn: Connection, stix_id: str, limit: int = 50, *, sightings: bool =
         .limit(limit)
     )
     return [_found(row._mapping) for row in rows]
+
+
+def naming_any(conn: Connection, stix_ids: Sequence[str], limit: int) -> list[Found]:
+    """Return up to `limit` objects that name any of some others, newest first."""
+    refs = schema.refs
+    found: dict[int, Found] = {}
+    for part in parts(stix_ids):
+        contents = select(refs.c.content).where(refs.c.target.in_(part)).distinct()
+        newest_first = contents.order_by(refs.c.content.desc()).limit(limit).subquery()
+        rows = conn.execute(
+            select(*_COLUMNS).join(newest_first, newest_first.c.content == schema.contents.c.seq)
+        )
+        found |= {row.seq: _found(row._mapping) for row in rows}
+    return sorted(found.values(), key=lambda one: -one.seq)[:limit]
+
+
+def ends_of(conn: Connection, hashes: Sequence[str], limit: int) -> list[str]:
+    """Return up to `limit` ids that some contents name, creators left out."""
+    contents, refs = schema.contents, schema.refs
+    found: dict[str, None] = {}
+    for part in parts(hashes):
+        rows = conn.execute(
+            select(refs.c.target)
+            .join(contents, contents.c.seq == refs.c.content)
+            .where(contents.c.hash.in_(part), refs.c.target != contents.c.creator)
+            .limit(limit)
+        )
+        found |= dict.fromkeys(row.target for row in rows)
+    return list(found)[:limit]
 
 
 def newest(conn: Connection, stix_ids: Iterable[str]) -> dict[str, Found]:

@@ -16,16 +16,20 @@ from lezha.access.rights import Principal, Right, Role
 from lezha.federation import enrolment, tls
 from lezha.federation.client import PeerClient, fetch_document
 from lezha.federation.members import Members
-from lezha.flows import convene, export, ingest, introduce, look, paging, publish
+from lezha.flows import about, convene, export, ingest, introduce, look, paging, publish, purge
+from lezha.flows.about import About
 from lezha.flows.convene import Convener, Draft
 from lezha.flows.errors import FlowError
 from lezha.flows.ingest import Taken
 from lezha.flows.introduce import Host
 from lezha.flows.look import LinkPhase, ListedPage, ObjectReport, PeerReport
 from lezha.flows.publish import Author, Published
+from lezha.flows.purge import Purged
+from lezha.node import upkeep
 from lezha.node.clock import later, stamp, utc_now
 from lezha.node.identity import Identity
 from lezha.node.links import Links
+from lezha.node.settings import Retention
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.store import communities, contents, peers, search, tokens
@@ -73,6 +77,30 @@ class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     role: Role
+
+
+class Purge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for objects to be destroyed, and say why: the reason is kept for ever."""
+
+    ids: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=1000)]
+    why: str
+
+
+class RetentionCount(msgspec.Struct, frozen=True):
+    """How many objects a rule of retention is about."""
+
+    type: str
+    days: int
+    count: int
+
+
+class RetentionReport(msgspec.Struct, frozen=True):
+    """The rules of retention, each with how many objects are due or were purged."""
+
+    rules: list[RetentionCount]
+
+
+Retentions = tuple[Retention, ...]
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -211,6 +239,42 @@ async def find_objects(
             return ListedPage(look.listed(conn, page.found), page.next or None)
 
     return await asyncio.to_thread(work)
+
+
+@get("/about", guards=[needs(Right.LOOK)])
+async def about_value(log: NamedDependency[Log], value: FromQuery[str]) -> About:
+    """Return everything about an observable: objects with it and around it, sightings, and what names these.
+
+    Each group is capped at 100 and says so where it is.
+    """
+
+    def work() -> About:
+        with log.read() as conn:
+            return about.about(conn, value)
+
+    return await asyncio.to_thread(work)
+
+
+@post("/store/purge", guards=[needs(Right.PURGE)], status_code=200)
+async def purge_objects(
+    request: _Request, log: NamedDependency[Log], author: NamedDependency[Author], data: JSONBody[Purge]
+) -> Purged:
+    """Destroy the bytes of all versions of some objects for good; the hash and the audit stay."""
+    return await purge.purge(log, author.member, data.ids, data.why, request.user.name)
+
+
+@get("/store/retention", guards=[needs(Right.LOOK)])
+async def retention_due(log: NamedDependency[Log], retention: NamedDependency[Retentions]) -> RetentionReport:
+    """Say what the rules of retention would purge now."""
+    wanted = upkeep.rules(retention, utc_now())
+    return _retention(wanted, await asyncio.to_thread(purge.due, log, wanted))
+
+
+@post("/store/retention", guards=[needs(Right.PURGE)], status_code=200)
+async def retire_now(log: NamedDependency[Log], retention: NamedDependency[Retentions]) -> RetentionReport:
+    """Purge now what the rules of retention say."""
+    wanted = upkeep.rules(retention, utc_now())
+    return _retention(wanted, await purge.retire(log, wanted))
 
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
@@ -429,6 +493,10 @@ def phase(links: Links, member: str) -> LinkPhase | None:
     return LinkPhase(running.state.phase, running.state.fault, list(running.state.latencies))
 
 
+def _retention(rules: list[purge.Rule], counts: dict[str, int]) -> RetentionReport:
+    return RetentionReport([RetentionCount(one.type, one.days, counts.get(one.type, 0)) for one in rules])
+
+
 def _party(text: str, identity: Identity, members: Members) -> str:
     """Return the identity id of a member: `self`, a name that is known here, or an id as it stands."""
     if text == "self":
@@ -452,7 +520,8 @@ def _time(text: str | None) -> str | None:
 router = Router(
     path="/api/v1",
     route_handlers=[
-        status, publish_bundle, take_objects, find_objects, object_report, exact_bytes, export_objects, list_peers,
+        status, publish_bundle, take_objects, find_objects, object_report, about_value,
+        purge_objects, retention_due, retire_now, exact_bytes, export_objects, list_peers,
         latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster,
         accept_roster, new_token, list_tokens, revoke_token, list_sightings,

@@ -45,6 +45,7 @@ def app(node: Node) -> Litestar:
             "links": Provide(lambda: node.links, sync_to_thread=False),
             "changes": Provide(lambda: node.changes, sync_to_thread=False),
             "decisive": Provide(lambda: node.decisive, sync_to_thread=False),
+            "retention": Provide(lambda: node.settings.retention, sync_to_thread=False),
             "sessions": Provide(lambda: sessions, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,

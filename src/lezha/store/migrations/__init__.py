@@ -47,6 +47,20 @@ def migrate(engine: Engine) -> None:
         set_meta(conn, "schema", str(version))
 
 
+def check(conn: Connection) -> None:
+    """Raise StoreError unless the database has the present tables."""
+    found = None
+    if inspect(conn).has_table(schema.meta.name):
+        found = get_meta(conn, "schema")
+    if found is None:
+        raise StoreError("There is no log in this database: `lezha init` makes a node.")
+    if found != str(schema.VERSION):
+        raise StoreError(
+            f"This database has schema version {found}, this program needs {schema.VERSION}: "
+            "`lezha serve` brings an older one up, and a newer one needs its own version of lezha."
+        )
+
+
 def create(conn: Connection) -> None:
     """Make the present tables in an empty database, with the rows that every log begins with."""
     tables(conn)

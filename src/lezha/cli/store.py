@@ -1,0 +1,117 @@
+"""`lezha store`: what is done with the log itself."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from lezha.cli import api
+from lezha.cli.api import Api
+from lezha.cli.console import note, say, show_json, table
+from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+
+app = typer.Typer(help="Check the log, and destroy what must not be in it.", no_args_is_help=True)
+
+_SHOWN = 100
+
+
+@app.command("check")
+def check(home: Home = DEFAULT_HOME, json: Json = False) -> None:
+    """Look whether the log is what it should be: hashes, order, chains, and all that is derived.
+
+    Reads the node's database itself, whether the node runs or not, and changes nothing. Exits with 1 if anything is
+    wrong.
+
+    Example: lezha store check --home /var/lib/lezha
+    """
+    from lezha.flows import check as flow
+    from lezha.node import settings as node_settings
+    from lezha.store.log import Reader
+
+    home = home.expanduser()
+    reader = Reader(node_settings.database(home, node_settings.load(home)))
+    try:
+        counts = flow.counts(reader)
+        findings = list(flow.check(reader, _progress()))
+    finally:
+        reader.close()
+    if json:
+        show_json({"sound": not findings, "counts": counts, "findings": findings})
+    else:
+        table(
+            ("part", "of", "what is wrong"),
+            [(one.part, one.subject, one.words) for one in findings[:_SHOWN]],
+            "Nothing is wrong.",
+        )
+        if len(findings) > _SHOWN:
+            note(f"… and {len(findings) - _SHOWN} more; --json shows all.")
+        say(", ".join(f"{count:,} {name}" for name, count in counts.items()) + " looked at.")
+    if findings:
+        raise typer.Exit(1)
+
+
+@app.command("purge")
+def purge(
+    ids: Annotated[list[str], typer.Argument(help="STIX ids; all versions of each are purged.")],
+    why: Annotated[str, typer.Option(help="The reason. It is kept for ever; the objects are not.")],
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Destroy the bytes of objects for good, with their names, values and words.
+
+    The hash, the statements and the record of who was told stay. It does not call anything back from peers that have
+    it, and earlier backups still hold it.
+
+    Example: lezha store purge observed-data--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f --why "names a citizen"
+    """
+
+    async def call(node: Api) -> Any:
+        return await node.post("/store/purge", {"ids": ids, "why": why})
+
+    done = api.run(home, url, token_file, call)
+    if json:
+        show_json(done)
+        return
+    say(
+        f"{done['versions']} version{'' if done['versions'] == 1 else 's'} of {len(done['ids'])} purged for good."
+    )
+    note("Earlier backups still hold it, and so may peers that were told.")
+
+
+@app.command("retention")
+def retention(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is due; purge nothing.")] = False,
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Purge now what the rules of retention in lezha.toml say; the node does so by itself every day.
+
+    Example: lezha store retention --dry-run
+    """
+
+    async def call(node: Api) -> Any:
+        if dry_run:
+            return await node.get("/store/retention")
+        return await node.post("/store/retention", {})
+
+    found = api.run(home, url, token_file, call)
+    if json:
+        show_json(found | {"dry_run": dry_run})
+        return
+    rows = [(one["type"], str(one["days"]), f"{one['count']:,}") for one in found["rules"]]
+    table(
+        ("type", "days", "due" if dry_run else "purged"),
+        rows,
+        "There are no rules of retention in lezha.toml.",
+    )
+
+
+def _progress() -> Any:
+    """Return what shows how far the check is: in a terminal, on one line."""
+    if not sys.stderr.isatty():
+        return lambda _part, _done: None
+    return lambda part, done: print(f"\r{part}: {done:,} ", end="", file=sys.stderr, flush=True)
