@@ -9,7 +9,9 @@ from tests.store.conftest import second
 from tests.store.filling import held
 
 from lezha.flows import rederive
+from lezha.node.clock import utc_now
 from lezha.store import archive, engine, schema, texts
+from lezha.store.log import Log
 
 __all__ = ["second"]  # a fixture: an empty database of each engine
 
@@ -53,3 +55,24 @@ async def test_what_this_program_would_refuse_stays_and_stops_nothing(
         archive.load(conn, archive.dump(there), spoil)
         assert held(conn)[schema.observables.name] == held(there)[schema.observables.name] != []
     writer.dispose()
+
+
+async def test_a_log_that_was_backed_up_while_it_was_derived_anew_is_derived_from_the_beginning(
+    station: Callable[[Party], Station], second: str
+) -> None:
+    tirana = station(TIRANA)
+    await tirana.publish(told(TIRANA, 1), told(TIRANA, 2))
+    await tirana.log.write(rederive._begin)
+    await tirana.log.write(lambda tx: engine.set_meta(tx.conn, "derived upto", "1"))
+    writer = engine.writer(second)
+    with tirana.log.read() as there, writer.begin() as conn:
+        archive.load(conn, archive.dump(there), rederive.into_empty)
+    writer.dispose()
+    log = Log(second, utc_now)
+    assert rederive.is_due(log)
+    assert rederive.everything(log) == 3  # with the identity of Tirana
+    assert not rederive.is_due(log)
+    with tirana.log.read() as there, log.read() as conn:
+        assert held(conn)[schema.observables.name] == held(there)[schema.observables.name] != []
+        assert len(words(conn, "203.0.113.1")) == 1
+    log.close()

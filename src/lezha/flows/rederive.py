@@ -42,11 +42,17 @@ def everything(log: Log, progress: Callable[[int], None] = lambda _done: None) -
 
 
 def into_empty(conn: Connection) -> None:
-    """Derive everything in a transaction of a restore; nothing derived may be there."""
+    """Derive everything in a transaction of a restore; nothing derived may be there.
+
+    If the log that was backed up was derived by other rules, or not to its end, it stays due: columns of the contents
+    themselves are left to `everything`, which must not go on from where that one was.
+    """
     after = 0
     while held := contents.walk(conn, after, _BLOCK_OF_RESTORE):
         contents.derive(conn, _read(held))
         after = held[-1].seq
+    if engine.get_meta(conn, _MARK) not in (None, DERIVATION):
+        engine.set_meta(conn, _MARK, "")
 
 
 def searchable(raw: bytes) -> str:

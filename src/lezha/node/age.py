@@ -142,7 +142,8 @@ class Decrypted:
         self._error: BaseException | None = None
         self._left = threading.Event()
         taken = _Abandonable(source, self._left) if isinstance(source, io.FileIO) else source
-        self._thread = threading.Thread(target=self._run, args=(taken, os.fdopen(writing, "wb"), key))
+        arguments = (taken, os.fdopen(writing, "wb"), key)
+        self._thread = threading.Thread(target=self._run, args=arguments, name="lezha-decrypt", daemon=True)
 
     def __enter__(self) -> Self:
         """Begin."""

@@ -283,18 +283,16 @@ def _new_folder(home: Path) -> Iterator[None]:
     made = [folder for folder in (home, *home.parents) if not folder.exists()]
     mask = os.umask(0o077)
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        if any(home.iterdir()):
+        if not made and any(home.iterdir()):
             raise NodeError(
                 f"{home} is not empty: a backup is restored into a new folder, never over another node."
             )
-        home.chmod(0o700)
         try:
+            home.mkdir(parents=True, exist_ok=True)
+            home.chmod(0o700)
             yield
         except BaseException:
-            _empty(home)
-            for folder in made:
-                folder.rmdir()
+            _remove(home, made)
             raise
     except OSError as error:
         raise NodeError(
@@ -302,6 +300,14 @@ def _new_folder(home: Path) -> Iterator[None]:
         ) from error
     finally:
         os.umask(mask)
+
+
+def _remove(home: Path, made: list[Path]) -> None:
+    if home.is_dir():
+        _empty(home)
+    for folder in made:
+        if folder.exists():
+            folder.rmdir()
 
 
 def _empty(folder: Path) -> None:
