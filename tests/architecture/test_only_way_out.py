@@ -117,10 +117,13 @@ def test_only_pack_statement_says_that_a_frame_is_a_statement() -> None:
 
 
 def test_an_export_takes_the_bytes_of_nothing_but_what_was_released() -> None:
-    lines = text(EXPORT).splitlines()
-    (place,) = [number for number, line in enumerate(lines) if "bytes_of(" in line]
-    assert "isinstance(one, Released)" in lines[place - 1]
-    assert lines[place].strip() == "held = contents.bytes_of(conn, released)"
+    assert [one for one in MODULES if "walk.bytes_of" in text(one)] == [EXPORT]
+    (call,) = [
+        node
+        for node in ast.walk(ast.parse(text(EXPORT)))
+        if isinstance(node, ast.Call) and name_of(node.func) == "bytes_of"
+    ]
+    assert "isinstance(one, Released)" in ast.unparse(call)
     assert not calls(text(EXPORT), "raw", "parcels")
 
 

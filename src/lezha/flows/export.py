@@ -15,7 +15,7 @@ from lezha.flows.paging import PageHead
 from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
 from lezha.sharing.tlp import Tlp
-from lezha.store import communities, contents, peers, search, statements, walk
+from lezha.store import communities, peers, search, statements, walk
 from lezha.store.log import Log
 from lezha.store.walk import Step
 
@@ -65,9 +65,7 @@ def page(log: Log, peer: str, own: Recipient, where: Stretch, now: str) -> Page:
         some = _within(passed)
         last = len(some) == len(passed) < _OBJECTS
         decisions = _decide(conn, some, recipient, now)
-        released = [one.content for one in decisions if isinstance(one, Released)]
-        held = contents.bytes_of(conn, released)
-        objects = [held[key] for key in released]
+        objects = walk.bytes_of(conn, [one for one in decisions if isinstance(one, Released)])
     withheld = Counter(one.reason.value for one in decisions if isinstance(one, Withheld))
     cursor = where.upto if last else some[-1].seq
     return Page(PageHead(cursor, tuple(map(len, objects)), dict(withheld), last), tuple(objects))

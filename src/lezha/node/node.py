@@ -105,7 +105,8 @@ class Node:
         """After an upgrade or a restore: what is derived comes from the rules of this program."""
         if rederive.is_due(self.log):
             done = rederive.everything(self.log, lambda done: _logger.info("log.deriving", contents=done))
-            _logger.info("log.derived", contents=done)
+            if done:
+                _logger.info("log.derived", contents=done)
 
     def _renew_leaf(self) -> None:
         if identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC)):

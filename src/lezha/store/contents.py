@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
 
 from lezha.sharing.tlp import Tlp
 from lezha.store import keys, schema, texts
@@ -231,7 +231,9 @@ def purge(tx: Tx, gone: Sequence[tuple[Held, str]], why: str, actor: str) -> Non
 def _blank_frames(conn: Connection, raw: bytes) -> None:
     table = schema.quarantine
     place = (
-        func.instr(table.c.frame, raw) if conn.dialect.name == "sqlite" else func.position(raw, table.c.frame)
+        func.instr(table.c.frame, raw)
+        if conn.dialect.name == "sqlite"
+        else func.position(literal(raw).op("IN")(table.c.frame))
     )
     conn.execute(update(table).where(place > 0).values(frame=b""))
 

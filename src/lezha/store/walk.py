@@ -1,14 +1,14 @@
 """The log read through from one end to the other, in its own order: each step costs the same wherever it lies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, bindparam, func, select
 
-from lezha.sharing.release import Facts
+from lezha.sharing.release import Facts, Released
 from lezha.sharing.tlp import Tlp
-from lezha.store import schema
+from lezha.store import contents, schema
 from lezha.store.rows import KEYS, each
 
 _CONTENTS, _STATEMENTS, _BODIES = schema.contents, schema.statements, schema.bodies
@@ -75,6 +75,12 @@ def statements_about(conn: Connection, contents: Iterable[str]) -> dict[str, lis
     for row in each(conn, _ABOUT, contents):
         found.setdefault(row.content, []).append(row.hash)
     return found
+
+
+def bytes_of(conn: Connection, released: Sequence[Released]) -> list[bytes]:
+    """Return the exact bytes of what was released, in that order."""
+    held = contents.bytes_of(conn, (one.content for one in released))
+    return [held[one.content] for one in released]
 
 
 def _bare(row: RowMapping) -> Facts:

@@ -1,0 +1,217 @@
+"""What is purged is gone from every file of the database; that it was here stays."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from tests.federation.keys import PODGORICA, TIRANA
+from tests.flows.alliance import Station, deliver, pack, said, stream, take, told
+from tests.flows.alliance import batch as frames
+
+from lezha.federation.frame import FrameKind
+from lezha.flows import check, detect, ingest, look, purge, rederive
+from lezha.flows.errors import FlowError
+from lezha.flows.purge import Rule
+from lezha.node.clock import later, utc_now
+from lezha.sharing.release import Recipient, Standing
+from lezha.sharing.tlp import Tlp
+from lezha.stix import bundle, encode
+from lezha.store import contents, schema, search
+from lezha.store.log import Log
+from lezha.store.search import Query
+
+SECRET = "qytetari-1985-tirane"
+SENSOR = Recipient("sensor:1", Standing.OWN, Tlp.RED)
+
+
+@pytest.fixture
+async def pair(log: Log, station: Callable[..., Station]) -> tuple[Station, Station]:
+    """Tirana, on each of the engines, and Podgorica."""
+    tirana, podgorica = Station(TIRANA, log), station(PODGORICA)
+    await tirana.links(podgorica)
+    await podgorica.links(tirana)
+    return tirana, podgorica
+
+
+def misfiled(number: int = 1, **changes: Any) -> dict[str, Any]:
+    plain = {
+        "name": f"{SECRET}-name",
+        "description": f"names {SECRET} by mistake",
+        "labels": [f"{SECRET}-label"],
+        "pattern": f"[domain-name:value = '{SECRET}.example'] OR [url:value = 'http://x.example/{SECRET}']",
+    }
+    return told(TIRANA, number, **(plain | changes))
+
+
+def found(here: Station, **query: Any) -> list[str]:
+    with here.log.read() as conn:
+        return [one.id for one in search.find(conn, Query(**query))]
+
+
+def traces(here: Station, url: str) -> list[str]:
+    """Name the files of the database in which any form of the secret stands."""
+    forms = {SECRET.encode(), SECRET[::-1].encode(), SECRET.replace("-", " ").encode()}
+    forms |= {part.encode() for part in SECRET.split("-") if len(part) > 5}
+    return [
+        path.name for path in files(here, url) if any(form in path.read_bytes().lower() for form in forms)
+    ]
+
+
+def files(here: Station, url: str) -> list[Path]:
+    if url.startswith("sqlite"):
+        path = Path(url.removeprefix("sqlite:///"))
+        return [one for one in path.parent.iterdir() if one.is_file()]
+    with here.log.read() as conn:
+        data = Path(conn.exec_driver_sql("SHOW data_directory").scalar_one())
+        names = conn.exec_driver_sql(
+            "SELECT pg_relation_filepath(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'i', 't')"
+        )
+        toast = conn.exec_driver_sql(
+            "SELECT pg_relation_filepath(c.reltoastrelid) FROM pg_class c JOIN pg_namespace n "
+            "ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.reltoastrelid <> 0"
+        )
+        return [data / name for (name,) in (*names, *toast)]
+
+
+async def test_nothing_of_what_is_purged_is_left_in_the_database_s_files(
+    pair: tuple[Station, Station], url: str
+) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled(1), *(told(TIRANA, number) for number in range(2, 40)))
+    await tirana.publish(misfiled(1, modified="2022-07-16T09:30:00.123Z"))
+    if url.startswith("postgresql"):
+        with tirana.log._writer.connect() as conn:
+            conn.exec_driver_sql("CHECKPOINT")
+    assert traces(tirana, url), "it must be there before, or this test proves nothing"
+    done = await purge.purge(tirana.log, tirana.member, [misfiled()["id"]], "names a citizen", "officer")
+    assert (done.versions, done.ids) == (2, (misfiled()["id"],))
+    assert traces(tirana, url) == []
+    assert found(tirana, text="exercise")[:3], "the words of all others are still found"
+
+
+async def test_the_hash_the_statement_and_the_audit_stay(pair: tuple[Station, Station]) -> None:
+    tirana, podgorica = pair
+    published = await tirana.publish(misfiled())
+    await deliver(tirana, podgorica)
+    hashes = tirana.rows(schema.contents, "hash")
+    await purge.purge(tirana.log, tirana.member, [misfiled()["id"]], "names a citizen", "officer")
+    assert tirana.rows(schema.contents, "hash") == hashes
+    assert (published.taken[0][1],) in tirana.rows(schema.statements, "hash")
+    with tirana.log.read() as conn:
+        events = schema.events
+        row = conn.execute(select(events).where(events.c.kind == "purged")).one()
+        report = look.object_report(conn, misfiled()["id"])
+        assert (row.actor, json.loads(row.detail)) == ("officer", {"why": "names a citizen"})
+        assert report[0].told == () or report[0].found.name == ""
+    assert list(check.check(tirana.log)) == []
+
+
+async def test_what_was_purged_is_not_told_to_anyone_any_more(pair: tuple[Station, Station]) -> None:
+    tirana, podgorica = pair
+    await tirana.publish(misfiled())
+    sent = await pack(tirana, podgorica)
+    await purge.purge(tirana.log, tirana.member, [misfiled()["id"]], "a mistake", "officer")
+    again = await pack(tirana, podgorica)
+    assert [one.kind for one in sent.frames] == [FrameKind.STATEMENT]
+    assert [one.kind for one in again.frames] == [FrameKind.VOID]
+    assert await tirana.withheld(podgorica) == {misfiled()["id"]: "purged"}
+    await deliver(tirana, podgorica)
+    assert podgorica.holds(misfiled()["id"]) == [False]
+
+
+async def test_a_sensor_stops_looking_for_what_was_purged(pair: tuple[Station, Station]) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled())
+    first = await detect.feed(tirana.log, SENSOR, 0, utc_now())
+    assert [len(one.observables) for one in first.items] == [2]
+    await purge.purge(tirana.log, tirana.member, [misfiled()["id"]], "a mistake", "officer")
+    then = await detect.feed(tirana.log, SENSOR, first.head, utc_now())
+    assert [(one.key, one.observables) for one in then.items] == [(first.items[0].key, ())]
+    anew = await detect.feed(tirana.log, SENSOR, 0, utc_now())
+    assert [one.observables for one in anew.items] == [()]
+
+
+async def test_what_was_purged_does_not_come_back(pair: tuple[Station, Station]) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled(1), misfiled(2))
+    await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
+    raw = bundle.write([encode(misfiled(1)), encode(misfiled(3))])
+    taken = await ingest.take(tirana.log, tirana.members, tirana.member, raw, "test")
+    assert (taken.new, [one.clause for one in taken.rejected]) == (1, ["lezha purge"])
+    rederive.everything(tirana.log)
+    assert found(tirana, values=(("domain", f"{SECRET}.example"),), by_value=True) == [
+        misfiled(3)["id"],
+        misfiled(2)["id"],
+    ]
+    with tirana.log.read() as conn, pytest.raises(Exception, match="purged here"):
+        contents.raw(conn, _hash(tirana, misfiled(1)["id"]))
+
+
+async def test_a_frame_that_was_put_aside_loses_what_is_purged(
+    pair: tuple[Station, Station], url: str
+) -> None:
+    tirana, podgorica = pair
+    raw = encode(misfiled(1))
+    refused = said(TIRANA, raw, signer=PODGORICA)
+    receipt = await take(tirana, podgorica, frames(*stream(refused)))
+    assert [code for _, code in receipt.refused] == ["wrong_member"]
+    await tirana.publish(misfiled(1))
+    await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
+    assert tirana.rows(schema.quarantine, "frame") == [(b"",)]
+    assert traces(tirana, url) == []
+
+
+@pytest.mark.parametrize("why", ["", "   ", "x" * 1001])
+async def test_without_a_reason_nothing_is_purged(pair: tuple[Station, Station], why: str) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled())
+    with pytest.raises(FlowError, match="Say why"):
+        await purge.purge(tirana.log, tirana.member, [misfiled()["id"]], why, "officer")
+    assert tirana.bytes_of(misfiled()["id"]) == [encode(misfiled())]
+
+
+async def test_one_s_own_identity_and_what_is_not_held_can_t_be_purged(pair: tuple[Station, Station]) -> None:
+    tirana, _ = pair
+    for ids, words in (([tirana.member], "own identity"), ([misfiled()["id"]], "Nothing of")):
+        with pytest.raises(FlowError, match=words):
+            await purge.purge(tirana.log, tirana.member, ids, "why", "officer")
+
+
+async def test_retention_purges_what_is_old_enough_of_its_type_and_nothing_else(
+    pair: tuple[Station, Station], url: str
+) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled(1), misfiled(2))
+    await tirana.publish(
+        {
+            "type": "domain-name",
+            "id": "domain-name--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f",
+            "value": "stays.example",
+        }
+    )
+    young, old = (
+        Rule("indicator", 30, moment) for moment in (later(utc_now(), days=-30), later(utc_now(), days=1))
+    )
+    assert purge.due(tirana.log, [young]) == {"indicator": 0}
+    assert await purge.retire(tirana.log, [young]) == {}
+    assert purge.due(tirana.log, [old]) == {"indicator": 2}
+    assert await purge.retire(tirana.log, [old]) == {"indicator": 2}
+    assert await purge.retire(tirana.log, [old]) == {}
+    assert traces(tirana, url) == []
+    assert found(tirana, text="stays") == ["domain-name--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"]
+    assert list(check.check(tirana.log)) == []
+
+
+@pytest.mark.parametrize("kind", ["identity", "marking-definition", "extension-definition"])
+async def test_retention_never_takes_what_others_need(pair: tuple[Station, Station], kind: str) -> None:
+    with pytest.raises(FlowError, match="can't name"):
+        await purge.retire(pair[0].log, [Rule(kind, 1, utc_now())])
+
+
+def _hash(here: Station, stix_id: str) -> str:
+    with here.log.read() as conn:
+        return search.versions(conn, stix_id)[0].hash
