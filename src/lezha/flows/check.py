@@ -83,7 +83,7 @@ def _events(log: Reads, progress: Progress) -> Iterator[Finding]:
                 chain = kept  # say once where it breaks
             seq, at = event[0], event[1]
         progress("events", seq)
-        if len(block) < _BLOCK and last.seq <= seq:
+        if len(block) < _BLOCK:
             if (last.seq, last.chain) != (seq, chain):
                 yield Finding("events", str(last.seq), "the log's end is not what the sequencer says")
             return
