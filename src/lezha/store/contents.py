@@ -83,6 +83,12 @@ _OF_HELD: Final = select(
     _CONTENTS.c.seq, _CONTENTS.c.hash, _CONTENTS.c.stix_id, _BODIES.c.bytes.label("raw")
 ).join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
 _HELD_OF: Final = _OF_HELD.where(_CONTENTS.c.stix_id.in_(KEYS)).order_by(_CONTENTS.c.seq)
+_PAGE: Final = (
+    select(_BODIES.c.content, _BODIES.c.bytes)
+    .where(_BODIES.c.content > bindparam("after"))
+    .order_by(_BODIES.c.content)
+    .limit(bindparam("limit"))
+)
 _WALK: Final = (
     _OF_HELD.where(_CONTENTS.c.seq > bindparam("after")).order_by(_CONTENTS.c.seq).limit(bindparam("limit"))
 )
@@ -192,6 +198,16 @@ def held_of(conn: Connection, stix_ids: Iterable[str]) -> list[Held]:
 def walk(conn: Connection, after: int, limit: int) -> list[Held]:
     """Return up to `limit` contents whose bytes are held, numbered above `after`, in order."""
     return [record(row._mapping, Held) for row in conn.execute(_WALK, {"after": after, "limit": limit})]
+
+
+def page(conn: Connection, after: int, limit: int) -> list[tuple[int, bytes]]:
+    """Return the number and the bytes of up to `limit` contents numbered above `after`, in order."""
+    return [(row[0], row[1]) for row in conn.execute(_PAGE, {"after": after, "limit": limit})]
+
+
+def count(conn: Connection) -> int:
+    """Count the contents that the log knows."""
+    return conn.scalar(select(func.count()).select_from(_CONTENTS)) or 0
 
 
 def came_before(conn: Connection, stix_type: str, seq: int, limit: int) -> list[Held]:
