@@ -64,7 +64,7 @@ def _take(
     tx: Tx, members: Members, member: str, read: list[Content], rejected: list[Rejected], actor: str
 ) -> Taken:
     held = contents.held(tx.conn, (one.hash for one in read))
-    in_conflict = authority.conflicts(tx.conn, read)
+    in_conflict = authority.conflicts(tx.conn, [one for one in read if one.creator == member])
     gone = contents.purged(tx.conn, held)
     refused = list(rejected)
     fit: list[Content] = []
@@ -76,8 +76,8 @@ def _take(
             fit.append(one)
         else:
             refused.append(reason)
-    new = contents.add(tx, fit, actor)
-    posts.add(tx, [one.hash for one in fit], actor)
+    new = contents.add(tx, fit, actor, kind="posted", known=held)
+    posts.add(tx, new, [one.hash for one in fit if one.hash in held], actor)
     return Taken(len(new), len(fit) - len(new), len(refused), tuple(refused[:_REJECTED]))
 
 

@@ -1,6 +1,6 @@
 """Contents: exact bytes under their SHA-256, with what is derived from them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -11,7 +11,7 @@ from lezha.sharing.tlp import Tlp
 from lezha.store import keys, schema, texts
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows, record
+from lezha.store.rows import KEYS, each, each_raw, insert_rows, record
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -57,7 +57,6 @@ class Watched(msgspec.Struct, frozen=True):
 
 
 _CONTENTS, _BODIES = schema.contents, schema.bodies
-_HELD: Final = select(_CONTENTS.c.hash, _CONTENTS.c.seq).where(_CONTENTS.c.hash.in_(KEYS))
 _IDS_HELD: Final = select(_CONTENTS.c.stix_id).where(_CONTENTS.c.stix_id.in_(KEYS)).distinct()
 _PURGED: Final = (
     select(_CONTENTS.c.hash)
@@ -119,12 +118,13 @@ _DERIVED: Final = (schema.observables, schema.refs, schema.tags)
 
 def held(conn: Connection, hashes: Iterable[str]) -> set[str]:
     """Return those of `hashes` that the log knows, purged ones included."""
-    return {row.hash for row in each(conn, _HELD, hashes)}
+    return set(seqs(conn, hashes))
 
 
 def seqs(conn: Connection, hashes: Iterable[str]) -> dict[str, int]:
     """Return the seq of each of `hashes` that the log knows."""
-    return {row.hash: row.seq for row in each(conn, _HELD, hashes)}
+    keys = [bytes.fromhex(key) for key in hashes]
+    return {row[0].hex(): row[1] for row in each_raw(conn, "SELECT hash, seq FROM contents WHERE hash", keys)}
 
 
 def purged(conn: Connection, hashes: Iterable[str]) -> set[str]:
@@ -132,20 +132,30 @@ def purged(conn: Connection, hashes: Iterable[str]) -> set[str]:
     return {row.hash for row in each(conn, _PURGED, hashes)}
 
 
-def add(tx: Tx, contents: Sequence[Content], actor: str) -> set[str]:
-    """Add the contents that are new; return their hashes. What was purged is known, and stays without bytes."""
+def add(
+    tx: Tx,
+    contents: Sequence[Content],
+    actor: str,
+    *,
+    kind: str = "content",
+    known: Container[str] | None = None,
+) -> dict[str, int]:
+    """Add the contents that are new; return their seqs. What was purged is known, and stays without bytes.
+
+    `kind` is that of the event of their arrival. `known` are those of them that are held, if the caller knows.
+    """
     unique = {content.hash: content for content in contents}
-    there = held(tx.conn, unique)
+    there = seqs(tx.conn, unique) if known is None else known
     new = [content for key, content in unique.items() if key not in there]
     if not new:
-        return set()
-    numbers = tx.events("content", [content.hash for content in new], actor)
+        return {}
+    numbers = tx.events(kind, [content.hash for content in new], actor)
     insert_rows(tx.conn, schema.contents, [_row(one, seq) for one, seq in zip(new, numbers, strict=True)])
     insert_rows(
         tx.conn, schema.bodies, [(seq, content.raw) for content, seq in zip(new, numbers, strict=True)]
     )
     derive(tx.conn, list(zip(new, numbers, strict=True)))
-    return {content.hash for content in new}
+    return {content.hash: seq for content, seq in zip(new, numbers, strict=True)}
 
 
 def rederive(tx: Tx, contents: Sequence[tuple[Content, int]]) -> None:

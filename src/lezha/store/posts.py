@@ -1,6 +1,6 @@
 """What was taken into the log without a statement: for this member's own systems only, until someone signs for it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -48,20 +48,20 @@ _ABOUT: Final = (
 )
 
 
-def add(tx: Tx, hashes: Sequence[str], actor: str) -> int:
-    """Record that `actor` brought these contents; those with a statement or a post are left out. Return how many."""
-    there = {row.hash for query in (_POSTED, _SAID) for row in each(tx.conn, query, hashes)}
-    new = [key for key in dict.fromkeys(hashes) if key not in there]
-    if not new:
-        return 0
-    subjects = contents.seqs(tx.conn, new)
-    seqs = tx.events("posted", new, actor)
-    insert_rows(
-        tx.conn,
-        schema.posts,
-        [(subjects[key], seq, actor, tx.at) for key, seq in zip(new, seqs, strict=True)],
-    )
-    return len(new)
+def add(tx: Tx, new: Mapping[str, int], held: Sequence[str], actor: str) -> None:
+    """Record that `actor` brought these contents without a statement.
+
+    `new` are those that this very transaction has added, by events of kind `posted`, with their seqs; of those `held`
+    before, what has a statement or was brought before is left out.
+    """
+    rows = [(seq, seq, actor, tx.at) for seq in new.values()]
+    there = {row.hash for query in (_POSTED, _SAID) for row in each(tx.conn, query, held)}
+    late = [key for key in dict.fromkeys(held) if key not in there]
+    if late:
+        subjects = contents.seqs(tx.conn, late)
+        seqs = tx.events("posted", late, actor)
+        rows += [(subjects[key], seq, actor, tx.at) for key, seq in zip(late, seqs, strict=True)]
+    insert_rows(tx.conn, schema.posts, rows)
 
 
 def facts(conn: Connection, hashes: Iterable[str]) -> dict[str, Facts]:

@@ -13,6 +13,7 @@ from lezha.store.rows import KEYS, each
 Event = tuple[int, str, str, str, str, str]
 
 _EVENTS, _CONTENTS, _STATEMENTS = schema.events, schema.contents, schema.statements
+_ARRIVALS: Final = ("content", "posted")
 _BESIDE: Final = (
     select(schema.companions.c.statement, _CONTENTS.c.hash)
     .join(_CONTENTS, _CONTENTS.c.seq == schema.companions.c.content)
@@ -99,7 +100,7 @@ def without_event(conn: Connection, after: int, upto: int) -> list[str]:
         .outerjoin(_EVENTS, _EVENTS.c.seq == _CONTENTS.c.seq)
         .where(_CONTENTS.c.seq > after, _CONTENTS.c.seq <= upto)
     )
-    return [row.hash for row in rows if (row.kind, row.subject) != ("content", row.hash)]
+    return [row.hash for row in rows if row.kind not in _ARRIVALS or row.subject != row.hash]
 
 
 def derived(conn: Connection, seqs: Sequence[int]) -> dict[int, Derived]:
