@@ -9,6 +9,7 @@ from lezha.cli import api
 from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.sharing.tlp import Tlp
 
 app = typer.Typer(help="Find objects and see who was told of them.", no_args_is_help=True)
 
@@ -17,11 +18,27 @@ app = typer.Typer(help="Find objects and see who was told of them.", no_args_is_
 def search(
     value: Annotated[
         str,
-        typer.Argument(help="An address, domain, URL, hash or e-mail address; also finds what contains it."),
+        typer.Argument(
+            help="An address, network, domain, URL, hash or e-mail address; also what contains it or lies within it."
+        ),
     ] = "",
-    text: Annotated[str, typer.Option(help="Part of a name or id.")] = "",
+    text: Annotated[str, typer.Option(help='Words, or a "phrase"; the last word may be a beginning.')] = "",
     type: Annotated[str, typer.Option(help="A STIX type, e.g. indicator.")] = "",  # noqa: A002  # the option's name
     id: Annotated[str, typer.Option(help="A STIX id.")] = "",  # noqa: A002  # the option's name
+    label: Annotated[str, typer.Option(help="A label of the object.")] = "",
+    marking: Annotated[str, typer.Option(help="The id of a marking definition that the object names.")] = "",
+    tlp: Annotated[Tlp | None, typer.Option(help="A TLP marking that the object itself carries.")] = None,
+    creator: Annotated[str, typer.Option(help="Who made it: a peer, self, or an identity's id.")] = "",
+    origin: Annotated[str, typer.Option(help="Who told of it: a peer, self, or an identity's id.")] = "",
+    ref: Annotated[str, typer.Option(help="An id that the object names.")] = "",
+    sighted: Annotated[
+        bool | None, typer.Option("--sighted/--not-sighted", help="Whether it was seen.")
+    ] = None,
+    revoked: Annotated[bool | None, typer.Option("--revoked/--not-revoked", help="Revoked versions.")] = None,
+    since: Annotated[str, typer.Option(help="Came here then or later, e.g. 2026-11-01T00:00:00Z.")] = "",
+    until: Annotated[str, typer.Option(help="Came here before then.")] = "",
+    modified_since: Annotated[str, typer.Option(help="Its version is of then or later.")] = "",
+    modified_until: Annotated[str, typer.Option(help="Its version is of before then.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     before: Annotated[int, typer.Option(help="Go on after a page: the number it ended with.")] = 0,
     home: Home = DEFAULT_HOME,
@@ -29,11 +46,19 @@ def search(
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Find objects, newest first.
+    """Find objects, newest first; all conditions must hold.
 
-    Example: lezha objects search 144.76.6.34
+    Examples: lezha objects search 144.76.6.34; lezha objects search --text "wiper tirana" --type malware --not-sighted
     """
-    query = {"value": value, "text": text, "type": type, "id": id, "limit": str(limit), "before": str(before)}
+    given: dict[str, object] = {
+        "value": value, "text": text, "type": type, "id": id, "label": label, "marking": marking,
+        "tlp": tlp.value if tlp else "", "creator": creator, "origin": origin, "ref": ref,
+        "sighted": "" if sighted is None else str(sighted).lower(),
+        "revoked": "" if revoked is None else str(revoked).lower(),
+        "since": since, "until": until, "modified_since": modified_since, "modified_until": modified_until,
+        "limit": limit, "before": before,
+    }  # fmt: skip
+    query = [(name, str(one)) for name, one in given.items() if one != ""]
 
     async def call(node: Api) -> Any:
         return await node.get("/objects", query)
@@ -42,13 +67,59 @@ def search(
     if json:
         show_json(page)
         return
-    rows = [(one["type"], one["name"], one["id"], one["version"]) for one in page["objects"]]
-    table(("type", "name", "id", "version"), rows, "Nothing of the kind is held here.")
-    for one in page["objects"]:
+    _show_objects(page["objects"], "Nothing of the kind is held here.")
+    if page["next"]:
+        early = "Time was over before the page was full. " if len(page["objects"]) < limit else ""
+        note(f"{early}There is more: --before {page['next']}")
+
+
+@app.command("about")
+def about(
+    value: Annotated[str, typer.Argument(help="An address, network, domain, URL, hash or e-mail address.")],
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Show everything about a value: under it, around it, who saw it, and what names any of that.
+
+    Example: lezha objects about 144.76.6.34
+    """
+
+    async def call(node: Api) -> Any:
+        return await node.get("/about", {"value": value})
+
+    found = api.run(home, url, token_file, call)
+    if json:
+        show_json(found)
+        return
+    if not found["kind"]:
+        note(f"{value} is no address, network, domain, URL, hash or e-mail address.")
+        return
+    for group in found["groups"]:
+        say(f"{group['what'].capitalize()}:")
+        _show_objects(group["objects"], "")
+        if group["more"]:
+            note(group["more"])
+    if not found["groups"]:
+        note(f"Nothing is held here about {found['value']}.")
+
+
+def _show_objects(objects: list[dict[str, Any]], empty: str) -> None:
+    rows = [
+        (
+            one["type"],
+            one["name"],
+            one["id"],
+            one["version"],
+            "" if one["state"] == "current" else one["state"],
+        )
+        for one in objects
+    ]
+    table(("type", "name", "id", "version", "state"), rows, empty)
+    for one in objects:
         if one["unmatched"]:
             note(f"{one['id']} can't be matched live: {one['unmatched']}")
-    if page["next"]:
-        note(f"There is more: --before {page['next']}")
 
 
 @app.command("show")

@@ -25,7 +25,7 @@ def encode(kind: str, value: str) -> str:
         return value[::-1]
     if family_kind := _NETWORKS.get(kind):
         address, _, length = value.partition("/")
-        return f"{encode(family_kind, address)}/{length}"
+        return f"{encode(family_kind, address)}/{int(length):03}"
     return value
 
 
@@ -37,12 +37,12 @@ def decode(kind: str, key: str) -> str:
         return key[::-1]
     if family_kind := _NETWORKS.get(kind):
         digits, _, length = key.partition("/")
-        return f"{decode(family_kind, digits)}/{length}"
+        return f"{decode(family_kind, digits)}/{int(length)}"
     return key
 
 
 def within(kind: str, value: str) -> list[Range]:
-    """Return the ranges of keys that lie within a value: below a domain, at a domain, in a network."""
+    """Return the ranges of keys that lie within a value, itself left out: below a domain, at it, in a network."""
     if kind == "domain":
         name = value[::-1]
         urls = [
@@ -57,5 +57,6 @@ def within(kind: str, value: str) -> list[Range]:
     if family_kind := _NETWORKS.get(kind):
         network = ipaddress.ip_network(value)
         first, last = network.network_address.packed.hex(), network.broadcast_address.packed.hex()
-        return [(family_kind, first, f"{last}0"), (kind, f"{first}/", f"{last}0")]
+        # Of those that begin where it begins, the longer ones are smaller; all others in the range are.
+        return [(family_kind, first, f"{last}0"), (kind, f"{first}/{network.prefixlen + 1:03}", f"{last}0")]
     return []
