@@ -30,7 +30,7 @@ from bench.run import say
 from lezha.cli.node import make
 from lezha.federation import members
 from lezha.federation.document import Contact
-from lezha.flows import export, ingest, look
+from lezha.flows import export, ingest, look, rederive
 from lezha.node import identity
 from lezha.node import settings as node_settings
 from lezha.node.clock import utc_now
@@ -72,6 +72,7 @@ def _measured(folder: Path) -> Iterator[Figure]:
     schemas.compile_all()
     feed = Feed()
     log = Log(node_settings.database(home, settings), utc_now)
+    rederive.everything(log)
     try:
         early = _ingest(log, feed, 1, MEASURED)
         yield from _against_bare(folder, log, early)

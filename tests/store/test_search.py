@@ -1,13 +1,18 @@
 """Search: what a value means, and pages that miss nothing and repeat nothing while others write."""
 
 import asyncio
+import itertools
 from functools import partial
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
 from tests.store.examples import ALBANIA, MONTENEGRO, content, publish
 
 from lezha.flows.look import search_objects
-from lezha.store import contents, search
+from lezha.sharing.tlp import Tlp
+from lezha.store import contents, schema, search
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.search import Query
@@ -109,3 +114,114 @@ async def test_pages_give_every_object_once_while_others_write(log: Log) -> None
     await writing
     assert walked == list(range(walked[0], 0, -1))
     assert walked[0] >= 59
+
+
+# --- every condition ------------------------------------------------------------------------------------------------
+
+SEEN = content(1).stix_id
+
+
+@pytest.fixture
+def varied(log: Log) -> Log:
+    """Six objects, in three commits, the last of which is a sighting of the first."""
+
+    def some(*kept: contents.Content) -> str:
+        return log.write_now(lambda tx: (contents.add(tx, kept, "test"), tx.at)[1])
+
+    some(
+        content(1, labels=("wiper",), marking_ids=("marking-definition--1",), markings=(Tlp.AMBER,)),
+        content(2, labels=("wiper", "exercise"), refs=("malware--1",), revoked=True),
+    )
+    some(
+        content(3, creator=MONTENEGRO, version="2023-01-01T00:00:00.000000Z", markings=(Tlp.STRICT,)),
+        content(4, creator=MONTENEGRO, version="", type="ipv4-addr"),
+    )
+    some(content(5, type="sighting", refs=(SEEN,)), content(6, refs=("malware--1", SEEN)))
+    return log
+
+
+def times(log: Log) -> list[str]:
+    with log.read() as conn:
+        return list(conn.scalars(select(schema.events.c.at).distinct().order_by(schema.events.c.at)))
+
+
+def test_each_condition_finds_its_own(varied: Log) -> None:
+    first, second, third = times(varied)
+    table: list[tuple[dict[str, object], list[int]]] = [
+        ({"label": "wiper"}, [2, 1]),
+        ({"label": "wip"}, []),
+        ({"marking": "marking-definition--1"}, [1]),
+        ({"tlp": "amber"}, [1]),
+        ({"tlp": "amber+strict"}, [3]),
+        ({"creator": MONTENEGRO}, [4, 3]),
+        ({"ref": "malware--1"}, [6, 2]),
+        ({"ref": SEEN}, [6, 5]),
+        ({"sighted": True}, [1]),
+        ({"sighted": False, "type": "indicator"}, [6, 3, 2]),
+        ({"revoked": True}, [2]),
+        ({"revoked": False, "label": "wiper"}, [1]),
+        ({"since": second}, [6, 5, 4, 3]),
+        ({"until": second}, [2, 1]),
+        ({"since": second, "until": third}, [4, 3]),
+        ({"since": first}, [6, 5, 4, 3, 2, 1]),
+        ({"since": "9999"}, []),
+        ({"until": first}, []),
+        ({"modified_since": "2023-01-01T00:00:00.000000Z"}, [3]),
+        ({"modified_until": "2023-01-01T00:00:00.000000Z", "creator": MONTENEGRO}, []),
+        ({"label": "wiper", "ref": "malware--1", "text": "indicator"}, [2]),
+        ({"label": "'; DROP TABLE tags; --"}, []),
+    ]
+    for query, numbers in table:
+        assert found(varied, **query) == numbers, query  # type: ignore[arg-type]  # as in found
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    limit=st.integers(1, 9),
+    query=st.sampled_from([{}, {"label": "a"}, {"text": "indicator"}, {"creator": ALBANIA}]),
+)
+def test_a_walk_sees_each_object_once_and_in_order(large: Log, limit: int, query: dict[str, str]) -> None:
+    walked: list[int] = []
+    before = 0
+    while True:
+        with large.read() as conn:
+            page = search.page(conn, Query(before=before, limit=limit, **query))  # type: ignore[arg-type]  # strings
+        walked += [one.seq for one in page.found]
+        if not before:  # others write meanwhile
+            large.write_now(lambda tx: contents.add(tx, [content(10_000 + tx.seq, labels=("a",))], "test"))
+        if not page.next:
+            break
+        before = page.next
+    assert walked == sorted(set(walked), reverse=True)
+    assert len(walked) >= 40
+
+
+@pytest.fixture
+def large(log: Log) -> Log:
+    log.write_now(
+        lambda tx: contents.add(tx, [content(number, labels=("a",)) for number in range(1, 41)], "test")
+    )
+    return log
+
+
+def test_a_page_whose_time_is_over_says_where_to_go_on(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_FIRST_SLICE", 8)
+    monkeypatch.setattr(search, "_GROWTH", 1)
+    log.write_now(
+        lambda tx: contents.add(
+            tx,
+            [content(number, labels=("rare",) if number in (3, 30) else ()) for number in range(1, 41)],
+            "test",
+        )
+    )
+    ticks = itertools.count(0, 10)
+    walked, pages, before = [], 0, 0
+    while True:
+        with log.read() as conn:
+            page = search.page(conn, Query(label="rare", before=before), clock=lambda: float(next(ticks)))
+        walked += [int(one.id.removeprefix("indicator--")[:8]) for one in page.found]
+        pages += 1
+        if not page.next:
+            break
+        before = page.next
+    assert (walked, pages) == ([30, 3], 5)
