@@ -16,6 +16,7 @@ _WORD: Final = re.compile(r"[^\W_]+")
 _PARTS: Final = re.compile(r'"([^"]*)"|([^\s"]+)')
 _LONGEST_WORD: Final = 100
 _MOST_WORDS: Final = 32  # of a question
+_LONGEST_QUESTION: Final = 1000
 
 _TOKENS: Final = "'unicode61 remove_diacritics 2'"
 _CREATE: Final = {
@@ -89,6 +90,7 @@ def matching(dialect: str, question: str) -> TextClause | None:
     Words in quotes or joined by a sign are a phrase; the last word may be the beginning of one. None if the question
     has no words.
     """
+    question = question[:_LONGEST_QUESTION].replace("\0", " ")
     phrases = [part for quoted, plain in _PARTS.findall(question) if _WORD.search(part := quoted or plain)]
     if not phrases:
         return None
