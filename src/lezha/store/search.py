@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, exists, func, select, tuple_, union
+from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, exists, func, select, union
 
 from lezha.store import keys, schema, texts
 from lezha.store.errors import NotFound
 from lezha.store.keys import Range
 from lezha.store.rows import KEYS, each, parts, record
 
-_FIRST_SLICE: Final = 4_096
-_GROWTH: Final = 4
-_LARGEST_SLICE: Final = 262_144
+_FIRST_SLICE: Final = 65_536
+_GROWTH: Final = 8
+_LARGEST_SLICE: Final = 1_048_576
 PAGE_S: Final = 2.0
 """How long one page may look before it gives what it has."""
 
@@ -110,7 +110,8 @@ def page(conn: Connection, query: Query, clock: Callable[[], float] = time.monot
         return Page([], 0)
     found: list[Found] = []
     ends = clock() + PAGE_S
-    size = _FIRST_SLICE
+    # What has a value or an id is few, and lies together; what else is asked may be spread over all.
+    size = high if query.by_value or query.id else _FIRST_SLICE
     while high >= lowest:
         low = max(lowest, high - size + 1)
         rows = conn.execute(wanted, {"low": low, "high": high, "most": query.limit + 1 - len(found)})
@@ -391,10 +392,15 @@ def _is_sighted() -> Any:
 
 
 def _with_values(query: Query) -> Any:
-    """Select the contents with any of the values. A union, not OR, of which SQLite makes a scan of all."""
+    """Select the contents with any of the values.
+
+    A union, not OR, and one list for each kind, not a list of pairs: of those SQLite makes a scan of all.
+    """
     table = schema.observables
-    exact = [(kind, keys.encode(kind, value)) for kind, value in query.values]
-    any_of: list[Any] = [tuple_(table.c.kind, table.c.value).in_(exact)] if exact else []
+    by_kind: dict[str, list[str]] = {}
+    for kind, value in query.values:
+        by_kind.setdefault(kind, []).append(keys.encode(kind, value))
+    any_of = [and_(table.c.kind == kind, table.c.value.in_(exact)) for kind, exact in by_kind.items()]
     any_of += [
         and_(table.c.kind == kind, table.c.value >= first, table.c.value < after)
         for kind, first, after in query.ranges
