@@ -16,6 +16,7 @@ CHANNEL: Final = "lezha"
 _WRITER_CACHE: Final = 98_304
 _READER_CACHE: Final = 4_096
 _MAPPED: Final = 1 << 36
+_CHECKPOINT: Final = 16_384  # pages: a write-ahead log of 64 MiB; a busy page is brought over once, not every time
 _SCRUB_TRIES: Final = 50
 
 
@@ -117,6 +118,7 @@ def _pragmas(connection: Any, cache: int) -> None:
         "busy_timeout=10000",
         f"cache_size=-{cache}",
         f"mmap_size={_MAPPED}",
+        f"wal_autocheckpoint={_CHECKPOINT}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
