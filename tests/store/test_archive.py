@@ -75,7 +75,8 @@ def extra(request: pytest.FixtureRequest) -> Iterator[Table]:
 def test_every_row_of_every_table_arrives_as_it_was_in_either_engine(log: Log, second: str) -> None:
     before = filled(log)
     load(second, dumped(log))
-    assert read(second) == before
+    assert before.pop(schema.sessions.name), "nobody is signed in at a restored node"
+    assert read(second) == before | {schema.sessions.name: []}
     assert all(before[table] for table in archive.shape())
 
 

@@ -399,7 +399,7 @@ def _answering(url: str) -> Iterator[None]:
         raise NodeError(f"PostgreSQL needs {error.name}: install lezha[postgres].") from error
     except (SQLAlchemyError, sqlite3.Error) as error:  # the latter while a connection is being set up
         made = make_url(url)
-        words = archive.said(error)
+        words = engine.said(error)
         for secret in filter(None, (made.password, made.query.get("password"))):
             words = words.replace(str(secret), "***")
         where = made.difference_update_query(["password"]).render_as_string(hide_password=True)
