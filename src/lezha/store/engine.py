@@ -165,14 +165,27 @@ def set_meta(conn: Connection, name: str, value: str) -> None:
 def _engine(url: str, begin: str, cache: int) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        # Errors go to logs and to people: the values of a statement belong to neither.
-        return create_engine(
-            _patient(parsed), pool_size=4, max_overflow=12, pool_pre_ping=True, hide_parameters=True
-        )
+        return _server(parsed)
     engine = create_engine(parsed, pool_size=4, max_overflow=12, hide_parameters=True)
     event.listen(engine, "connect", lambda connection, _record: _pragmas(connection, cache))
     event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(begin))
     return engine
+
+
+def _server(url: URL) -> Engine:
+    # Errors go to logs and to people: the values of a statement belong to neither.
+    options: dict[str, Any] = {
+        "pool_size": 4,
+        "max_overflow": 12,
+        "pool_pre_ping": True,
+        "hide_parameters": True,
+    }
+    try:
+        return create_engine(_patient(url), **options)
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"PostgreSQL needs {error.name}, which is not installed: pip install 'lezha[postgres]'."
+        ) from error
 
 
 def _patient(url: URL) -> URL:
