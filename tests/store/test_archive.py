@@ -88,6 +88,13 @@ def test_what_is_loaded_is_a_log_that_goes_on(log: Log, second: str) -> None:
     assert seq == log.write_now(lambda tx: tx.event("tested", "x"))
 
 
+def test_nobody_is_signed_in_at_a_restored_node(log: Log, second: str) -> None:
+    session = {"digest": "0" * 64, "token": "0123456789ab", "ends": "2030-01-01T00:00:00.000000Z"}
+    log.write_now(lambda tx: tx.conn.execute(schema.sessions.insert().values(session)))
+    load(second, dumped(log))
+    assert read(second)[schema.sessions.name] == []
+
+
 def test_the_incarnation_is_not_loaded(log: Log, second: str) -> None:
     log.write_now(lambda tx: engine.set_meta(tx.conn, "incarnation", "a"))
     load(second, dumped(log))

@@ -17,7 +17,6 @@ from lezha.cli.options import DEFAULT_HOME, Home, Json
 from lezha.federation.document import Contact
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
-from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
 from lezha.node.settings import Settings
 
@@ -35,6 +34,15 @@ def init(
     link_listen: Annotated[str, typer.Option(help="For peers.")] = "0.0.0.0:8441",
     phone: Annotated[str, typer.Option(help="Reachable at any hour.")] = "",
     mail: Annotated[str, typer.Option(help="Reachable at any hour.")] = "",
+    database: Annotated[
+        str,
+        typer.Option(
+            envvar="LEZHA_DATABASE",
+            help="A new, empty PostgreSQL database, as postgresql+psycopg://user@host/name, for a node of several "
+            "processes; otherwise SQLite in the folder. Leave the password out, and in ~/.pgpass (or the file that "
+            "PGPASSFILE names) of the user that runs the node.",
+        ),
+    ] = "",
     json: Json = False,
 ) -> None:
     """Make a new node: its keys, its node document, its settings, and a token for its administrator.
@@ -49,7 +57,12 @@ def init(
     if not name or not name.replace("-", "").isalnum() or len(name) > 60:
         raise CliError(f"{name!r} can't name a node: use letters, digits and -.", 2)
     settings = Settings(
-        member=identities.new_member(), name=name, listen=listen, link_listen=link_listen, endpoint=endpoint
+        member=identities.new_member(),
+        name=name,
+        listen=listen,
+        link_listen=link_listen,
+        endpoint=endpoint,
+        database=database,
     )
     identity = make(home, settings, title or name, Contact(phone, mail))
     if json:
@@ -63,7 +76,10 @@ def init(
 
 
 def make(home: Path, settings: Settings, title: str, contact: Contact) -> Identity:
-    """Make a node in the new or empty folder `home`, with a token for its administrator. Raises CliError."""
+    """Make a node in the new or empty folder `home`, with a token for its administrator.
+
+    Raises CliError; NodeError or StoreError if there is a database in its settings that can't be used.
+    """
     mask = os.umask(0o077)
     try:
         return _make(home, settings, title, contact)
@@ -81,6 +97,10 @@ def _make(home: Path, settings: Settings, title: str, contact: Contact) -> Ident
         raise CliError(f"A node can't be made in {home}: {error.strerror}.") from error
     if not empty:
         raise CliError(f"{home} is not empty: a node is made in a new folder, never over another one.")
+    if settings.database:
+        from lezha.node.database import check_new
+
+        check_new(settings.database)
     identity = identities.create(home, settings, title, contact, dt.datetime.now(dt.UTC))
     made = access_tokens.mint()
     keep_token(home, "admin", Role.ADMIN, made)
@@ -90,23 +110,41 @@ def _make(home: Path, settings: Settings, title: str, contact: Contact) -> Ident
 
 def keep_token(home: Path, name: str, role: Role, made: NewToken) -> None:
     """Make a token known to a node that is not running."""
+    from lezha.node.database import open_log
     from lezha.store import tokens
-    from lezha.store.log import Log
 
-    log = Log(f"sqlite:///{home / 'lezha.db'}", utc_now)
+    log = open_log(home, node_settings.load(home))
     try:
         log.write_now(lambda tx: tokens.add(tx, made.id, name, role, made.digest, "init"))
     finally:
         log.close()
 
 
-def serve(home: Home = DEFAULT_HOME) -> None:
+def serve(
+    home: Home = DEFAULT_HOME,
+    people_only: Annotated[
+        bool,
+        typer.Option(
+            "--people-only",
+            help="Serve people and tools beside the process that runs the links, here or on another machine with a "
+            "copy of the folder. Needs PostgreSQL.",
+        ),
+    ] = False,
+    listen: Annotated[
+        str, typer.Option(help="With --people-only: where, instead of the `listen` of lezha.toml.")
+    ] = "",
+) -> None:
     """Run the node until it is told to stop (SIGTERM, Ctrl-C). Logs go to stderr, a JSON object a line.
 
     Example: lezha serve --home /var/lib/lezha
     """
-    from lezha.cli.serve import run
+    from lezha.cli.serve import run, run_for_people
 
+    if people_only:
+        run_for_people(home.expanduser(), listen)
+        return
+    if listen:
+        raise CliError("--listen goes with --people-only: the whole node listens where lezha.toml says.", 2)
     run(home.expanduser())
 
 

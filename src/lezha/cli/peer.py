@@ -196,6 +196,10 @@ def list_peers(
         show_json(found)
         return
     table(_COLUMNS, [_row(one) for one in found], "There are no peers yet: lezha peer invite NAME")
+    if any(one["phase"] == "elsewhere" for one in found):
+        note(
+            "How the links are is known to the process that runs them, `lezha serve`; this one serves people only."
+        )
     for one in found:
         if one["fault"]:
             note(f"{one['name']}: {one['fault']}")

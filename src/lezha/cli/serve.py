@@ -18,6 +18,7 @@ from lezha.cli.console import note
 from lezha.cli.errors import CliError
 from lezha.node import settings as node_settings
 from lezha.node.node import Node
+from lezha.node.settings import Settings
 from lezha.web import peers, people
 from lezha.web import serve as listeners
 
@@ -27,41 +28,77 @@ _LOCK: Final = "serve.lock"
 
 def run(home: Path) -> None:
     """Run the node in `home` until SIGTERM or SIGINT. Raises CliError, NodeError, StoreError."""
-    logs.to_stderr()
-    os.umask(0o077)  # the database's files too are for this user alone
-    # The writer and the event loop hand the interpreter to one another many times per object; the default of 5 ms per
-    # handover would be most of the way to a peer.
-    sys.setswitchinterval(_SWITCH_S)
-    settings = node_settings.load(home)
+    settings = _prepare(home)
     for listen in (settings.listen, settings.link_listen):
         _check_free(listen)
     with _alone(home):
         uvloop.run(_serve(home))
 
 
+def run_for_people(home: Path, listen: str) -> None:
+    """Serve people and tools from the node in `home`, whose links another process runs, until SIGTERM or SIGINT.
+
+    Raises CliError, NodeError, StoreError.
+    """
+    settings = _prepare(home)
+    listen = listen or settings.listen
+    _check_free(listen)
+    uvloop.run(_serve_people(home, listen))
+
+
+def _prepare(home: Path) -> Settings:
+    logs.to_stderr()
+    os.umask(0o077)  # the database's files too are for this user alone
+    # The writer and the event loop hand the interpreter to one another many times per object; the default of 5 ms per
+    # handover would be most of the way to a peer.
+    sys.setswitchinterval(_SWITCH_S)
+    return node_settings.load(home)
+
+
 async def _serve(home: Path) -> None:
     node = Node(home)
-    host, port = node_settings.address(node.settings.listen)
-    link_host, link_port = node_settings.address(node.settings.link_listen)
+    settings = node.settings
+    note(f"{settings.name}: people and tools at {_shown(settings.listen)}, peers at {settings.link_listen}")
+    link_host, link_port = node_settings.address(settings.link_listen)
+    await _until_told(
+        node,
+        listeners.people_server(people.app(node), *node_settings.address(settings.listen)),
+        listeners.peers_server(peers.app(node), link_host, link_port, node.link_tls),
+    )
+
+
+async def _serve_people(home: Path, listen: str) -> None:
+    node = Node(home, leads=False)
+    note(f"{node.settings.name}: people and tools at {_shown(listen)}; another process runs the links")
+    await _until_told(node, listeners.people_server(people.app(node), *node_settings.address(listen)))
+
+
+async def _until_told(node: Node, *servers: listeners.Server) -> None:
+    """Serve until a signal, or until the node's loops end: a node without them must not look alive."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     loops = asyncio.create_task(node.run())
-    loops.add_done_callback(lambda _: stop.set())  # a node without its loops must not look alive
-    note(
-        f"{node.settings.name}: people and tools at http://{host}:{port}, peers at {node.settings.link_listen}"
-    )
+
+    def ended(_: object) -> None:
+        for server in servers:
+            server.force_exit = True  # at once: whoever has lost the lead must not go on for the last answers
+        stop.set()
+
+    loops.add_done_callback(ended)
     try:
-        await listeners.until(
-            stop,
-            listeners.people_server(people.app(node), host, port),
-            listeners.peers_server(peers.app(node), link_host, link_port, node.link_tls),
-        )
+        await listeners.until(stop, *servers)
+        if loops.done():
+            loops.result()
     finally:
         loops.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await loops
+        await asyncio.gather(loops, return_exceptions=True)
         node.close()
+
+
+def _shown(listen: str) -> str:
+    host, port = node_settings.address(listen)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 @contextlib.contextmanager
@@ -85,5 +122,5 @@ def _check_free(listen: str) -> None:
             probe.bind(found[0][4])
     except OSError as error:
         raise CliError(
-            f"The node can't listen on {listen}: {error.strerror}. Stop what listens there, or change lezha.toml."
+            f"The node can't listen on {listen}: {error.strerror}. Stop what listens there, or choose another address."
         ) from None

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection
@@ -19,6 +20,10 @@ class LinkPhase(msgspec.Struct, frozen=True):
     phase: str
     fault: str
     latencies: Sequence[float] = ()
+
+
+ELSEWHERE: Final = LinkPhase("elsewhere", "")
+"""The sending end of a link runs in another process, which alone knows how it is."""
 
 
 class Quantiles(msgspec.Struct, frozen=True):

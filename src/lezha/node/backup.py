@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import sqlite3
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -21,8 +20,6 @@ from typing import IO, Final
 
 import msgspec
 from sqlalchemy import Connection, Engine
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
 import lezha
 from lezha.federation import document
@@ -30,6 +27,7 @@ from lezha.federation.document import KnownDocument
 from lezha.federation.errors import Refused
 from lezha.flows import rederive
 from lezha.node import age, identity, packing
+from lezha.node import database as databases
 from lezha.node import settings as node_settings
 from lezha.node.age import Decrypted, Identities, Passphrase, Recipients
 from lezha.node.clock import utc_now
@@ -99,7 +97,8 @@ def restore(
 
     All or nothing. `rebuild` fills tables that are derived from others. Raises NodeError, StoreError.
     """
-    _check_database(database)
+    if database:
+        databases.check_url(database)
     with _new_folder(home), Decrypted(source, key) as inside:
         records = packing.unpacked(inside)
         header = _known(next(records))
@@ -180,7 +179,12 @@ def _files(home: Path) -> Iterator[File]:
 
 @contextlib.contextmanager
 def _snapshot(url: str) -> Iterator[Connection]:
-    with _answering(url), _open(engine.readers, url) as opened, opened.connect() as conn, conn.begin():
+    with (
+        databases.answering(url),
+        _open(engine.readers, url) as opened,
+        opened.connect() as conn,
+        conn.begin(),
+    ):
         archive.check(conn)
         yield conn
 
@@ -360,7 +364,7 @@ def _read_settings(text: str) -> Settings:
 @contextlib.contextmanager
 def _writing(url: str) -> Iterator[Connection]:
     """Give a connection in a transaction that ends with the body. Raises NodeError."""
-    with _answering(url), _open(engine.writer, url) as opened, opened.begin() as conn:
+    with databases.answering(url), _open(engine.writer, url) as opened, opened.begin() as conn:
         yield conn
 
 
@@ -374,36 +378,6 @@ def _open(make: Callable[[str], Engine], url: str) -> Iterator[Engine]:
         yield opened
     finally:
         opened.dispose()
-
-
-def _check_database(database: str) -> None:
-    if not database:
-        return
-    try:
-        backend = make_url(database).get_backend_name()
-    except SQLAlchemyError:
-        backend = ""
-    if backend != "postgresql":
-        raise NodeError(
-            "--database must be the URL of a PostgreSQL database, as postgresql+psycopg://user@host/name; "
-            "without it the node gets an SQLite database in its folder."
-        )
-
-
-@contextlib.contextmanager
-def _answering(url: str) -> Iterator[None]:
-    """Say in one sentence, without its password, what is wrong with a database. Raises NodeError."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise NodeError(f"PostgreSQL needs {error.name}: install lezha[postgres].") from error
-    except (SQLAlchemyError, sqlite3.Error) as error:  # the latter while a connection is being set up
-        made = make_url(url)
-        words = archive.said(error)
-        for secret in filter(None, (made.password, made.query.get("password"))):
-            words = words.replace(str(secret), "***")
-        where = made.difference_update_query(["password"]).render_as_string(hide_password=True)
-        raise NodeError(f"The database {where} can't be used: {words}") from None
 
 
 # --- small things ----------------------------------------------------------------------------------------------------

@@ -162,9 +162,10 @@ class Link:
 
 
 class Links:
-    """All sending loops; one begins when its peer becomes active."""
+    """All sending loops; one begins when its peer becomes active. If not `here`, another process has them."""
 
-    def __init__(self, make: Callable[[Peer], Link]) -> None:
+    def __init__(self, make: Callable[[Peer], Link], *, here: bool = True) -> None:
+        self.here: Final = here
         self._make = make
         self._running: dict[str, tuple[Link, asyncio.Task[None]]] = {}
 

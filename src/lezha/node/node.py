@@ -1,12 +1,14 @@
 """One running node: opens the log, knows the members, keeps the links going."""
 
 import asyncio
+import contextlib
 import datetime as dt
 import ssl
 import uuid
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -19,14 +21,15 @@ from lezha.flows.convene import Convener
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author
 from lezha.flows.receive import Receiver
+from lezha.node import database, upkeep
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
-from lezha.node import upkeep
 from lezha.node.changes import Changes
-from lezha.node.clock import utc_now
+from lezha.node.errors import NodeError
 from lezha.node.links import Link, Links
 from lezha.stix import objects, schema
 from lezha.store import engine, peers
+from lezha.store.errors import StoreError, Superseded
 from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
 
@@ -37,27 +40,32 @@ _logger = structlog.get_logger()
 class Node:
     """The parts of one node, put together. Made inside the event loop; `close` ends it.
 
-    Raises NodeError if the folder holds no usable node.
+    Of the processes on one database one `leads`: it runs the links and all that is done but once. The others serve
+    people and tools. Raises NodeError if the folder holds no usable node, StoreError if the database can't be used or
+    another process leads.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, leads: bool = True) -> None:
         schema.compile_all()
         self._home = home
+        self._leads = leads
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
-        identities.renew_leaf(home, self.identity.member, dt.datetime.now(dt.UTC))
-        self.log = Log(node_settings.database(home, self.settings), utc_now)
-        self._derive_anew()
         self.changes = Changes()
         self.decisive = Changes(share.KINDS)
         self._peer_changes = Changes(frozenset({"peer"}))
-        for one in (self.changes, self.decisive, self._peer_changes):
-            self.log.on_commit(one.heard)
-        self.incarnation = self._incarnation()
-        self.links = Links(lambda peer: Link(self.log, self.identity, self.incarnation, self.decisive, peer))
-        self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
-        self.members: Members = directory.known([])
-        self._refresh()
+        self._superseded = asyncio.Event()
+        self.log: Log = database.open_log(home, self.settings, leads=leads)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.log.close)
+            for one in (self.changes, self.decisive, self._peer_changes):
+                self.log.on_commit(one.heard)
+            self.incarnation = self._take_lead() if leads else self._follow()
+            self.links = Links(self._link, here=leads)
+            self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
+            self.members: Members = directory.known([])
+            self._refresh()
+            undo.pop_all()
 
     @cached_property
     def author(self) -> Author:
@@ -81,25 +89,64 @@ class Node:
         return Host(self.identity.known, self.settings.peer_clearance)
 
     async def run(self) -> None:
-        """Keep the links of active peers going, their certificate young, and to the rules of retention.
+        """Know the members as they are now; if this process leads, do what is done but once. Until cancelled.
 
-        Until cancelled.
+        That is: keep the links of active peers going, their certificate young, and to the rules of retention. Raises
+        Superseded once another process leads.
         """
-        retiring = asyncio.create_task(upkeep.retire(self.log, self.settings.retention), name="retention")
+        keeping = asyncio.create_task(self._keep())
+        losing = asyncio.create_task(self._superseded.wait())
+        tasks: list[asyncio.Task[Any]] = [keeping, losing]
+        if self._leads:
+            tasks.append(asyncio.create_task(upkeep.retire(self.log, self.settings.retention)))
         try:
-            while True:
-                serial = self._peer_changes.serial
-                self.links.keep(self._refresh())
-                self._renew_leaf()
-                await self._peer_changes.beyond(serial, _IDLE_S)
+            await asyncio.wait([keeping, losing], return_when=asyncio.FIRST_COMPLETED)
+            if self._superseded.is_set():
+                raise Superseded("Another process has taken the lead of this node: this one has stopped.")
+            keeping.result()
         finally:
-            retiring.cancel()
-            await asyncio.gather(retiring, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self.links.stop()
 
     def close(self) -> None:
         """Close the log."""
         self.log.close()
+
+    async def _keep(self) -> None:
+        while True:
+            serial = self._peer_changes.serial
+            try:
+                present = self._refresh()
+                if self._leads:
+                    self.links.keep(present)
+                    self._renew_leaf()
+            except StoreError as error:
+                _logger.warning("node.database", reason=str(error))
+            await self._peer_changes.beyond(serial, _IDLE_S)
+
+    def _take_lead(self) -> str:
+        """Become the process that runs the links; return the incarnation."""
+        loop = asyncio.get_running_loop()
+        self.log.on_superseded(lambda: _when_running(loop, self._superseded.set))
+        self.log.lead()
+        identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC))
+        self._derive_anew()
+        return self._incarnation()
+
+    def _follow(self) -> str:
+        """Check that another process has the log ready; return the incarnation, empty if it has none yet."""
+        if rederive.is_due(self.log):
+            raise NodeError(
+                "This node's log has to be derived anew first, as after an upgrade: start `lezha serve` on it, and "
+                "then this process again."
+            )
+        with self.log.read() as conn:
+            return engine.get_meta(conn, "incarnation") or ""
+
+    def _link(self, peer: Peer) -> Link:
+        return Link(self.log, self.identity, self.incarnation, self.decisive, peer)
 
     def _derive_anew(self) -> None:
         """After an upgrade or a restore: what is derived comes from the rules of this program."""
@@ -131,3 +178,8 @@ class Node:
             made = found
             self.log.write_now(lambda tx: engine.set_meta(tx.conn, "incarnation", made))
         return found
+
+
+def _when_running(loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and the node with it
+        loop.call_soon_threadsafe(then)

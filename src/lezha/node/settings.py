@@ -24,9 +24,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an operator may change.
 
     `listen` is for people and tools, plain HTTP: loopback, or behind a reverse proxy. `link_listen` is for peers,
-    TLS on both sides. `endpoint` is where peers find the latter. `database` is an SQLAlchemy URL; empty means SQLite in
-    the folder. `peer_clearance` is what a newly confirmed peer may receive at most. `retention` says what is purged
-    when.
+    TLS on both sides. `endpoint` is where peers find the latter. `database` is the URL of a PostgreSQL database; empty
+    means SQLite in the folder. `peer_clearance` is what a newly confirmed peer may receive at most. `retention` says
+    what is purged when.
     """
 
     member: str

@@ -1,9 +1,10 @@
 """All rows of the database, out of one engine and into the other.
 
 Everything here goes by `schema.metadata`: no table and no column is named, so a new one needs nothing done here. A
-table with `info={"derived": True}` holds nothing of its own: it is left out, and rebuilt by whoever loads. Tables go in
-the order of their foreign keys, rows in the order in which the database gives them. Values are those that SQLAlchemy
-Core takes and gives (str, int, bool, bytes, None), whatever a column makes of them.
+table with `info={"derived": True}` holds nothing of its own: it is left out, and rebuilt by whoever loads; one with
+`info={"passing": True}` is left out for good. Tables go in the order of their foreign keys, rows in the order in which
+the database gives them. Values are those that SQLAlchemy Core takes and gives (str, int, bool, bytes, None), whatever a
+column makes of them.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,6 +22,7 @@ _BLOCK: Final = 1 << 20  # a block is closed when it has as many bytes, or so ma
 _BLOCK_ROWS: Final = 1000
 _FETCHED: Final = 64  # rows at a time: they may have a megabyte each
 _MAX_COLUMNS: Final = 200
+_LEFT_OUT: Final = frozenset({"derived", "passing"})
 _PLAIN: Final = frozenset({str, int, bool, bytes, type(None)})
 _SEVERAL: Final = frozenset(
     {*range(0x80, 0xA0), *range(0xDC, 0xE0)}
@@ -91,7 +93,7 @@ def load(
         _continue_numbers(conn)
         rebuild(conn)
     except (SQLAlchemyError, OverflowError) as error:
-        raise StoreError(f"The database refuses what is restored: {said(error)}") from None
+        raise StoreError(f"The database refuses what is restored: {engine.said(error)}") from None
 
 
 def check_empty(conn: Connection) -> None:
@@ -104,14 +106,8 @@ def check_empty(conn: Connection) -> None:
             )
 
 
-def said(error: Exception) -> str:
-    """Return what the database said, in one line, without the statement and its values."""
-    cause = getattr(error, "orig", None) or error
-    return " ".join(str(cause).split())[:300] or type(cause).__name__
-
-
 def _tables() -> list[Table]:
-    return [table for table in schema.metadata.sorted_tables if not table.info.get("derived")]
+    return [table for table in schema.metadata.sorted_tables if not _LEFT_OUT & table.info.keys()]
 
 
 def _columns(table: Table) -> list[Column[Any]]:

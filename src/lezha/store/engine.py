@@ -1,13 +1,16 @@
 """Open a database: SQLite by default, PostgreSQL for the member that outgrows one machine."""
 
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text, update
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, create_engine, event, exc, insert, select, text, update
+from sqlalchemy.engine import URL, make_url
 
 from lezha.store import schema
-from lezha.store.errors import StoreError
+from lezha.store.errors import NoRoom, StoreError
 
 CHANNEL: Final = "lezha"
 """PostgreSQL's channel on which every commit says that there is something new; a hint, never more."""
@@ -19,10 +22,37 @@ _MAPPED: Final = 1 << 36
 _CHECKPOINT: Final = 16_384  # pages: a write-ahead log of 64 MiB; a busy page is brought over once, not every time
 _SCRUB_TRIES: Final = 50
 
+OUTSIDE: Final = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, sqlite3.OperationalError)
+"""What the database raises where not the program is to blame: it is away, busy, stopped, or out of room."""
+
+# Of a server: seconds until it counts as away, and until a silent connection does. libpq's words.
+_PATIENCE: Final = {
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+# A process that stops in the middle of a commit would hold up every other one; the server ends its transaction.
+_WRITER_SETTINGS: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+    "SELECT set_config('idle_in_transaction_session_timeout', '60s', false)",
+    "SELECT set_config('tcp_keepalives_idle', '30', false)",
+)
+_SQLITE_NO_ROOM: Final = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE}
+)
+_POSTGRES_NO_ROOM: Final = "53100"  # PostgreSQL, appendix A: disk_full
+
 
 def writer(url: str) -> Engine:
     """Return the engine of the one writer: a commit is on disk when it returns."""
-    return _engine(url, "BEGIN IMMEDIATE", _WRITER_CACHE)
+    engine = _engine(url, "BEGIN IMMEDIATE", _WRITER_CACHE)
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", lambda connection, _record: _writer_settings(connection))
+        # Whoever has waited for the sequencer's row must then see what the one before has written.
+        return engine.execution_options(isolation_level="READ COMMITTED")
+    return engine
 
 
 def readers(url: str) -> Engine:
@@ -32,6 +62,16 @@ def readers(url: str) -> Engine:
     if engine.dialect.name == "postgresql":
         return engine.execution_options(isolation_level="REPEATABLE READ")
     return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection that sees a snapshot. Raises StoreError if the database is away."""
+    try:
+        with engine.connect() as conn, conn.begin():
+            yield conn
+    except OUTSIDE as error:
+        raise failure(error, "The database can't be read") from error
 
 
 def hint(conn: Connection) -> None:
@@ -48,6 +88,30 @@ def hold_lead(engine: Engine) -> Connection | None:
         return conn
     conn.close()
     return None
+
+
+def holds_lead(conn: Connection) -> bool:
+    """Say whether a connection that `hold_lead` gave still lives; the lock goes with it."""
+    try:
+        conn.execute(text("SELECT 1"))
+    except exc.DBAPIError:
+        return False
+    return True
+
+
+def failure(error: Exception, outcome: str) -> StoreError:
+    """Return what the database raised as an error that says the `outcome` and the reason, without values."""
+    if _no_room(getattr(error, "orig", None) or error):
+        return NoRoom(
+            f"{outcome}: the disk of the database is full ({said(error)}). Make room, and ask again."
+        )
+    return StoreError(f"{outcome}: {said(error)}")
+
+
+def said(error: Exception) -> str:
+    """Return what the database said, in one line, without the statement and its values."""
+    cause = getattr(error, "orig", None) or error
+    return " ".join(str(cause).split())[:300] or type(cause).__name__
 
 
 def scrub(engine: Engine) -> None:
@@ -100,11 +164,45 @@ def set_meta(conn: Connection, name: str, value: str) -> None:
 
 
 def _engine(url: str, begin: str, cache: int) -> Engine:
-    engine = create_engine(url, pool_size=4, max_overflow=12)
-    if make_url(url).get_backend_name() == "sqlite":
-        event.listen(engine, "connect", lambda connection, _record: _pragmas(connection, cache))
-        event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(begin))
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return _server(parsed)
+    engine = create_engine(parsed, pool_size=4, max_overflow=12, hide_parameters=True)
+    event.listen(engine, "connect", lambda connection, _record: _pragmas(connection, cache))
+    event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(begin))
     return engine
+
+
+def _server(url: URL) -> Engine:
+    # Errors go to logs and to people: the values of a statement belong to neither.
+    options: dict[str, Any] = {
+        "pool_size": 4,
+        "max_overflow": 12,
+        "pool_pre_ping": True,
+        "hide_parameters": True,
+    }
+    try:
+        return create_engine(_patient(url), **options)
+    except ModuleNotFoundError as error:
+        raise StoreError(
+            f"PostgreSQL needs {error.name}, which is not installed: pip install 'lezha[postgres]'."
+        ) from error
+
+
+def _patient(url: URL) -> URL:
+    return url.update_query_dict({name: value for name, value in _PATIENCE.items() if name not in url.query})
+
+
+def _no_room(cause: BaseException) -> bool:
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", 0) in _SQLITE_NO_ROOM
+    return getattr(cause, "sqlstate", "") == _POSTGRES_NO_ROOM
+
+
+def _writer_settings(connection: Any) -> None:
+    for statement in _WRITER_SETTINGS:
+        connection.execute(statement)
+    connection.commit()
 
 
 def _pragmas(connection: Any, cache: int) -> None:

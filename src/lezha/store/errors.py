@@ -15,3 +15,7 @@ class Conflict(StoreError):
 
 class Superseded(StoreError):
     """Another process leads this node's log; this one may not write to it any more."""
+
+
+class NoRoom(StoreError):
+    """The disk that the log lies on is full."""

@@ -1,6 +1,7 @@
 """A thread that hears of other processes' commits, by PostgreSQL's NOTIFY, and by looking once a second."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -8,9 +9,11 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from lezha.store.engine import CHANNEL
+from lezha.store.engine import CHANNEL, said
+from lezha.store.errors import StoreError
 
 _LOOK_S: Final = 1.0
+_STOP_S: Final = 0.2  # how long a thread that should end may still wait
 _logger = structlog.get_logger()
 
 
@@ -35,8 +38,8 @@ class Hints:
         while not self._stopping.is_set():
             try:
                 self._listen()
-            except (SQLAlchemyError, psycopg.Error) as error:
-                _logger.warning("store.hints_lost", reason=str(error))
+            except (StoreError, SQLAlchemyError, psycopg.Error) as error:
+                _logger.warning("store.hints_lost", reason=said(error))
                 self._stopping.wait(_LOOK_S)
 
     def _listen(self) -> None:
@@ -49,7 +52,13 @@ class Hints:
             connection.execute(f"LISTEN {CHANNEL}")
             while not self._stopping.is_set():
                 self._look()
-                for _ in connection.notifies(timeout=_LOOK_S, stop_after=1):
-                    pass
+                self._await_word(connection)
         finally:
             connection.close()
+
+    def _await_word(self, connection: Any) -> None:
+        """Return when there was a hint, when it is time to look without one, or when the thread has to end."""
+        end = time.monotonic() + _LOOK_S
+        while not self._stopping.is_set() and time.monotonic() < end:
+            if list(connection.notifies(timeout=_STOP_S, stop_after=1)):
+                return

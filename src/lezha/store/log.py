@@ -11,7 +11,8 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, NestedTransaction, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from lezha.store import engine as engines
 from lezha.store import migrations, schema, sequencer
@@ -89,7 +90,7 @@ class Reader:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees a snapshot of what is committed."""
-        with self._readers.connect() as conn, conn.begin():
+        with engines.reading(self._readers) as conn:
             yield conn
 
     def close(self) -> None:
@@ -97,28 +98,41 @@ class Reader:
         self._readers.dispose()
 
 
+class _Done(msgspec.Struct, frozen=True):
+    """What a transaction holds when all that is left to do is to commit it."""
+
+    before: Position
+    after: Position
+    kinds: frozenset[str]
+    results: list[tuple["Future[Any]", Any]]
+
+
 class Log:
     """The database of one node.
 
     `clock` returns the present RFC 3339 UTC time with microseconds. Every commit gets a later time than the one before.
     Several processes may have one database open; with `listen` this one hears of what the others commit (PostgreSQL).
+    Without `upgrade` a database of an older version is refused, as one of a newer version always is.
     """
 
-    def __init__(self, url: str, clock: Callable[[], str], *, listen: bool = False) -> None:
+    def __init__(
+        self, url: str, clock: Callable[[], str], *, listen: bool = False, upgrade: bool = True
+    ) -> None:
         self._writer = engines.writer(url)
+        self._readers = engines.readers(url)
+        self._listeners: list[Callable[[Committed], None]] = []
+        self._losers: list[Callable[[], None]] = []
+        self._hearing = threading.Lock()
         try:
-            migrations.migrate(self._writer)
+            self._heard = self._open(upgrade)
         except BaseException:
             self._writer.dispose()
+            self._readers.dispose()
             raise
-        self._readers = engines.readers(url)
         self._clock = clock
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._listeners: list[Callable[[Committed], None]] = []
         self._epoch: int | None = None
-        self._hearing = threading.Lock()
-        with self._readers.connect() as conn:
-            self._heard = sequencer.read(conn).seq
+        self._superseded = False
         self._closed = False
         self._lead: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="lezha-writer", daemon=True)
@@ -128,6 +142,10 @@ class Log:
     def on_commit(self, listener: Callable[[Committed], None]) -> None:
         """Call `listener`, which may not raise, after each commit that appended events, from a thread of the log."""
         self._listeners.append(listener)
+
+    def on_superseded(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, which may not raise, once another process has taken the lead, from a thread of the log."""
+        self._losers.append(listener)
 
     def lead(self) -> None:
         """Become the process that runs the links. Raises Superseded if another one does.
@@ -154,8 +172,8 @@ class Log:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees a snapshot of what is committed."""
-        with self._readers.connect() as conn, conn.begin():
+        """Give a connection that sees a snapshot of what is committed. Raises StoreError if the database is away."""
+        with engines.reading(self._readers) as conn:
             yield conn
 
     def scrub(self) -> None:
@@ -177,6 +195,17 @@ class Log:
                 self._lead.close()
             self._writer.dispose()
             self._readers.dispose()
+
+    def _open(self, upgrade: bool) -> int:
+        """Have the present tables there; return where the log has come to. Raises StoreError."""
+        try:
+            if upgrade:
+                migrations.migrate(self._writer)
+        except engines.OUTSIDE as error:
+            raise engines.failure(error, "The database can't be opened") from error
+        with self.read() as conn:
+            migrations.check(conn)
+            return sequencer.read(conn).seq
 
     def _submit(self, work: Callable[[Tx], Any]) -> "Future[Any]":
         if self._closed:
@@ -203,67 +232,111 @@ class Log:
                 return
 
     def _commit(self, group: list[_Job]) -> None:
+        done: _Done | None = None
         try:
             with self._writer.begin() as conn:
-                before = sequencer.take(conn)
-                if self._epoch is not None and before.epoch != self._epoch:
-                    raise Superseded(
-                        "Another process has taken the lead of this node's log: this one must stop."
-                    )
-                position, kinds, done = self._work(conn, before, group)
-                if position.seq > before.seq:
-                    engines.hint(conn)
-        except Exception as error:  # noqa: BLE001  # the commit failed: nothing was written, and all must hear of it
-            failed = error if isinstance(error, Superseded) else StoreError(f"Nothing was written: {error}")
-            for _, future in group:
-                if not future.done():
-                    future.set_exception(failed)
-            return
-        self._tell(before.seq, position.seq, kinds)
-        for future, result in done:
+                done = self._work(conn, self._take(conn), group)
+        except Exception as error:  # noqa: BLE001  # the commit failed: all must hear of it
+            if done is None or (failed := self._uncertain(error, done)):
+                failed = failed if done else _refused(error)
+                for _, future in group:
+                    if not future.done():
+                        future.set_exception(failed)
+                return
+        self._tell(done.before.seq, done.after.seq, done.kinds)
+        for future, result in done.results:
             future.set_result(result)
 
-    def _work(
-        self, conn: Connection, before: Position, group: list[_Job]
-    ) -> tuple[Position, frozenset[str], list[tuple["Future[Any]", Any]]]:
+    def _take(self, conn: Connection) -> Position:
+        """Wait for this log's turn to commit. Raises Superseded if it has lost the lead."""
+        position = sequencer.take(conn)
+        if self._epoch is not None and position.epoch != self._epoch:
+            self._lose()
+            raise Superseded("Another process has taken the lead of this node's log: this one must stop.")
+        return position
+
+    def _work(self, conn: Connection, before: Position, group: list[_Job]) -> _Done:
         """Do each piece in a savepoint of its own."""
         at = sequencer.after(before.at, self._clock())
         position = msgspec.structs.replace(before, at=at)
         kinds: set[str] = set()
-        done: list[tuple[Future[Any], Any]] = []
+        results: list[tuple[Future[Any], Any]] = []
         for work, future in group:
             tx = Tx(conn, at, position.seq, position.chain)
             savepoint = conn.begin_nested()
             try:
                 result = work(tx)
             except Exception as error:  # noqa: BLE001  # whatever it is, it goes to whoever asked
-                savepoint.rollback()
-                future.set_exception(error)
+                _undo(savepoint, error)
+                future.set_exception(_as_ours(error))
                 continue
             # If this fails, all fail: PostgreSQL would answer a COMMIT with a silent ROLLBACK.
             savepoint.commit()
-            done.append((future, result))
+            results.append((future, result))
             position = msgspec.structs.replace(position, seq=tx.seq, chain=tx.chain)
             kinds |= tx.kinds
-        if done:
+        if results:
             sequencer.put(conn, position)
-        return position, frozenset(kinds), done
+        if position.seq > before.seq:
+            engines.hint(conn)
+        return _Done(before, position, frozenset(kinds), results)
+
+    def _uncertain(self, error: Exception, done: _Done) -> StoreError | None:
+        """Return what to say after a commit that failed, or None if it was written all the same.
+
+        A server that is lost in the middle of a COMMIT may have written it or not. Its chain tells.
+        """
+        if not isinstance(error, DBAPIError) or not error.connection_invalidated:
+            return _refused(error)
+        try:
+            with self._writer.begin() as conn:
+                present = sequencer.take(conn)  # the lost transaction, if it lives still, has to end first
+                if done.after.seq > done.before.seq:
+                    written = sequencer.chain_at(conn, done.after.seq) == done.after.chain
+                    return None if written else _refused(error)
+            if present.at <= done.after.at:
+                return None if present.at == done.after.at else _refused(error)
+        except engines.OUTSIDE:
+            pass  # it is still away
+        return StoreError(
+            "The database was lost while this was being committed, and whether it was written is not known: look, "
+            f"and ask again if it was not ({engines.said(error)})."
+        )
 
     def _tell(self, before: int, last: int, kinds: frozenset[str]) -> None:
         """Tell listeners of this process's commit, and before of what others have committed since the last."""
         with self._hearing:
-            if before > self._heard:
-                self._tell_of_others(before)
-            if last > before:
+            try:
+                if before > self._heard:
+                    self._tell_of_others(before)
+            except StoreError as error:
+                # Whoever looks next tells of all that is missing: nothing may be told out of order.
+                _logger.warning("store.unheard", reason=str(error))
+                return
+            if last > max(before, self._heard):
                 self._announce(Committed(before + 1, last, kinds, time.monotonic()))
 
     def _hear(self) -> None:
-        """Tell listeners of what other processes have committed."""
+        """Tell listeners of what other processes have committed, and whether one of them has taken the lead."""
         with self.read() as conn:
-            last = sequencer.read(conn).seq
+            position = sequencer.read(conn)
         with self._hearing:
-            if last > self._heard:
-                self._tell_of_others(last)
+            if position.seq > self._heard:
+                self._tell_of_others(position.seq)
+        if self._epoch is None:
+            return
+        if position.epoch > self._epoch:
+            self._lose()
+        elif self._lead is None or not engines.holds_lead(self._lead):
+            self._lead = engines.hold_lead(self._writer)
+            _logger.warning("store.lead_lock_lost", held_again=self._lead is not None)
+
+    def _lose(self) -> None:
+        if not self._superseded:
+            self._superseded = True
+            _logger.error("store.superseded", epoch=self._epoch)
+            for listener in self._losers:
+                listener()
 
     def _tell_of_others(self, last: int) -> None:
         table = schema.events
@@ -278,6 +351,24 @@ class Log:
         self._heard = committed.last
         for listener in self._listeners:
             listener(committed)
+
+
+def _undo(savepoint: NestedTransaction, error: Exception) -> None:
+    """Undo one piece. Raises `error` if that can't be done: a full disk makes SQLite undo the whole transaction."""
+    try:
+        savepoint.rollback()
+    except SQLAlchemyError as lost:
+        raise error from lost
+
+
+def _refused(error: Exception) -> StoreError:
+    """Return why nothing was written."""
+    return error if isinstance(error, StoreError) else engines.failure(error, "Nothing was written")
+
+
+def _as_ours(error: Exception) -> Exception:
+    """Return what one piece raised; if the database is to blame, as an error of this room."""
+    return _refused(error) if isinstance(error, engines.OUTSIDE) else error
 
 
 def _is_postgres(engine: Engine) -> bool:

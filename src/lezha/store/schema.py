@@ -42,6 +42,7 @@ metadata: Final = MetaData()
 _KEY: Final = Text().with_variant(Text(collation="C"), "postgresql")
 _NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
 _DERIVED: Final = {"derived": True}
+_PASSING: Final = {"passing": True}
 
 meta: Final = Table("meta", metadata, Column("name", String(40), primary_key=True), Column("value", Text))
 
@@ -334,6 +335,7 @@ sessions: Final = Table(
     Column("digest", String(64), primary_key=True),
     Column("token", Text, nullable=False),
     Column("ends", String(27), nullable=False),
+    info=_PASSING,
 )
 
 PURGED: Final = ("contents", "bodies", "observables", "refs", "tags", "texts", "quarantine")

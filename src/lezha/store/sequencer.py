@@ -53,6 +53,12 @@ def take(conn: Connection) -> Position:
     return Position(row.seq, row.at, row.chain, row.epoch)
 
 
+def chain_at(conn: Connection, seq: int) -> bytes | None:
+    """Return the chain of an event, None if there is no such event."""
+    found: bytes | None = conn.scalar(select(schema.events.c.chain).where(schema.events.c.seq == seq))
+    return found
+
+
 def raise_epoch(conn: Connection) -> int:
     """Begin a new epoch and return it; whoever led in an earlier one can't commit any more."""
     epoch = take(conn).epoch + 1

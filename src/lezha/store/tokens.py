@@ -1,7 +1,7 @@
 """Access tokens, kept as digests."""
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from lezha.access.rights import Role
 from lezha.store import schema
@@ -35,10 +35,12 @@ def add(tx: Tx, token_id: str, name: str, role: Role, digest: str, actor: str) -
 
 
 def revoke(tx: Tx, name: str, actor: str) -> None:
-    """Revoke a token at once. Raises NotFound."""
-    table = schema.tokens
+    """Revoke a token at once, and end the sessions that it began. Raises NotFound."""
+    table, sessions = schema.tokens, schema.sessions
     if not tx.conn.execute(update(table).where(table.c.name == name).values(revoked=True)).rowcount:
         raise NotFound(f"There is no token named {name!r}.")
+    own = select(table.c.id).where(table.c.name == name)
+    tx.conn.execute(delete(sessions).where(sessions.c.token.in_(own)))
     tx.event("token", name, actor, revoked=True)
 
 

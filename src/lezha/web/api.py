@@ -335,6 +335,8 @@ async def latencies(
     """Return the latest measured times from commit here to the peer's signed receipt, in ms."""
     with log.read() as conn:
         member = peers.by_name(conn, name).member
+    if not links.here:
+        raise FlowError("Latencies are known to the process that runs the links: ask `lezha serve` for them.")
     running = links.get(member)
     return [round(value, 3) for value in running.state.latencies] if running else []
 
@@ -489,7 +491,7 @@ def phase(links: Links, member: str) -> LinkPhase | None:
     """Return how the sending end of the link to `member` is, or None if it does not run."""
     running = links.get(member)
     if running is None:
-        return None
+        return None if links.here else look.ELSEWHERE
     return LinkPhase(running.state.phase, running.state.fault, list(running.state.latencies))
 
 

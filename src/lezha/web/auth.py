@@ -1,11 +1,9 @@
 """Who is asking: a bearer token for tools, a session cookie for browsers."""
 
 import secrets
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
 from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
@@ -13,46 +11,45 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 
 from lezha.access import tokens as access_tokens
 from lezha.access.rights import Principal, Right
-from lezha.store import tokens
+from lezha.node.clock import later, utc_now
+from lezha.store import sessions, tokens
 from lezha.store.log import Log
 
 SESSION_S: Final = 12 * 3600
 _MAX_SESSIONS: Final = 1000
 
 
-class Session(msgspec.Struct, frozen=True):
-    """A signed-in browser, known by token id so that a revoked token ends it at once."""
-
-    token_id: str
-    ends: float
-
-
 class Sessions:
-    """The browsers that are signed in. They are forgotten when the node stops."""
+    """The browsers that are signed in, in any process of the node.
 
-    def __init__(self, cookie: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    A session ends after 12 hours, when its browser signs out, or at once when its token is revoked.
+    """
+
+    def __init__(self, cookie: str, log: Log, now: Callable[[], str] = utc_now) -> None:
         self.cookie: Final = cookie
-        self._monotonic = monotonic
-        self._held: dict[str, Session] = {}
+        self._log = log
+        self._now = now
 
-    def begin(self, principal: Principal) -> str:
+    async def begin(self, principal: Principal) -> str:
         """Return the secret of a new session."""
-        now = self._monotonic()
-        self._held = {key: one for key, one in self._held.items() if one.ends > now}
-        if len(self._held) >= _MAX_SESSIONS:
-            self._held.pop(next(iter(self._held)))
         key = secrets.token_urlsafe(32)
-        self._held[key] = Session(principal.id, now + SESSION_S)
+        ends = later(self._now(), seconds=SESSION_S)
+        await self._log.write(
+            lambda tx: sessions.begin(tx, access_tokens.digest(key), principal.id, ends, _MAX_SESSIONS)
+        )
         return key
 
-    def end(self, key: str) -> None:
+    async def end(self, key: str) -> None:
         """Forget a session."""
-        self._held.pop(key, None)
+        await self._log.write(lambda tx: sessions.end(tx, access_tokens.digest(key)))
 
-    def token_id(self, key: str) -> str | None:
-        """Return the token id of a live session."""
-        session = self._held.get(key)
-        return session.token_id if session and session.ends > self._monotonic() else None
+    def principal(self, key: str) -> Principal | None:
+        """Return whose session this is, or None."""
+        if not key:
+            return None
+        with self._log.read() as conn:
+            kept = sessions.token(conn, access_tokens.digest(key), self._now())
+        return None if kept is None else Principal(kept.id, kept.name, kept.role)
 
 
 def principal(log: Log, presented: str) -> Principal | None:
@@ -76,12 +73,12 @@ class Authentication(AbstractAuthenticationMiddleware):
     ) -> AuthenticationResult:
         """Read the bearer token, or else the session cookie."""
         log: Log = connection.app.state.log
-        sessions: Sessions = connection.app.state.sessions
+        held: Sessions = connection.app.state.sessions
         scheme, _, presented = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return AuthenticationResult(user=principal(log, presented.strip()), auth="token")
-        token_id = sessions.token_id(connection.cookies.get(sessions.cookie, ""))
-        return AuthenticationResult(user=_of_token(log, token_id) if token_id else None, auth="session")
+        user = held.principal(connection.cookies.get(held.cookie, ""))
+        return AuthenticationResult(user=user, auth="session")
 
 
 def needs(right: Right) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:
@@ -106,9 +103,3 @@ def _same_origin(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     origin = connection.headers.get("origin", "")
     if origin.partition("://")[2] != connection.headers.get("host", ""):
         raise PermissionDeniedException("This came from another site.")
-
-
-def _of_token(log: Log, token_id: str) -> Principal | None:
-    with log.read() as conn:
-        kept = tokens.get(conn, token_id)
-    return None if kept is None or kept.revoked else Principal(kept.id, kept.name, kept.role)

@@ -63,15 +63,14 @@ async def sign_in(
         )
         return _form(identity, target, fault, 403)
     _logger.info("sign_in", name=user.name, role=user.role.value)
-    return Redirect(
-        target, status_code=303, cookies=[_cookie(request, sessions, sessions.begin(user), SESSION_S)]
-    )
+    key = await sessions.begin(user)
+    return Redirect(target, status_code=303, cookies=[_cookie(request, sessions, key, SESSION_S)])
 
 
 @post("/sign-out", guards=[needs(Right.LOOK)], status_code=303)
 async def sign_out(request: _Request, sessions: NamedDependency[Sessions]) -> Redirect:
     """End the session."""
-    sessions.end(request.cookies.get(sessions.cookie, ""))
+    await sessions.end(request.cookies.get(sessions.cookie, ""))
     return Redirect("/sign-in", status_code=303, cookies=[_cookie(request, sessions, "", 0)])
 
 

@@ -122,8 +122,9 @@ async def stream(
     by_session = request.auth == "session"
 
     def may_stay() -> bool:
-        if by_session and sessions.token_id(key) != user.id:
-            return False
+        if by_session:
+            present = sessions.principal(key)
+            return present is not None and present.id == user.id
         with log.read() as conn:
             kept = tokens.get(conn, user.id)
         return kept is not None and not kept.revoked

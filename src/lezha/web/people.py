@@ -10,7 +10,6 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 
 import lezha
-from lezha.node import settings as node_settings
 from lezha.node.node import Node
 from lezha.web import api, pages, sensors
 from lezha.web.auth import Authentication, Sessions
@@ -30,8 +29,8 @@ _HEADERS: Final = {
 
 def app(node: Node) -> Litestar:
     """Return the application of the listener for people and tools."""
-    # Cookies don't know ports (RFC 6265 §8.5): two nodes on one machine must not share one.
-    sessions = Sessions(f"lezha_{node_settings.address(node.settings.listen)[1]}")
+    # Cookies don't know ports (RFC 6265 §8.5): two nodes on one machine must not share one, all processes of one do.
+    sessions = Sessions(f"lezha_{node.identity.member.partition('--')[2][:8]}", node.log)
     return Litestar(
         route_handlers=[api.router, sensors.router, pages.router, pages.static_files()],
         middleware=[DefineMiddleware(Authentication)],

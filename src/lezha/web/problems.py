@@ -12,7 +12,7 @@ from litestar.types import ExceptionHandlersMap
 
 from lezha.federation.errors import EnrolmentError, LinkFault, Refused
 from lezha.flows.errors import FlowError, NothingTaken
-from lezha.store.errors import Conflict, NotFound, StoreError
+from lezha.store.errors import Conflict, NoRoom, NotFound, StoreError
 
 _logger = structlog.get_logger()
 _STATUS: Final[dict[type[Exception], int]] = {
@@ -22,6 +22,7 @@ _STATUS: Final[dict[type[Exception], int]] = {
     Refused: 422,
     FlowError: 422,
     LinkFault: 502,
+    NoRoom: 507,
     StoreError: 503,
 }
 _HEADINGS: Final = {
@@ -31,6 +32,7 @@ _HEADINGS: Final = {
     405: "Not possible here",
     500: "This node made a mistake",
     503: "Not now",
+    507: "No room",
 }
 # Litestar's own words for these are an URL or a phrase of the protocol.
 _SENTENCES: Final = {

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from markupsafe import Markup, escape
 
+from lezha.flows import look
 from lezha.flows.desk import Party, PeerLine
 from lezha.sharing.release import Reason
 from lezha.sharing.terms import Audience
@@ -42,6 +43,7 @@ _PHASES: Final = {
     "unreachable": Mark("bad", "unreachable"),
     "fork": Mark("bad", "stream forked"),
     "error": Mark("bad", "error"),
+    look.ELSEWHERE.phase: Mark("idle", "not known here", "known to the process that runs the links"),
 }
 _STATES: Final = {
     "pending": Mark("warn", "pending", "its phrase has not been compared yet"),
@@ -70,7 +72,8 @@ def links(lines: Iterable[PeerLine]) -> Mark:
     tone = max((mark.tone for mark in marks), key=("good", "idle", "warn", "bad").index)
     if len(counts) == 1:
         (word,) = counts
-        return Mark(tone, f"all {len(marks)} {word}" if len(marks) > 1 else f"1 {word}")
+        more = _PHASES[look.ELSEWHERE.phase].more if marks[0] == _PHASES[look.ELSEWHERE.phase] else ""
+        return Mark(tone, f"all {len(marks)} {word}" if len(marks) > 1 else f"1 {word}", more)
     return Mark(tone, ", ".join(f"{count} {word}" for word, count in counts.items()))
 
 
