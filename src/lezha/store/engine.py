@@ -19,7 +19,9 @@ CHANNEL: Final = "lezha"
 _WRITER_CACHE: Final = 98_304
 _READER_CACHE: Final = 4_096
 _MAPPED: Final = 1 << 36
-_CHECKPOINT: Final = 16_384  # pages: a write-ahead log of 64 MiB; a busy page is brought over once, not every time
+_CHECKPOINT: Final = (
+    16_384  # pages: a write-ahead log of 64 MiB; a busy page is brought over once, not every time
+)
 _SCRUB_TRIES: Final = 50
 
 OUTSIDE: Final = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, sqlite3.OperationalError)
