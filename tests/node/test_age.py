@@ -211,14 +211,14 @@ def test_a_work_factor_that_would_fill_the_memory_is_refused_at_once() -> None:
         decrypted(raw, WORDS)
 
 
-@pytest.mark.parametrize("text", [SECRET, "age1", "", "age1" + "q" * 58])
+@pytest.mark.parametrize("text", [SECRET, "age1", "", "age1" + "q" * 58], ids=range(4))
 def test_what_is_no_recipient_is_refused_and_not_printed(text: str) -> None:
     with pytest.raises(NodeError) as caught:
         Recipients(PUBLIC, text)
     assert SECRET[:20] not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", PUBLIC, SECRET[:-1], f"{SECRET}\nsecond"])
+@pytest.mark.parametrize("text", ["", "# nothing\n", PUBLIC, SECRET[:-1], f"{SECRET}\nsecond"], ids=range(5))
 def test_what_is_no_identity_file_is_refused_and_not_printed(text: str) -> None:
     with pytest.raises(NodeError) as caught:
         Identities(text)

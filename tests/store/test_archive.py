@@ -198,7 +198,7 @@ def test_tables_without_a_row_are_no_hindrance(log: Log, second: str) -> None:
         (rows("cursors", ["a", 1 << 63]), "The database refuses what is restored"),
         (rows("cursors", ["a", None]), "The database refuses what is restored"),
     ],
-    ids=str,
+    ids=lambda given: given if isinstance(given, str) else given.table,
 )
 def test_rows_that_cannot_be_are_refused_and_nothing_is_there(url: str, block: Rows, words: str) -> None:
     with pytest.raises(StoreError, match=words):
