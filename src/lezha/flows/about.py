@@ -88,7 +88,7 @@ def _left_out(direct: Mapping[str, Sequence[Found]], naming: Sequence[Found]) ->
 
 
 def _group(conn: Connection, what: str, rows: Sequence[Found], left_out: Sequence[str]) -> Group:
-    said = [f"The newest {CAP} are shown; `lezha objects search` gives all, page by page."]
+    said = [f"The newest {CAP} are shown; a search for the value gives all, page by page."]
     return Group(
         what, look.listed(conn, rows[:CAP]), " ".join([*(said if len(rows) > CAP else []), *left_out])
     )
