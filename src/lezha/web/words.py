@@ -80,11 +80,11 @@ def links(lines: Iterable[PeerLine]) -> Mark:
 _VERSIONS: Final = {
     "current": ("Current version", ""),
     "superseded": ("Earlier version", "superseded: a later version came"),
-    "revoked": ("Revoked", "revoked: it does not count any more"),
-    "after its revocation": ("After its revocation", "does not count: it came after its revocation"),
-    "disputed": ("In dispute", "in dispute: its creator signed two contents as this one version"),
-    "purged": ("Purged", "purged: its bytes have been destroyed here"),
-    "barred": ("Not counted", "does not count"),
+    "revoked": ("Revoked version", "revoked: it does not count any more"),
+    "after its revocation": ("Version after its revocation", "does not count: it came after its revocation"),
+    "disputed": ("Version in dispute", "in dispute: its creator signed two contents as this one version"),
+    "purged": ("Purged version", "purged: its bytes have been destroyed here"),
+    "barred": ("Version that does not count", "does not count"),
 }
 
 
