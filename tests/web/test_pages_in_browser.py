@@ -129,7 +129,7 @@ def test_pages_work_without_scripts(pair: tuple[Served, Served], signed_in: Open
     page.get_by_role("search", name="All objects").get_by_role("searchbox").fill("203.0.113[.]1")
     page.get_by_role("button", name="Find").first.click()
     page.wait_for_url("**/objects?value=203.0.113.1")
-    page.get_by_role("link", name="203.0.113.1").click()
+    page.get_by_role("link", name="203.0.113.1", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("203.0.113.1")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Token")).to_be_visible()

@@ -48,7 +48,9 @@ def search(
 ) -> None:
     """Find objects, newest first; all conditions must hold.
 
-    Examples: lezha objects search 144.76.6.34; lezha objects search --text "wiper tirana" --type malware --not-sighted
+    Example: lezha objects search 144.76.6.34
+
+    Example: lezha objects search --text "wiper tirana" --type malware --not-sighted
     """
     given: dict[str, object] = {
         "value": value, "text": text, "type": type, "id": id, "label": label, "marking": marking,
@@ -106,17 +108,10 @@ def about(
 
 
 def _show_objects(objects: list[dict[str, Any]], empty: str) -> None:
-    rows = [
-        (
-            one["type"],
-            one["name"],
-            one["id"],
-            one["version"],
-            "" if one["state"] == "current" else one["state"],
-        )
-        for one in objects
-    ]
-    table(("type", "name", "id", "version", "state"), rows, empty)
+    columns = ["type", "name", "id", "version"]
+    if any(one["state"] != "current" for one in objects):
+        columns.append("state")
+    table(columns, [[one[column] for column in columns] for one in objects], empty)
     for one in objects:
         if one["unmatched"]:
             note(f"{one['id']} can't be matched live: {one['unmatched']}")

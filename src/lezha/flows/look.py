@@ -129,13 +129,13 @@ def search_objects(conn: Connection, query: Query, value: str = "") -> Page:
     return search.page(conn, by_value(query, value) if value else query)
 
 
-def listed(conn: Connection, found: Sequence[Found]) -> list[Listed]:
+def listed(conn: Connection, found: Sequence[Found | Listed]) -> list[Listed]:
     """Say of each object version what it is among its versions, and who told of it."""
     told = statements.lines(conn, {one.id for one in found})
     return [_listed(one, told.get(one.id, {})) for one in found]
 
 
-def _listed(one: Found, told: Mapping[str, Sequence[Version]]) -> Listed:
+def _listed(one: Found | Listed, told: Mapping[str, Sequence[Version]]) -> Listed:
     mine = {origin: version for origin, line in told.items() for version in line if version.hash == one.hash}
     # What its creator, known by a signature, says of it counts; of others each says something of their own.
     counting = [one.creator] if one.creator in mine else list(mine)

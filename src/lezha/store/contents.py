@@ -228,6 +228,25 @@ def came_before(conn: Connection, stix_type: str, seq: int, limit: int) -> list[
     ]
 
 
+class PurgeRecord(msgspec.Struct, frozen=True):
+    """When, by whom and why the bytes of a content were destroyed."""
+
+    at: str
+    actor: str
+    why: str
+
+
+def purge_of(conn: Connection, content: str) -> PurgeRecord | None:
+    """Return the record of a content's purge, or None if it was not purged."""
+    table = schema.purges
+    row = conn.execute(
+        select(table.c.at, table.c.actor, table.c.why)
+        .join(_CONTENTS, _CONTENTS.c.seq == table.c.content)
+        .where(_CONTENTS.c.hash == content)
+    ).first()
+    return None if row is None else PurgeRecord(row.at, row.actor, row.why)
+
+
 def count_before(conn: Connection, stix_type: str, seq: int, most: int) -> int:
     """Count the contents of a type whose bytes are held, numbered up to `seq`, but no further than `most`."""
     some = select(_CONTENTS.c.seq).join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)

@@ -1,6 +1,8 @@
 """The people's pages: the desk, objects, peers. They work without scripts and are live with them."""
 
 import asyncio
+import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import quote, urlencode
 
@@ -18,14 +20,15 @@ from sqlalchemy import Connection
 
 from lezha.access.rights import Principal, Right
 from lezha.detection.lookup import lookups
-from lezha.flows import desk, look
+from lezha.flows import about, desk, look
 from lezha.flows.desk import Gist, Gists
-from lezha.flows.look import ObjectReport
+from lezha.flows.look import Listed, ObjectReport
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.sharing.terms import Terms
+from lezha.stix.lines import State as Standing
 from lezha.store import contents, search, tokens
 from lezha.store.log import Log
 from lezha.store.search import Found, Query, Said
@@ -47,6 +50,18 @@ class Asked(msgspec.Struct, frozen=True):
     type: str = ""
     origin: str = ""
     id: str = ""
+    label: str = ""
+    tlp: str = ""
+    creator: str = ""
+    ref: str = ""
+    sighted: str = ""
+    since: str = ""
+    until: str = ""
+
+    @property
+    def further(self) -> bool:
+        """True if a condition is set that the form keeps folded away."""
+        return any((self.label, self.tlp, self.creator, self.ref, self.sighted, self.since, self.until))
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -55,7 +70,7 @@ class Row(msgspec.Struct, frozen=True):
     `about` names what a sighting saw or a relationship ties together, which have no name of their own.
     """
 
-    found: Found
+    found: Found | Listed
     exercise: bool
     expired: bool
     terms: Terms | None
@@ -63,6 +78,7 @@ class Row(msgspec.Struct, frozen=True):
     at: str
     more: int
     about: str
+    state: Standing
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -76,6 +92,8 @@ class Version(msgspec.Struct, frozen=True):
     names: tuple[tuple[str, str | None], ...]
     pretty: str | None
     size: int
+    state: Standing
+    purge: contents.PurgeRecord | None
 
 
 async def boards(
@@ -146,14 +164,36 @@ async def find_objects(
     type: Annotated[str, QueryParameter(max_length=250)] = "",  # noqa: A002  # the name in the query string
     origin: Annotated[str, QueryParameter(max_length=250)] = "",
     id: Annotated[str, QueryParameter(max_length=250)] = "",  # noqa: A002  # the name in the query string
+    label: Annotated[str, QueryParameter(max_length=250)] = "",
+    tlp: Annotated[str, QueryParameter(max_length=20)] = "",
+    creator: Annotated[str, QueryParameter(max_length=250)] = "",
+    ref: Annotated[str, QueryParameter(max_length=250)] = "",
+    sighted: Annotated[str, QueryParameter(max_length=5)] = "",
+    since: Annotated[str, QueryParameter(max_length=40)] = "",
+    until: Annotated[str, QueryParameter(max_length=40)] = "",
     before: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
 ) -> Template | Redirect:
     """List objects, newest first; the whole state is in the URL."""
     if q.strip():
         return Redirect(f"/objects?{urlencode(_read(q))}", status_code=303)
-    asked = Asked(words.refang(value), text.strip(), type, origin, id.strip())
+    asked = Asked(
+        words.refang(value), text.strip(), type, origin, id.strip(), label.strip(), tlp, creator, ref.strip(),
+        sighted, since, until,
+    )  # fmt: skip
     query = Query(
-        id=asked.id, type=asked.type, text=asked.text, origin=asked.origin, before=before, limit=_ROWS
+        id=asked.id,
+        type=asked.type,
+        text=asked.text,
+        origin=asked.origin,
+        label=asked.label,
+        tlp=asked.tlp,
+        creator=asked.creator,
+        ref=asked.ref,
+        sighted={"yes": True, "no": False}.get(asked.sighted),
+        since=_day(asked.since),
+        until=_day(asked.until),
+        before=before,
+        limit=_ROWS,
     )
     own, now = identity.known.document, utc_now()
 
@@ -182,6 +222,30 @@ async def find_objects(
         newest=f"/objects?{urlencode(state)}" if before else "",
         **context,
     )
+
+
+@get("/about", guards=[needs(Right.LOOK)])
+async def about_value(
+    request: _Request,
+    log: NamedDependency[Log],
+    identity: NamedDependency[Identity],
+    boards: NamedDependency[Boards],
+    value: Annotated[str, QueryParameter(max_length=2000)] = "",
+) -> Template:
+    """Show everything about a value."""
+    own, now = identity.known.document, utc_now()
+
+    def work() -> dict[str, Any]:
+        with log.read() as conn:
+            found = about.about(conn, words.refang(value))
+            return {
+                "about": found,
+                "groups": [(group, _rows(conn, group.objects, boards.gists, now)) for group in found.groups],
+                "parties": desk.parties(conn, own),
+                "circles": desk.circles(conn),
+            }
+
+    return _page(request, identity, "about.html", **await asyncio.to_thread(work))
 
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
@@ -264,10 +328,19 @@ def _read(written: str) -> dict[str, str]:
     return {"value": meant} if lookups(meant) else {"text": written.strip()}
 
 
-def _rows(conn: Connection, found: list[Found], gists: Gists, now: str) -> list[Row]:
+def _day(written: str) -> str:
+    """Return the beginning, in UTC, of the day that a form names; of anything else nothing."""
+    try:
+        return f"{dt.date.fromisoformat(written)}T00:00:00.000000Z"
+    except ValueError:
+        return ""
+
+
+def _rows(conn: Connection, found: Sequence[Found | Listed], gists: Gists, now: str) -> list[Row]:
     said = search.said_about(conn, [one.hash for one in found])
     known = gists.of(conn, [one.hash for one in found])
     named = search.names(conn, [ref for gist in known.values() for ref in _ends(gist)])
+    states = {one.hash: one.state for one in look.listed(conn, found)}
     rows = []
     for one in found:
         statements = said.get(one.hash, [])
@@ -281,6 +354,7 @@ def _rows(conn: Connection, found: list[Found], gists: Gists, now: str) -> list[
                 origin=first.origin if first else "",
                 at=first.at if first else "",
                 more=max(0, len(statements) - 1),
+                state=states[one.hash],
                 about=" → ".join(words.short(named.get(ref, "") or ref) for ref in _ends(known[one.hash])),
             )
         )
@@ -293,7 +367,8 @@ def _ends(gist: Gist) -> list[str]:
 
 def _version(conn: Connection, report: ObjectReport, gists: Gists) -> Version:
     content = report.found.hash
-    raw = contents.raw(conn, content)
+    raw = contents.bytes_of(conn, [content]).get(content)
+    (listed,) = look.listed(conn, [report.found])
     named = search.named_by(conn, content)
     held = search.names(conn, named)
     return Version(
@@ -304,8 +379,10 @@ def _version(conn: Connection, report: ObjectReport, gists: Gists) -> Version:
         observables=tuple(search.observables(conn, content)),
         names=tuple((one, held.get(one)) for one in named),
         # Only white space is put between the tokens; the tokens stay as they are signed.
-        pretty=msgspec.json.format(raw, indent=2).decode() if len(raw) <= _SHOWN_BYTES else None,
-        size=len(raw),
+        pretty=msgspec.json.format(raw, indent=2).decode() if raw and len(raw) <= _SHOWN_BYTES else None,
+        size=len(raw or b""),
+        state=listed.state,
+        purge=contents.purge_of(conn, content),
     )
 
 
@@ -320,7 +397,8 @@ def _to_sign_in(request: Request[Any, Any, Any], error: NotAuthorizedException) 
 router = Router(
     path="/",
     route_handlers=[
-        forms.sign_in_form, forms.sign_in, forms.sign_out, show_desk, show_peers, stream, find_objects, show_object,
+        forms.sign_in_form, forms.sign_in, forms.sign_out, show_desk, show_peers, stream, find_objects,
+        about_value, show_object,
     ],
     dependencies={"boards": Provide(boards)},
     exception_handlers={NotAuthorizedException: _to_sign_in},

@@ -13,6 +13,7 @@ from lezha.flows.desk import Party, PeerLine
 from lezha.sharing.release import Reason
 from lezha.sharing.terms import Audience
 from lezha.sharing.tlp import Tlp
+from lezha.stix.lines import State
 
 FOOTNOTE: Final = (
     "* This designation is without prejudice to positions on status, and is in line with UNSCR 1244/1999 and the "
@@ -48,6 +49,15 @@ _PHASES: Final = {
 _STATES: Final = {
     "pending": Mark("warn", "pending", "its phrase has not been compared yet"),
     "suspended": Mark("warn", "suspended"),
+}
+
+
+_OF_VERSIONS: Final = {
+    State.REVOKED: "revoked by its author",
+    State.SUPERSEDED: "there is a later version",
+    State.AFTER_REVOCATION: "came after its revocation: it does not count",
+    State.BARRED: "it does not count: its author signed two different contents of this version, or another than its "
+    "author signed it, or its bytes were destroyed",
 }
 
 
@@ -88,6 +98,11 @@ def reason(code: str) -> str:
 def plain(code: str) -> str:
     """Return a code of a protocol as words."""
     return code.replace("_", " ").replace("-", " ")
+
+
+def state(one: State) -> str:
+    """Say what a version is among its versions, if it is not the one that counts."""
+    return _OF_VERSIONS.get(one, one.value)
 
 
 def audience(told: Audience, parties: Mapping[str, Party], circles: Mapping[str, str]) -> str:
