@@ -259,7 +259,7 @@ def test_what_the_form_cannot_say_is_refused(varied: Served, query: str) -> None
 def test_each_row_says_what_its_version_is_unless_it_counts(varied: Served) -> None:
     rows = unescape(varied.page("/objects?type=indicator")).split("<tr ")
     said = {name: row for row in rows for name in ("second", "first", "gone") if f"<bdi>{name}</bdi>" in row}
-    assert "superseded: a later version came" in said["first"]
+    assert "superseded: there is a later version" in said["first"]
     assert "revoked: it does not count any more" in said["gone"]
     assert "remark" not in said["second"]
 
@@ -347,7 +347,7 @@ def test_versions_that_came_out_of_order_are_headed_by_what_they_are(varied: Ser
     assert re.findall(r'<h2 id="v-\d"[^>]*>([^,<]+)', page) == ["Earlier version", "Current version"]
 
 
-def test_a_version_in_dispute_says_so_and_the_desk_says_whom_to_call(varied: Served) -> None:
+def test_a_version_in_dispute_says_so_and_the_desk_warns_of_it(varied: Served) -> None:
     assert 'class="warning"' not in varied.page("/")
     one = indicator("198.51.100.80", "two faces", created_by_ref=varied.member)
     varied.publish(one)
@@ -359,7 +359,7 @@ def test_a_version_in_dispute_says_so_and_the_desk_says_whom_to_call(varied: Ser
     desk = varied.page("/")
     assert "1 object in dispute: don't act on it before you have called" in desk
     assert "two faces" in desk
-    assert "duty@skopje.example" in unescape(desk)
+    assert "We ourselves" in desk
     varied.publish(one | {"modified": "2026-02-01T00:00:00.000Z"})
     assert 'class="warning"' not in varied.page("/"), "a later version ends it"
 
@@ -479,6 +479,20 @@ def test_the_peers_page_says_whom_to_call(served_pair: tuple[Served, Served]) ->
     assert "Podgorica" in page
     assert f"duty@{podgorica.name}.example" in page
     assert "+355 4 000 9" in page
+
+
+def test_the_desk_says_whom_to_call_about_a_dispute(served_pair: tuple[Served, Served]) -> None:
+    tirana, podgorica = served_pair
+    one = indicator("203.0.113.22", "whose is it", created_by_ref=podgorica.member)
+    podgorica.publish(one)
+    _until(lambda: "whose is it" in tirana.page("/objects"))
+    tirana.dispute(one)
+    warning = unescape(tirana.page("/")).partition('class="warning"')[2].partition("</section>")[0]
+    assert "<b>Podgorica</b> signed two different contents as one version of" in warning
+    assert "whose is it" in warning
+    assert "+355 4 000 9" in warning
+    assert "duty@podgorica.example" in warning
+    assert "nobody is told either content and no sensor looks for either" in warning
 
 
 def test_a_peer_that_is_gone_is_named_unreachable_on_the_desk(served_pair: tuple[Served, Served]) -> None:

@@ -136,17 +136,12 @@ def _state(one: Mapping[str, Any]) -> str:
 
 
 def _show_objects(objects: list[dict[str, Any]], empty: str) -> None:
-    rows = [
-        (
-            one["type"],
-            one["name"],
-            one["id"],
-            one["version"],
-            _state(one),
-        )
-        for one in objects
-    ]
-    table(("type", "name", "id", "version", "state"), rows, empty)
+    columns = ["type", "name", "id", "version"]
+    rows = [[str(one[column]) for column in columns] for one in objects]
+    if any(one["state"] != "current" for one in objects):
+        columns.append("state")
+        rows = [[*row, _state(one)] for row, one in zip(rows, objects, strict=True)]
+    table(columns, rows, empty)
     for one in objects:
         if one["unmatched"]:
             note(f"{one['id']} can't be matched live: {one['unmatched']}")

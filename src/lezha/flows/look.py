@@ -86,8 +86,8 @@ class Listed(msgspec.Struct, frozen=True):
     """An object version as a list shows it.
 
     `state` is what it is among the versions that the same members told of (`stix.lines`): current, superseded,
-    revoked, after its revocation, or barred; `barred` says why, disputed or purged, and is else empty. `origins` are
-    those who told of it here.
+    revoked, after its revocation, or barred. `barred` says why, and is else empty: disputed, purged, or unauthorised
+    (the member that it names as its creator has not signed it). `origins` are those who told of it here.
     """
 
     seq: int
@@ -149,10 +149,11 @@ def _listed(one: Found, told: Mapping[str, Sequence[Version]], barred: str) -> L
     # What its creator, known by a signature, says of it counts; of others each says something of their own.
     counting = [one.creator] if one.creator in mine else list(mine)
     states = [lines.state(mine[origin], told[origin]) for origin in counting]
+    state = min(states, key=list(State).index, default=State.CURRENT)
     return Listed(
         **{name: getattr(one, name) for name in Found.__struct_fields__},
-        state=State.BARRED if barred else min(states, key=list(State).index, default=State.CURRENT),
-        barred=barred,
+        state=State.BARRED if barred else state,
+        barred=barred or ("unauthorised" if state is State.BARRED else ""),
         origins=tuple(sorted(origin for origin in mine if origin)),
     )
 

@@ -79,12 +79,15 @@ def links(lines: Iterable[PeerLine]) -> Mark:
 
 _VERSIONS: Final = {
     "current": ("Current version", ""),
-    "superseded": ("Earlier version", "superseded: a later version came"),
+    "superseded": ("Earlier version", "superseded: there is a later version"),
     "revoked": ("Revoked version", "revoked: it does not count any more"),
     "after its revocation": ("Version after its revocation", "does not count: it came after its revocation"),
     "disputed": ("Version in dispute", "in dispute: its creator signed two contents as this one version"),
     "purged": ("Purged version", "purged: its bytes have been destroyed here"),
-    "barred": ("Version that does not count", "does not count"),
+    "unauthorised": (
+        "Version that does not count",
+        "does not count: whom it names as its creator has not signed it",
+    ),
 }
 
 
