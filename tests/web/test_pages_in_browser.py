@@ -159,7 +159,7 @@ def test_from_an_object_to_everything_about_its_value_and_back(
     page.get_by_role("link", name="Everything about 203.0.113.1").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("About 203.0.113.1")
     page.get_by_role("region", name="This value itself").get_by_role("link", name="203.0.113.1").click()
-    page.get_by_role("region", name="Observables").get_by_role("link", name="203.0.113.1").click()
+    page.locator(".values").get_by_role("link", name="203.0.113.1").click()
     page.wait_for_url("**/about?value=203.0.113.1")
 
 
