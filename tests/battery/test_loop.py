@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,13 +54,13 @@ def seen(node: RunningNode, stix_id: str) -> int:
 
 
 def test_what_a_sensor_sees_while_its_node_is_away_comes_back_once_and_to_the_author_alone(
-    tmp_path: Path,
+    tmp_path: Path, database: Callable[[], str]
 ) -> None:
     before, during = indicator("before.example"), indicator("during.example")
     ids = [json.loads(raw)["id"] for raw in (before, during)]
     log = tmp_path / "dns.log"
     log.touch()
-    with running(tmp_path, "tirana", "podgorica", "vienna") as (author, witness, other):
+    with running(tmp_path, "tirana", "podgorica", "vienna", database=database) as (author, witness, other):
         made = witness.post("/tokens", {"name": "sensor-1", "role": Role.SENSOR.value})
         with sensor(witness, log, made["token"]) as process:
             author.publish(bundle([before, during]), "everyone")

@@ -270,7 +270,7 @@ def test_a_page_that_ran_out_of_time_says_so_and_how_to_go_on(
     monkeypatch.setattr("lezha.store.search.PAGE_S", -1.0)
     monkeypatch.setattr("lezha.store.search._FIRST_SLICE", 2)
     monkeypatch.setattr("lezha.store.search._GROWTH", 1)
-    path, walked, pages = "/objects?label=wiper", [], 0
+    path, page, walked, pages = "/objects?label=wiper", "", [], 0
     while path:
         page = varied.page(path)
         walked += re.findall(r"<bdi>(first|second)</bdi>", page)
