@@ -107,7 +107,7 @@ LONG = "".join(
 @pytest.mark.parametrize(
     "raw",
     [
-        sco("x-custom", created_by_ref=LONG, name=LONG, labels=["a\0b", LONG]),
+        sco("x-custom", created_by_ref=f"identity--{LONG}", name=LONG, labels=["a\0b", LONG]),
         written(TIRANA, 1, labels=["a\0b", LONG, "\U0001f441" * 4000], name=LONG, description=LONG * 20),
         sco("url", value=f"http://evil.example/{LONG}"),
         sco("url", value=f"http://evil.example/{LONG[:2580]}"),

@@ -162,7 +162,7 @@ LONG = "".join(
         sco("url", value="http://evil.example/a\x00b"),
         sco("domain-name", value="evil\x00.example"),
         sco("x-custom", created_by_ref="a\x00b", valid_until="a\x00b", name="\x00"),
-        sco("x-custom", created_by_ref=LONG, name=LONG, labels=["a\x00b", LONG]),
+        sco("x-custom", created_by_ref=f"identity--{LONG}", name=LONG, labels=["a\x00b", LONG]),
         written(TIRANA, 1, labels=["a\x00b", LONG, "👁" * 4000], name=LONG),
         sco("url", value=f"http://evil.example/{LONG}"),
         sco("url", value=f"http://evil.example/{LONG[:2570]}"),
