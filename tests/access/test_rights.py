@@ -4,14 +4,14 @@ import pytest
 
 from lezha.access.rights import RIGHTS, Principal, Right, Role
 
-#                look   publish  peers  communities  tokens  sense
+#                look   publish  peers  communities  tokens  sense  purge
 TABLE = {
-    "admin": "  yes    yes      yes    yes          yes     no",
-    "coordinator": "yes yes     no     yes          no      no",
-    "analyst": "yes    no       no     no           no      no",
-    "sensor": " no     no       no     no           no      yes",
+    "admin": "  yes    yes      yes    yes          yes     no     yes",
+    "coordinator": "yes yes     no     yes          no      no     no",
+    "analyst": "yes    no       no     no           no      no     no",
+    "sensor": " no     no       no     no           no      yes    no",
 }
-COLUMNS = ["look", "publish", "peers", "communities", "tokens", "sense"]
+COLUMNS = ["look", "publish", "peers", "communities", "tokens", "sense", "purge"]
 CELLS = [
     (role, right, answer == "yes")
     for role, row in TABLE.items()

@@ -160,7 +160,9 @@ def test_two_objects_of_one_version_by_their_creator_are_equivocation(hostile: H
     before = live(hostile)
     receipt = hostile.send((hostile.statement(one), (one,)), (hostile.statement(other), (other,)))
     assert [code for _, code in receipt.refused] == ["equivocation"]
-    assert live(hostile) == (before[0] + 1, before[1] + 1)
+    assert live(hostile) == (before[0] + 2, before[1] + 2)  # both are kept, neither counts
+    disputes = hostile.victim.rows("SELECT stix_id FROM disputes")
+    assert (stix_id,) in disputes
 
 
 def test_a_frame_that_continues_another_chain_is_not_taken(hostile: HostilePeer) -> None:

@@ -370,6 +370,11 @@ def _publish_and_find(printed: Printed, here: RunningNode) -> None:
     found = printed.by(here, "objects", "search", "json.example")
     assert [one["id"] for one in found["objects"]] == [json.loads(raw)["id"]]
     printed.by(here, "objects", "show", json.loads(raw)["id"])
+    assert printed.by(here, "objects", "about", "json.example")["kind"] == "domain"
+    assert printed.by(here, "store", "check")["sound"]
+    assert printed.by(here, "store", "retention", "--dry-run")["rules"] == []
+    assert printed.by(here, "store", "purge", json.loads(raw)["id"], "--why", "a test")["versions"] == 1
+    assert printed.by(here, "objects", "search", "json.example")["objects"] == []
 
 
 def _back_up_and_restore(printed: Printed, here: RunningNode) -> None:

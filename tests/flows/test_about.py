@@ -89,6 +89,50 @@ async def test_what_is_left_out_is_said(tirana: Station) -> None:
     assert (len(itself.objects), str(CAP) in itself.more) == (CAP, True)
 
 
+async def test_what_is_not_followed_is_said_with_what_would_have_followed(tirana: Station) -> None:
+    key = told(TIRANA, 7)["id"]
+    reports = [
+        at(
+            type="report",
+            id=f"report--{number:08d}-0000-4000-8000-000000000000",
+            name=f"report {number}",
+            published="2022-07-15T08:00:00.000Z",
+            object_refs=[key, *(told(TIRANA, 1000 + 10 * number + k)["id"] for k in range(10))],
+        )
+        for number in range(CAP + 1)
+    ]
+    await tirana.publish(*reports)
+    found = {group.what: group for group in ask(tirana, "203.0.113.7").groups}
+    assert found["this value itself"].more == ""
+    assert "More than 100 objects name these" in found["what names any of these"].more
+    assert "what those tie it to" not in found, "none of those is held"
+    held = [
+        told(TIRANA, 1000 + 10 * CAP + k, name=f"tied {k}", pattern="[ipv4-addr:value = '198.51.100.1']")
+        for k in range(10)
+    ]
+    await tirana.publish(*held)
+    tied = {group.what: group for group in ask(tirana, "203.0.113.7").groups}["what those tie it to"]
+    assert [one.name for one in tied.objects] == [f"tied {k}" for k in reversed(range(10))]
+    assert "They name more than 500 objects" in tied.more
+
+
+async def test_an_end_of_which_not_all_is_shown_says_that_the_rest_is_not_followed(tirana: Station) -> None:
+    many = [told(TIRANA, 100 + number, pattern="[ipv4-addr:value = '203.0.113.7']") for number in range(CAP)]
+    await tirana.publish(*many)
+    by_name = {group.what: group.more for group in ask(tirana, "203.0.113.7").groups}
+    assert "newest 100 are shown" in by_name["this value itself"]
+    assert by_name["what contains it"] == ""
+
+
+def test_what_is_asked_for_is_named_as_it_is_looked_for(tirana: Station) -> None:
+    assert (ask(tirana, " EVIL.example. ").value, ask(tirana, "EVIL.example").kind) == (
+        "evil.example",
+        "domain",
+    )
+    assert groups(tirana, "http://evil.example/a") == {"this value itself": ["203.0.113.10"]}
+    assert groups(tirana, "c2.evil.example")["this value itself"] == ["203.0.113.9"]
+
+
 @pytest.mark.parametrize(
     "text", ["", "nothing at all", "\0", "' OR 1=1", "x" * 20_000, "203.0.113.7/99", "//", "@"]
 )

@@ -96,3 +96,27 @@ async def test_the_state_is_what_the_rules_say(empty: Path) -> None:
 @given(order=st.permutations(range(len(PARCELS))))
 async def test_any_order_of_arrival_gives_the_same_state(empty: Path, order: list[int]) -> None:
     assert await arriving(empty, order) == await arriving(empty, range(len(PARCELS)))
+
+
+async def test_what_claims_a_member_as_creator_does_not_count_once_that_member_is_known(empty: Path) -> None:
+    path = shutil.copyfile(empty, empty.with_name(f"{uuid4().hex}.db"))
+    log = Log(f"sqlite:///{path}", utc_now)
+    here, tirana, vienna = Station(PODGORICA, log), Station(TIRANA, log), Station(VIENNA, log)
+    try:
+        await here.links(vienna, since=AT)
+        forged = said(VIENNA, written(TIRANA, 1, description="forged"))
+        assert (await take(here, vienna, batch(*stream(forged)))).refused == ()
+        name = told(TIRANA, 1)["id"]
+        before = await state(here)
+        await here.links(tirana, since=AT)
+        after = await state(here)
+        assert [dict(one["watched"])[f"{VIENNA.member} {name}"] for one in (before, after)][1] == ()  # type: ignore[call-overload]  # pairs
+        assert [one[2] for one in after["facts"]] == [True]  # type: ignore[attr-defined]  # a list
+        genuine = said(TIRANA, written(TIRANA, 1))
+        assert (await take(here, tirana, batch(*stream(genuine)))).refused == ()
+        last = await state(here)
+        assert dict(last["watched"])[f"{TIRANA.member} {name}"] != ()  # type: ignore[call-overload]  # pairs
+        assert last["disputes"] == []
+    finally:
+        log.close()
+        path.unlink()

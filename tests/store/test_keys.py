@@ -3,6 +3,7 @@
 import ipaddress
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,4 +68,25 @@ def test_a_name_lies_below_another_exactly_if_it_ends_with_it_after_a_dot(name: 
     for one in (other, f"{other}.{name}", f"{other}{name}", name):
         assert lies_within("domain", one, of) == one.endswith(f".{name}")
         assert lies_within("email", f"x@{one}", of) == (one == name)
-        assert lies_within("url", f"https://{one}/a", of) == (one == name)
+        for port in ("", ":8080", ":1"):
+            assert lies_within("url", f"https://{one}{port}/a", of) == (one == name)
+        assert not lies_within("url", f"https://x@{one}/a", of)
+
+
+@pytest.mark.parametrize(
+    ("network", "inside", "outside"),
+    [
+        ("255.255.255.0/24", ["255.255.255.255", "255.255.255.0"], ["255.255.254.255"]),
+        ("0.0.0.0/1", ["0.0.0.0", "127.255.255.255"], ["128.0.0.0", "255.255.255.255"]),
+        ("128.0.0.0/1", ["255.255.255.255"], ["127.255.255.255"]),
+        ("::/1", ["::", "::1"], ["8000::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]),
+        ("8000::/1", ["ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"], ["::"]),
+    ],
+)
+def test_the_ends_of_the_space_lie_where_they_lie(
+    network: str, inside: list[str], outside: list[str]
+) -> None:
+    kind = kind_of(ipaddress.ip_network(network))
+    of = keys.within(kind, network)
+    assert all(lies_within(kind_of(ipaddress.ip_address(one)), one, of) for one in inside)
+    assert not any(lies_within(kind_of(ipaddress.ip_address(one)), one, of) for one in outside)

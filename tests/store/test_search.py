@@ -1,20 +1,24 @@
 """Search: what a value means, and pages that miss nothing and repeat nothing while others write."""
 
 import asyncio
+import ipaddress
 import itertools
 from functools import partial
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import func, select
 from tests.store.examples import ALBANIA, MONTENEGRO, content, publish
 
+from lezha.detection.lookup import lookups
 from lezha.flows.look import search_objects
 from lezha.sharing.tlp import Tlp
 from lezha.store import contents, schema, search
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
+from lezha.store.rows import insert_rows
 from lezha.store.search import Query
 
 VALUES = {
@@ -116,6 +120,82 @@ async def test_pages_give_every_object_once_while_others_write(log: Log) -> None
     assert walked[0] >= 59
 
 
+# --- by value, against the rules themselves -------------------------------------------------------------------------
+
+# Few bits and few names, so that they meet.
+v4 = st.integers(0, 15).map(lambda bits: ipaddress.IPv4Address((0xCB007100 & ~0xF) | bits))
+v6 = st.integers(0, 15).map(lambda bits: ipaddress.IPv6Address((0x20010DB8 << 96) | bits))
+edges = st.sampled_from(["0.0.0.0", "255.255.255.255", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]).map(
+    ipaddress.ip_address
+)
+hosts = st.one_of(v4, v6, edges)
+nets = st.builds(
+    lambda host, cut: ipaddress.ip_network((host, host.max_prefixlen - cut), strict=False),
+    hosts,
+    st.sampled_from([1, 2, 3, 8, 24]),
+)
+names = st.sampled_from(
+    [
+        "evil.example",
+        "mail.evil.example",
+        "a.mail.evil.example",
+        "notevil.example",
+        "vil.example",
+        "evil.example.org",
+    ]
+)
+written = st.one_of(
+    hosts.map(str),
+    nets.map(str),
+    names,
+    st.builds("{}@{}".format, st.sampled_from(["a", "b"]), names),
+    st.builds(
+        "{}://{}{}".format, st.sampled_from(["http", "https"]), names, st.sampled_from(["/", "/a", ":81/"])
+    ),
+)
+
+
+def canonical(value: str) -> tuple[str, str]:
+    (own, *_) = lookups(value)
+    return own.kind.value, own.value
+
+
+def belongs(asked: tuple[str, str], held: tuple[str, str]) -> bool:
+    """The rule: what is the same, contains it, or lies within it."""
+    (kind, value), (other, text) = asked, held
+    if asked == held:
+        return True
+    if kind.startswith("ip") and other.startswith("ip"):
+        one, two = ipaddress.ip_network(value), ipaddress.ip_network(text)
+        return one.version == two.version and (one.subnet_of(two) or two.subnet_of(one))  # type: ignore[arg-type]  # of one version
+    if kind != "domain":
+        return False
+    if other == "domain":
+        return value.endswith(f".{text}") or text.endswith(f".{value}")
+    host = text.rpartition("@")[2] if other == "email" else urlsplit(text).hostname
+    return host == value
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    held=st.lists(written, min_size=1, max_size=12, unique=True),
+    asked=st.lists(written, min_size=1, max_size=6),
+)
+def test_by_value_finds_what_the_rules_say_and_nothing_else(
+    log: Log, held: list[str], asked: list[str]
+) -> None:
+    with log._writer.connect() as conn, conn.begin() as all_of_it:
+        for number, value in enumerate(held, 1):
+            row = content(number, observables=(canonical(value),))
+            insert_rows(conn, schema.contents, [contents._row(row, number)])
+            contents.derive(conn, [(row, number)])
+        for value in asked:
+            rows = search_objects(conn, Query(limit=1000), value).found
+            expected = [n for n, one in enumerate(held, 1) if belongs(canonical(value), canonical(one))]
+            assert sorted(row.seq for row in rows) == expected, (value, held)
+        all_of_it.rollback()
+
+
 # --- every condition ------------------------------------------------------------------------------------------------
 
 SEEN = content(1).stix_id
@@ -173,6 +253,66 @@ def test_each_condition_finds_its_own(varied: Log) -> None:
     ]
     for query, numbers in table:
         assert found(varied, **query) == numbers, query  # type: ignore[arg-type]  # as in found
+
+
+def test_who_made_a_sighting_and_where_it_was_made_is_not_what_was_seen(log: Log) -> None:
+    who, where = content(1, type="identity"), content(2, type="location")
+    what, seen = content(3, type="observed-data"), content(4)
+    refs = (who.stix_id, where.stix_id, what.stix_id, seen.stix_id)
+    sighting = content(5, type="sighting", refs=refs)
+    log.write_now(lambda tx: contents.add(tx, [who, where, what, seen, sighting], "test"))
+    assert found(log, sighted=True) == [4]
+    assert found(log, sighted=False) == [5, 3, 2, 1]
+
+
+FIELDS = ("id", "type", "label", "marking", "tlp", "creator", "origin", "ref", "since", "until")
+
+
+@pytest.mark.parametrize("hostile", ["\0", "a\0b", "'", '"', "\\", "%", "_", "\ud800", "👁", "x" * 100_000])
+@pytest.mark.parametrize("field", [*FIELDS, "modified_since", "modified_until", "text"])
+def test_no_condition_breaks_anything(varied: Log, field: str, hostile: str) -> None:
+    found(varied, **{field: hostile})
+    found(varied, hostile)
+
+
+def test_every_pair_of_conditions_finds_what_both_find(varied: Log) -> None:
+    _, second, third = times(varied)
+    conditions: list[dict[str, object]] = [
+        {"label": "wiper"}, {"creator": MONTENEGRO}, {"ref": SEEN}, {"sighted": False}, {"revoked": False},
+        {"since": second}, {"until": third}, {"type": "indicator"}, {"text": "indicator"}, {"tlp": "amber"},
+        {"modified_since": "2022-07-15T09:00:00.000000Z"}, {"modified_until": "2022-12-31"}, {"id": SEEN},
+    ]  # fmt: skip
+    alone = [set(found(varied, **one)) for one in conditions]  # type: ignore[arg-type]  # as in found
+    for (one, these), (other, those) in itertools.combinations(zip(conditions, alone, strict=True), 2):
+        assert set(found(varied, **one, **other)) == these & those, (one, other)  # type: ignore[arg-type]  # as above
+
+
+def test_counts_by_type_are_right_after_every_commit(log: Log) -> None:
+    def counts() -> dict[str, int]:
+        with log.read() as conn:
+            return search.count_by_type(conn)
+
+    assert counts() == {}
+    for number in range(1, 8):
+        kind = "sighting" if number % 3 == 0 else "indicator"
+        log.write_now(partial(contents.add, contents=[content(number, type=kind)], actor="test"))
+        with log.read() as conn:
+            table = schema.contents
+            rows = conn.execute(select(table.c.type, func.count().label("n")).group_by(table.c.type)).all()
+        assert counts() == counts() == {row.type: row.n for row in rows}
+    assert list(counts()) == ["indicator", "sighting"]
+
+
+def test_a_snapshot_from_before_does_not_count_anything_twice(log: Log) -> None:
+    log.write_now(lambda tx: contents.add(tx, [content(1)], "test"))
+    with log.read() as old:
+        old.execute(select(schema.contents.c.seq)).all()
+        log.write_now(lambda tx: contents.add(tx, [content(2)], "test"))
+        with log.read() as new:
+            assert search.count_by_type(new) == {"indicator": 2}
+        search.count_by_type(old)
+    with log.read() as conn:
+        assert search.count_by_type(conn) == {"indicator": 2}
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,5 +1,7 @@
 """Words: folded, as phrases, by their beginning; whatever is asked, nothing breaks; the same on both engines."""
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,6 +60,63 @@ HOSTILE = [
     "(", ")", "a)", "'", "';DROP TABLE texts", "\\", "%", "_", "-", "--", "+", "\0", "a\0b", "\x7f", "é\u0301", "👁",
     "\u202e", "a" * 100_000, "a " * 50_000, '"' * 1001, "&", "|", "!", "<->", ":*", "a:*b",
 ]  # fmt: skip
+
+
+# --- both engines against the rule itself ---------------------------------------------------------------------------
+
+pieces = st.sampled_from(
+    ["zërat", "ZERAT", "tirana", "Tiranë", "cve", "2022", "1234", "1e5", "0x1f", "a1b", "ﬁle", "straße", "ΟΔΟΣ", "οδος",
+     "İzmir", "\u0131", "Ⅷ", "½", "١٢", "Киев", "e\u0301te", "東京", "क्षि", "x" * 120]
+)  # fmt: skip
+gaps = st.sampled_from([" ", "-", "_", ".", "/", "\n", "'", "·", "\u200b", "👁", "\u0345", "<", "&", ":"])
+passages = st.lists(st.tuples(pieces, gaps), max_size=8).map(lambda parts: "".join(map("".join, parts)))
+quoted = passages.map(lambda words: f'"{words}"')
+questions = st.lists(
+    st.one_of(passages, quoted, pieces.map(lambda word: word[:3])), min_size=1, max_size=3
+).map(" ".join)
+
+
+def stands_in(words: list[str], phrase: list[str], *, beginning: bool) -> bool:
+    places = range(len(words) - len(phrase) + 1)
+    if beginning:
+        return any(
+            words[at : at + len(phrase) - 1] == phrase[:-1]
+            and words[at + len(phrase) - 1].startswith(phrase[-1])
+            for at in places
+        )
+    return any(words[at : at + len(phrase)] == phrase for at in places)
+
+
+def answers(text: str, question: str) -> bool:
+    """The rule: each phrase of a question stands in the text, the last word of the last one as a beginning."""
+    asked = [texts._words(one.strip('"')) for one in re.findall(r'"[^"]*"|[^\s"]+', question)]
+    asked = [phrase for phrase in asked if phrase]
+    words = texts._words(text)
+    return bool(asked) and all(
+        stands_in(words, phrase, beginning=place == len(asked)) for place, phrase in enumerate(asked, 1)
+    )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(passage=passages, question=questions)
+def test_what_is_found_is_what_the_rule_says(empty_log: Log, passage: str, question: str) -> None:
+    with empty_log._writer.begin() as conn:
+        texts.clear(conn)
+        texts.add(conn, [(1, passage)])
+        query = texts.matching(conn.dialect.name, question)
+        rows = conn.execute(query, {"low": 0, "high": 9}).all() if query is not None else []
+    assert bool(rows) == answers(passage, question)
+
+
+@pytest.fixture
+def empty_log(log: Log) -> Log:
+    log.write_now(lambda tx: contents.add(tx, [content(1, text="")], "test"))
+    return log
+
+
+def test_a_sign_that_is_only_an_accent_is_no_word(filled: Log) -> None:
+    assert found(filled, "roadsweep \u0345") == [4, 5]
+    assert texts.matching("postgresql", "\u037a") is None
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

@@ -23,6 +23,9 @@ from lezha.federation.document import Contact
 from lezha.node.identity import ADMIN_TOKEN, new_member
 from lezha.node.node import Node
 from lezha.node.settings import Settings
+from lezha.stix import timestamps
+from lezha.store import disputes
+from lezha.store.log import Log
 from lezha.web import peers, people, serve
 
 _START_S = 20
@@ -63,6 +66,7 @@ class Served:
         make(home, settings, title, Contact(f"+355 4 000 {len(title)}", f"duty@{self.name}.example"))
         self.admin = (home / ADMIN_TOKEN).read_text().strip()
         self.sensor = self.token("zeek", Role.SENSOR)
+        self.log: Log | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name=self.name)
@@ -139,6 +143,16 @@ class Served:
         assert answer.status == 200, answer.text
         return answer.text
 
+    def dispute(self, one: dict[str, Any]) -> None:
+        """Put an object of this node's into dispute, as if its creator had signed other contents as this version."""
+        assert self.log
+        version = timestamps.normalise(one["modified"])
+        self.log.write_now(lambda tx: disputes.begin(tx, [(one["id"], version)]))
+
+    def purge(self, one: dict[str, Any], why: str) -> None:
+        """Purge an object."""
+        self.call("POST", "/store/purge", {"ids": [one["id"]], "why": why})
+
     def publish(self, *objects: dict[str, Any], tlp: str = "clear", to: str = "everyone") -> None:
         """Publish objects."""
         bundle = {"type": "bundle", "id": f"bundle--{uuid4()}", "objects": list(objects)}
@@ -148,6 +162,7 @@ class Served:
     async def _run(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         node = Node(self.home)
+        self.log = node.log
         with warnings.catch_warnings():
             # Some routes still let Litestar infer what a parameter is; version 3 wants it said.
             warnings.simplefilter("ignore", LitestarDeprecationWarning)

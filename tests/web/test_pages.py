@@ -182,6 +182,188 @@ def test_the_one_box_understands_values_ids_and_words(tirana: Served, written: s
     assert answer.headers["Location"] == f"/objects?{state}"
 
 
+# --- every condition, and what a version is ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def varied(served: Callable[[str], Served]) -> Served:
+    """A node with an object for each condition."""
+    node = served("Skopje")
+    first = indicator("198.51.100.1", "first", labels=["wiper"], created_by_ref=node.member)
+    second = first | {"name": "second", "modified": "2026-02-01T00:00:00.000Z"}
+    node.publish(first)
+    node.publish(second)
+    node.publish(indicator("198.51.100.2", "gone", revoked=True))
+    node.publish(indicator("198.51.100.0/24", "around"), indicator("198.51.100.9", "gone for good"))
+    return node
+
+
+def listed(node: Served, query: str) -> list[str]:
+    """The names in the list of objects, newest first."""
+    page = node.page(f"/objects?{query}")
+    return [unescape(one) for one in re.findall(r'id="o-[0-9a-f]+"><bdi>([^<]*)</bdi>', page)]
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("label=wiper", ["second", "first"]),
+        ("label=wiper&text=second", ["second"]),
+        ("creator={member}", ["Skopje", "second", "first"]),
+        ("type=indicator&creator={member}", ["second", "first"]),
+        ("ref={member}&type=indicator", ["second", "first"]),
+        ("revoked=true", ["gone"]),
+        ("revoked=false&value=198.51.100.2", ["around"]),
+        ("sighted=true", []),
+        ("sighted=false&value=198.51.100.2", ["around", "gone"]),
+        ("tlp=red", []),
+        ("tlp=nonsense", []),
+        ("marking=marking-definition--1", []),
+        ("since=2100-01-01T00:00", []),
+        ("until=2020-01-01T00:00", []),
+        ("since=2020-01-01T00:00&until=2100-01-01T00:00:00Z&label=wiper", ["second", "first"]),
+    ],
+)
+def test_the_form_has_every_condition(varied: Served, query: str, names: list[str]) -> None:
+    found = listed(varied, query.format(member=varied.member))
+    assert [one for one in found if one != "Skopje"] == [one for one in names if one != "Skopje"]
+
+
+def test_further_conditions_are_kept_in_the_form_and_folded_away_when_there_are_none(varied: Served) -> None:
+    page = varied.page("/objects?label=wiper&since=2020-01-01T00:00&sighted=false&tlp=red")
+    for kept in (
+        'name="label" value="wiper"',
+        'name="since" value="2020-01-01T00:00"',
+        '<option value="false" selected>by nobody so far',
+        '<option value="red" selected>TLP:RED',
+        "<details open>",
+    ):
+        assert kept in page, kept
+    assert "<details>" in varied.page("/objects?text=first")
+
+
+@pytest.mark.parametrize(
+    "query", ["since=yesterday", "until=2026-13-01T00:00", "since=0001-01-01T00:00%2B14:00"]
+)
+def test_what_is_no_time_is_a_page_that_says_so(varied: Served, query: str) -> None:
+    answer = varied.ask(f"/objects?{query}", headers={"Cookie": varied.cookie()})
+    assert answer.status == 422
+    assert "is not a time" in answer.text or "beyond all times" in answer.text
+
+
+@pytest.mark.parametrize("query", ["sighted=maybe", "revoked=1", "before=-1", "label=" + "x" * 300])
+def test_what_the_form_cannot_say_is_refused(varied: Served, query: str) -> None:
+    assert varied.ask(f"/objects?{query}", headers={"Cookie": varied.cookie()}).status == 400
+
+
+def test_each_row_says_what_its_version_is_unless_it_counts(varied: Served) -> None:
+    rows = unescape(varied.page("/objects?type=indicator")).split("<tr ")
+    said = {name: row for row in rows for name in ("second", "first", "gone") if f"<bdi>{name}</bdi>" in row}
+    assert "superseded: there is a later version" in said["first"]
+    assert "revoked: it does not count any more" in said["gone"]
+    assert "remark" not in said["second"]
+
+
+def test_a_page_that_ran_out_of_time_says_so_and_how_to_go_on(
+    varied: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lezha.store.search.PAGE_S", -1.0)
+    monkeypatch.setattr("lezha.store.search._FIRST_SLICE", 2)
+    monkeypatch.setattr("lezha.store.search._GROWTH", 1)
+    path, page, walked, pages = "/objects?label=wiper", "", [], 0
+    while path:
+        page = varied.page(path)
+        walked += re.findall(r"<bdi>(first|second)</bdi>", page)
+        on = re.search(
+            r'because its time was over[^<]*<a href="([^"]+)" rel="next">look further back</a>', page
+        )
+        path, pages = (unescape(on[1]) if on else ""), pages + 1
+    assert "Nothing held here matches" not in page
+    assert walked == ["second", "first"]
+    assert pages > 2
+
+
+def test_a_search_for_a_value_leads_to_everything_about_it(varied: Served) -> None:
+    assert 'href="/about?value=198.51.100.2"' in varied.page("/objects?value=198.51.100[.]2")
+    assert 'href="/about' not in varied.page("/objects?value=no+value")
+
+
+def test_about_a_value_has_a_section_for_each_group(varied: Served) -> None:
+    page = varied.page("/about?value=198.51.100[.]2")
+    assert re.findall(r'<h2 id="group-\d">([^<]+?) <', page) == ["This value itself", "What contains it"]
+    assert "<h1>About <bdi>198.51.100.2</bdi></h1>" in page
+    assert "revoked: it does not count any more" in page
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_about_says_what_it_left_out(varied: Served) -> None:
+    varied.publish(*(indicator("192.0.2.99", f"many {n}") for n in range(101)))
+    page = varied.page("/about?value=192.0.2.99")
+    assert "The newest 100 are shown; a search for the value gives all, page by page." in page
+    assert "100 objects, not all" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("", "A value is an address"),
+        ("192.0.2.250", "Nothing is held here about it"),
+        ("no value", "That is no address"),
+        ("<script>alert(1)</script>", "That is no address"),
+        ("\0", "That is no address"),
+        ("x" * 1900, "That is no address"),
+    ],
+)
+def test_about_says_that_there_is_nothing(varied: Served, value: str, words: str) -> None:
+    page = varied.page(f"/about?value={quote(value)}")
+    assert words in page
+    assert "<script>alert" not in page
+
+
+def test_an_object_links_each_observable_to_everything_about_it(varied: Served) -> None:
+    one = indicator("198.51.100.77")
+    varied.publish(one)
+    assert 'href="/about?value=198.51.100.77"' in varied.page(f"/objects/{one['id']}")
+
+
+def test_a_purged_version_says_when_by_whom_and_why(varied: Served) -> None:
+    one = indicator("198.51.100.78", "a name that is gone")
+    varied.publish(one)
+    varied.purge(one, "names of <b>persons</b>")
+    page = varied.page(f"/objects/{one['id']}")
+    assert "Its bytes were purged on " in page
+    assert " by admin: names of &lt;b&gt;persons&lt;/b&gt;" in page
+    assert "a name that is gone" not in page
+    assert "Download the exact bytes" not in page
+    assert "purged: its bytes have been destroyed here" in varied.page(f"/objects?id={one['id']}")
+
+
+def test_versions_that_came_out_of_order_are_headed_by_what_they_are(varied: Served) -> None:
+    late = indicator("198.51.100.79", "late", modified="2026-03-01T00:00:00.000Z")
+    varied.publish(late)
+    varied.publish(late | {"modified": "2026-02-01T00:00:00.000Z", "name": "early"})
+    page = varied.page(f"/objects/{late['id']}")
+    assert re.findall(r'<h2 id="v-\d"[^>]*>([^,<]+)', page) == ["Earlier version", "Current version"]
+
+
+def test_a_version_in_dispute_says_so_and_the_desk_warns_of_it(varied: Served) -> None:
+    assert 'class="warning"' not in varied.page("/")
+    one = indicator("198.51.100.80", "two faces", created_by_ref=varied.member)
+    varied.publish(one)
+    varied.dispute(one)
+    page = varied.page(f"/objects/{one['id']}")
+    assert "Skopje signed two different contents as this one version" in page
+    assert "no sensor looks for either" in page
+    assert "in dispute" in varied.page(f"/objects?id={one['id']}")
+    desk = varied.page("/")
+    assert "1 object in dispute: don't act on it before you have called" in desk
+    assert "two faces" in desk
+    assert "We ourselves" in desk
+    varied.publish(one | {"modified": "2026-02-01T00:00:00.000Z"})
+    assert 'class="warning"' not in varied.page("/"), "a later version ends it"
+
+
 def test_hostile_text_is_shown_as_text(tirana: Served) -> None:
     hostile = "<script>alert(1)</script>\" onload='x' {{ 7*7 }}"
     one = indicator("203.0.113.1", hostile, description="</pre><img src=x onerror=alert(1)>")
@@ -297,6 +479,20 @@ def test_the_peers_page_says_whom_to_call(served_pair: tuple[Served, Served]) ->
     assert "Podgorica" in page
     assert f"duty@{podgorica.name}.example" in page
     assert "+355 4 000 9" in page
+
+
+def test_the_desk_says_whom_to_call_about_a_dispute(served_pair: tuple[Served, Served]) -> None:
+    tirana, podgorica = served_pair
+    one = indicator("203.0.113.22", "whose is it", created_by_ref=podgorica.member)
+    podgorica.publish(one)
+    _until(lambda: "whose is it" in tirana.page("/objects"))
+    tirana.dispute(one)
+    warning = unescape(tirana.page("/")).partition('class="warning"')[2].partition("</section>")[0]
+    assert "<b>Podgorica</b> signed two different contents as one version of" in warning
+    assert "whose is it" in warning
+    assert "+355 4 000 9" in warning
+    assert "duty@podgorica.example" in warning
+    assert "nobody is told either content and no sensor looks for either" in warning
 
 
 def test_a_peer_that_is_gone_is_named_unreachable_on_the_desk(served_pair: tuple[Served, Served]) -> None:

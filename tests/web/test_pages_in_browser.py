@@ -129,10 +129,80 @@ def test_pages_work_without_scripts(pair: tuple[Served, Served], signed_in: Open
     page.get_by_role("search", name="All objects").get_by_role("searchbox").fill("203.0.113[.]1")
     page.get_by_role("button", name="Find").first.click()
     page.wait_for_url("**/objects?value=203.0.113.1")
-    page.get_by_role("link", name="203.0.113.1").click()
+    page.get_by_role("link", name="203.0.113.1", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("203.0.113.1")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Token")).to_be_visible()
+
+
+def test_further_conditions_work_without_scripts(pair: tuple[Served, Served], signed_in: Open) -> None:
+    page = signed_in(pair[0], java_script_enabled=False)
+    page.goto(pair[0].url + "/objects")
+    label = page.get_by_role("searchbox", name="Label")
+    expect(label).to_be_hidden()
+    page.get_by_text("More conditions").click()
+    label.fill("exercise")
+    page.get_by_label("Seen").select_option("by nobody so far")
+    page.get_by_label("Came since (UTC)").fill("2020-01-01T00:00")
+    page.get_by_role("search", name="These objects").get_by_role("button", name="Find").last.click()
+    page.wait_for_url("**label=exercise**")
+    expect(page.get_by_role("searchbox", name="Label")).to_have_value("exercise")
+    expect(page.get_by_label("Came since (UTC)")).to_have_value("2020-01-01T00:00")
+    expect(page.get_by_role("link", name="203.0.113.1", exact=True)).to_be_visible()
+
+
+def test_from_an_object_to_everything_about_its_value_and_back(
+    pair: tuple[Served, Served], signed_in: Open
+) -> None:
+    page = signed_in(pair[0], java_script_enabled=False)
+    page.goto(pair[0].url + "/objects?value=203.0.113.1")
+    page.get_by_role("link", name="Everything about 203.0.113.1").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("About 203.0.113.1")
+    page.get_by_role("region", name="This value itself").get_by_role("link", name="203.0.113.1").click()
+    page.locator(".values").get_by_role("link", name="203.0.113.1").click()
+    page.wait_for_url("**/about?value=203.0.113.1")
+
+
+@pytest.mark.needs("axe")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_wrong_with_what_does_not_count(
+    disputed: tuple[Served, list[str]], signed_in: Open, scheme: str, width: int
+) -> None:
+    node, paths = disputed
+    page = signed_in(node, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True)
+    found = {}
+    for path in ("/", "/objects?revoked=false&label=exercise", "/about?value=198.51.100.1", "/about", *paths):
+        page.goto(node.url + path)
+        page.add_script_tag(path=ROOT / "node_modules/axe-core/axe.min.js")
+        found[path] = _axe(page)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{path} is {wide} pixels too wide"
+    assert not any(found.values()), found
+
+
+@pytest.fixture(scope="module")
+def disputed(served: Callable[[str], Served]) -> tuple[Served, list[str]]:
+    """Return a node with objects in dispute, purged, superseded, revoked, and the paths of those."""
+    node = served("Pristina")
+    two, gone, old = (
+        indicator(f"198.51.100.{n}", f"object {n}", created_by_ref=node.member) for n in (1, 2, 3)
+    )
+    node.publish(two, gone, old, indicator("198.51.100.0/24", "around"))
+    node.publish(old | {"modified": "2026-02-01T00:00:00.000Z", "revoked": True})
+    node.dispute(two)
+    node.purge(gone, "it named persons")
+    return node, [f"/objects/{one['id']}" for one in (two, gone, old)]
+
+
+def test_a_warning_comes_to_an_open_desk_by_itself(served: Callable[[str], Served], signed_in: Open) -> None:
+    node = served("Skopje")
+    one = indicator("198.51.100.9", "two faces")
+    node.publish(one)
+    page = signed_in(node)
+    expect(page.locator("#clock")).to_contain_text("live, updated")
+    node.dispute(one)
+    expect(page.get_by_role("alert").filter(has_text="in dispute")).to_be_visible()
 
 
 def test_keys_move_open_search_and_help(pair: tuple[Served, Served], signed_in: Open) -> None:

@@ -1,6 +1,8 @@
 """`lezha objects`: what this node holds."""
 
-from typing import Annotated, Any
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -10,6 +12,8 @@ from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
 from lezha.sharing.tlp import Tlp
+
+_ROWS: Final = 50
 
 app = typer.Typer(help="Find objects and see who was told of them.", no_args_is_help=True)
 
@@ -39,7 +43,7 @@ def search(
     until: Annotated[str, typer.Option(help="Came here before then.")] = "",
     modified_since: Annotated[str, typer.Option(help="Its version is of then or later.")] = "",
     modified_until: Annotated[str, typer.Option(help="Its version is of before then.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = _ROWS,
     before: Annotated[int, typer.Option(help="Go on after a page: the number it ended with.")] = 0,
     home: Home = DEFAULT_HOME,
     url: Url = "",
@@ -48,7 +52,11 @@ def search(
 ) -> None:
     """Find objects, newest first; all conditions must hold.
 
-    Examples: lezha objects search 144.76.6.34; lezha objects search --text "wiper tirana" --type malware --not-sighted
+    Example: lezha objects search 144.76.6.34
+
+    Example: lezha objects search --text '"second wave" wiper' --type malware --since 2026-11-01T00:00:00Z
+
+    Example: lezha objects search --type indicator --origin podgorica --not-sighted --not-revoked --json
     """
     given: dict[str, object] = {
         "value": value, "text": text, "type": type, "id": id, "label": label, "marking": marking,
@@ -69,8 +77,9 @@ def search(
         return
     _show_objects(page["objects"], "Nothing of the kind is held here.")
     if page["next"]:
-        early = "Time was over before the page was full. " if len(page["objects"]) < limit else ""
-        note(f"{early}There is more: --before {page['next']}")
+        early = len(page["objects"]) < limit
+        note("This page ended because its time was over; there may be more." if early else "There is more.")
+        note(f"To go on: {_command(query, page['next'])}")
 
 
 @app.command("about")
@@ -105,18 +114,34 @@ def about(
         note(f"Nothing is held here about {found['value']}.")
 
 
+def _command(query: Sequence[tuple[str, str]], before: int) -> str:
+    """Return the command that shows the next page of a search."""
+    given = dict(query) | {"before": str(before)}
+    value = given.pop("value", "")
+    words = ["lezha", "objects", "search"]
+    for name, one in given.items():
+        option = f"--{name.replace('_', '-')}"
+        if name in ("sighted", "revoked"):
+            words.append(option if one == "true" else f"--not-{name}")
+        elif (name, one) != ("limit", str(_ROWS)):
+            words += [option, one]
+    if value:
+        words += ["--", value] if value.startswith("-") else [value]
+    return shlex.join(words)
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    """Say what a version is among its versions, and of one that may not count why."""
+    return str(one["barred"] or one["state"])
+
+
 def _show_objects(objects: list[dict[str, Any]], empty: str) -> None:
-    rows = [
-        (
-            one["type"],
-            one["name"],
-            one["id"],
-            one["version"],
-            "" if one["state"] == "current" else one["state"],
-        )
-        for one in objects
-    ]
-    table(("type", "name", "id", "version", "state"), rows, empty)
+    columns = ["type", "name", "id", "version"]
+    rows = [[str(one[column]) for column in columns] for one in objects]
+    if any(one["state"] != "current" for one in objects):
+        columns.append("state")
+        rows = [[*row, _state(one)] for row, one in zip(rows, objects, strict=True)]
+    table(columns, rows, empty)
     for one in objects:
         if one["unmatched"]:
             note(f"{one['id']} can't be matched live: {one['unmatched']}")
@@ -143,6 +168,15 @@ def show(
         show_json(found)
         return
     for one in found:
-        say(f"{one['found']['id']}  version {one['found']['version']}  {one['found']['name']}")
+        state = "" if one["found"]["state"] == "current" else f"  ({_state(one['found'])})"
+        say(f"{one['found']['id']}  version {one['found']['version']}  {one['found']['name']}{state}")
+        if one["purged"]:
+            gone = one["purged"]
+            say(f"Its bytes were purged on {gone['at']} by {gone['actor']}: {gone['why']}")
+        if one["disputed"]:
+            say(
+                f"In dispute since {one['disputed']}: its creator signed two contents as this one version. "
+                "Nobody is told either, no sensor looks for either."
+            )
         rows = [(told["peer"], told["state"], told["why"]) for told in one["told"]]
         table(("peer", "state", "why"), rows, "Nobody was told.")

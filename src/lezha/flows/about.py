@@ -4,7 +4,7 @@ Nothing is correlated beforehand: there is no table of pairs that grows with the
 for is looked up when it is asked for, so far and no further.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -53,17 +53,23 @@ def about(conn: Connection, written: str) -> About:
     found = list({one.id: one for rows in direct.values() for one in rows[:CAP]}.values())
     ids = [one.id for one in found]
     naming = search.naming_any(conn, ids, CAP + 1)
-    ends = [one for one in search.ends_of(conn, [one.hash for one in naming[:CAP]], _ENDS) if one not in ids]
+    named = search.ends_of(conn, [one.hash for one in naming[:CAP]], _ENDS + 1)
+    ends = [one for one in named[:_ENDS] if one not in ids]
     linked = list(search.newest(conn, ends).values())
     linked.sort(key=lambda one: -one.seq)
     seen = [one for one in naming if one.type == "sighting"]
     rest = [one for one in naming if one.type != "sighting"]
     groups = {**direct, "sightings": seen, "what names any of these": rest, "what those tie it to": linked}
-    capped = len(naming) > CAP
+    left_out = _left_out(direct, naming)
+    more = {"sightings": left_out, "what names any of these": left_out, "what those tie it to": left_out}
+    if len(named) > _ENDS:
+        more["what those tie it to"] += (
+            f"They name more than {_ENDS} objects: {_ENDS} of them were looked up.",
+        )
     return About(
         own.value,
         own.kind.value,
-        [_group(conn, what, rows, capped) for what, rows in groups.items() if rows],
+        [_group(conn, what, rows, more.get(what, ())) for what, rows in groups.items() if rows],
     )
 
 
@@ -71,10 +77,18 @@ def _some(conn: Connection, query: Query) -> list[Found]:
     return search.find(conn, msgspec.structs.replace(query, limit=CAP + 1))
 
 
-def _group(conn: Connection, what: str, rows: Sequence[Found], capped: bool) -> Group:
-    more = ""
-    if len(rows) > CAP:
-        more = f"The newest {CAP} are shown; `lezha objects search` gives all, page by page."
-    elif capped and what not in ("this value itself", "what contains it", "what it contains"):
-        more = f"More than {CAP} objects name these: only what the newest {CAP} say is followed."
-    return Group(what, look.listed(conn, rows[:CAP]), more)
+def _left_out(direct: Mapping[str, Sequence[Found]], naming: Sequence[Found]) -> tuple[str, ...]:
+    """Say in sentences what was not followed from the value to what names it."""
+    said = []
+    if any(len(rows) > CAP for rows in direct.values()):
+        said.append("Of a group above not all is shown: only what names those that are shown is followed.")
+    if len(naming) > CAP:
+        said.append(f"More than {CAP} objects name these: only what the newest {CAP} say is followed.")
+    return tuple(said)
+
+
+def _group(conn: Connection, what: str, rows: Sequence[Found], left_out: Sequence[str]) -> Group:
+    said = [f"The newest {CAP} are shown; a search for the value gives all, page by page."]
+    return Group(
+        what, look.listed(conn, rows[:CAP]), " ".join([*(said if len(rows) > CAP else []), *left_out])
+    )

@@ -14,7 +14,8 @@ from lezha.federation.document import NodeDocument
 from lezha.flows import look
 from lezha.flows.look import LinkPhase, PeerReport
 from lezha.sharing.terms import Terms
-from lezha.store import activity, communities, contents, peers, search, views
+from lezha.stix import lines as stix_lines
+from lezha.store import activity, communities, contents, disputes, peers, search, statements, views
 from lezha.store.activity import RecentEvent, RecentStatement
 
 _STATEMENTS: Final = 400
@@ -24,6 +25,7 @@ _SIGHTINGS: Final = 300
 _TOGETHER_S: Final = 5.0
 _SEEN_TOGETHER_S: Final = 300.0
 _SIGHTING_LINES: Final = 12
+_DISPUTES: Final = 500
 _GISTS_KEPT: Final = 20_000
 _EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token")
 
@@ -98,8 +100,18 @@ class PeerLine(msgspec.Struct, frozen=True):
     waiting_since: str
 
 
+class Dispute(msgspec.Struct, frozen=True):
+    """A version of which its creator `by` signed two contents; `at` is when that was noticed here."""
+
+    object_id: str
+    name: str
+    version: str
+    by: str
+    at: str
+
+
 class Desk(msgspec.Struct, frozen=True):
-    """All that the desk shows at one instant."""
+    """All that the desk shows at one instant. `disputes` are those that no later version has ended."""
 
     parties: Mapping[str, Party]
     circles: Mapping[str, str]
@@ -109,6 +121,7 @@ class Desk(msgspec.Struct, frozen=True):
     sightings_back: int
     sightings_own: int
     objects: Mapping[str, int]
+    disputes: tuple[Dispute, ...]
 
 
 class Gist(msgspec.Struct, frozen=True):
@@ -178,7 +191,31 @@ def desk(
         sightings_back=back,
         sightings_own=at_home,
         objects=search.count_by_type(conn),
+        disputes=tuple(open_disputes(conn)),
     )
+
+
+def open_disputes(conn: Connection) -> Iterator[Dispute]:
+    """Give the disputes that still matter, newest first: of which the creator has not signed a later version."""
+    listed = disputes.listed(conn, _DISPUTES)
+    ids = {stix_id for stix_id, _, _ in listed}
+    told, held = statements.lines(conn, ids), search.newest(conn, ids)
+    for stix_id, version, at in listed:
+        if stix_id not in held:
+            continue
+        said = told.get(stix_id, {})
+        by = _signer_of_two(said, version) or held[stix_id].creator
+        now = stix_lines.current(said.get(by, ()))
+        if now is None or now.version < version:
+            yield Dispute(stix_id, held[stix_id].name, version, by, at)
+
+
+def _signer_of_two(said: Mapping[str, Sequence[stix_lines.Version]], version: str) -> str:
+    """Return who told of two contents as one version, "" if nobody did."""
+    for origin, line in said.items():
+        if origin and len({one.hash for one in line if one.version == version}) > 1:
+            return origin
+    return ""
 
 
 def parties(conn: Connection, own: NodeDocument) -> dict[str, Party]:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from lezha.detection.lookup import lookups
 from lezha.stix import lines
 from lezha.stix.lines import State, Version
-from lezha.store import inbound, keys, peers, search, statements, views
+from lezha.store import contents, disputes, inbound, keys, peers, search, statements, views
+from lezha.store.contents import Purge
 from lezha.store.search import Found, Page, Query, Said
 
 
@@ -85,7 +86,8 @@ class Listed(msgspec.Struct, frozen=True):
     """An object version as a list shows it.
 
     `state` is what it is among the versions that the same members told of (`stix.lines`): current, superseded,
-    revoked, after its revocation, or barred (disputed or purged). `origins` are those who told of it here.
+    revoked, after its revocation, or barred. `barred` says why, and is else empty: disputed, purged, or unauthorised
+    (the member that it names as its creator has not signed it). `origins` are those who told of it here.
     """
 
     seq: int
@@ -99,6 +101,7 @@ class Listed(msgspec.Struct, frozen=True):
     valid_until: str
     revoked: bool
     state: State
+    barred: str
     origins: tuple[str, ...]
 
 
@@ -113,11 +116,13 @@ class ListedPage(msgspec.Struct, frozen=True):
 
 
 class ObjectReport(msgspec.Struct, frozen=True):
-    """All that is known here of one object version."""
+    """All that is known here of one object version. `disputed` is since when it is in dispute, empty if it is not."""
 
-    found: Found
+    found: Listed
     statements: tuple[Said, ...]
     told: tuple[Told, ...]
+    disputed: str
+    purged: Purge | None
 
 
 def search_objects(conn: Connection, query: Query, value: str = "") -> Page:
@@ -132,17 +137,23 @@ def search_objects(conn: Connection, query: Query, value: str = "") -> Page:
 def listed(conn: Connection, found: Sequence[Found]) -> list[Listed]:
     """Say of each object version what it is among its versions, and who told of it."""
     told = statements.lines(conn, {one.id for one in found})
-    return [_listed(one, told.get(one.id, {})) for one in found]
+    disputed = disputes.known(conn, {(one.id, one.version) for one in found})
+    purged = contents.purged(conn, [one.hash for one in found])
+    barred = {one.hash: "disputed" for one in found if (one.id, one.version) in disputed}
+    barred |= dict.fromkeys(purged, "purged")
+    return [_listed(one, told.get(one.id, {}), barred.get(one.hash, "")) for one in found]
 
 
-def _listed(one: Found, told: Mapping[str, Sequence[Version]]) -> Listed:
+def _listed(one: Found, told: Mapping[str, Sequence[Version]], barred: str) -> Listed:
     mine = {origin: version for origin, line in told.items() for version in line if version.hash == one.hash}
     # What its creator, known by a signature, says of it counts; of others each says something of their own.
     counting = [one.creator] if one.creator in mine else list(mine)
     states = [lines.state(mine[origin], told[origin]) for origin in counting]
+    state = min(states, key=list(State).index, default=State.CURRENT)
     return Listed(
         **{name: getattr(one, name) for name in Found.__struct_fields__},
-        state=min(states, key=list(State).index, default=State.CURRENT),
+        state=State.BARRED if barred else state,
+        barred=barred or ("unauthorised" if state is State.BARRED else ""),
         origins=tuple(sorted(origin for origin in mine if origin)),
     )
 
@@ -166,11 +177,15 @@ def peer_reports(conn: Connection, phases: Callable[[str], LinkPhase | None]) ->
 def object_report(conn: Connection, stix_id: str) -> list[ObjectReport]:
     """Report on each version of an object, newest first. Raises NotFound."""
     linked = peers.listed(conn)
+    versions = listed(conn, search.versions(conn, stix_id))
+    disputed = disputes.since(conn, [(one.id, one.version) for one in versions])
+    purged = contents.purges(conn, [one.hash for one in versions])
     reports = []
-    for found in search.versions(conn, stix_id):
+    for found in versions:
         said = search.said(conn, found.hash)
         told = tuple(one for statement in said for one in _told(conn, statement.hash, linked))
-        reports.append(ObjectReport(found, tuple(said), told))
+        since = disputed.get((found.id, found.version), "")
+        reports.append(ObjectReport(found, tuple(said), told, since, purged.get(found.hash)))
     return reports
 
 

@@ -13,7 +13,7 @@ from lezha.store import contents, engine, texts
 from lezha.store.contents import Content, Held
 from lezha.store.log import Log, Tx
 
-DERIVATION: Final = "1"
+DERIVATION: Final = "2"
 """Which rules derive. Raise it whenever `ingest.content` would give something else for the same bytes."""
 
 _MARK: Final = "derivation"

@@ -56,10 +56,18 @@ class Watched(msgspec.Struct, frozen=True):
     unmatched: str
 
 
+class Purge(msgspec.Struct, frozen=True):
+    """That the bytes of a content have been destroyed here: when, by whom, and why."""
+
+    at: str
+    actor: str
+    why: str
+
+
 _CONTENTS, _BODIES = schema.contents, schema.bodies
 _IDS_HELD: Final = select(_CONTENTS.c.stix_id).where(_CONTENTS.c.stix_id.in_(KEYS)).distinct()
 _PURGED: Final = (
-    select(_CONTENTS.c.hash)
+    select(_CONTENTS.c.hash, schema.purges.c.at, schema.purges.c.actor, schema.purges.c.why)
     .join(schema.purges, schema.purges.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.hash.in_(KEYS))
 )
@@ -129,7 +137,12 @@ def seqs(conn: Connection, hashes: Iterable[str]) -> dict[str, int]:
 
 def purged(conn: Connection, hashes: Iterable[str]) -> set[str]:
     """Return those of `hashes` whose bytes have been destroyed here."""
-    return {row.hash for row in each(conn, _PURGED, hashes)}
+    return set(purges(conn, hashes))
+
+
+def purges(conn: Connection, hashes: Iterable[str]) -> dict[str, Purge]:
+    """Return of those of `hashes` whose bytes have been destroyed here how that came about."""
+    return {row.hash: Purge(row.at, row.actor, row.why) for row in each(conn, _PURGED, hashes)}
 
 
 def add(

@@ -24,7 +24,7 @@ _SIGNED: Final = (
     .where(_CONTENTS.c.stix_id.in_(KEYS), _STATEMENTS.c.origin == _CONTENTS.c.creator)
     .order_by(_STATEMENTS.c.seq)
 )
-_DISPUTES: Final = select(schema.disputes.c.stix_id, schema.disputes.c.version).where(
+_DISPUTES: Final = select(schema.disputes.c.stix_id, schema.disputes.c.version, schema.disputes.c.at).where(
     schema.disputes.c.stix_id.in_(KEYS)
 )
 _OF: Final = select(_CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.hash).where(
@@ -47,9 +47,14 @@ def signed_twice(conn: Connection, versions: Iterable[Version]) -> dict[Version,
 
 def known(conn: Connection, versions: Iterable[Version]) -> set[Version]:
     """Return those of `versions` that are in dispute."""
+    return set(since(conn, versions))
+
+
+def since(conn: Connection, versions: Iterable[Version]) -> dict[Version, str]:
+    """Return since when those of `versions` that are in dispute are."""
     wanted = set(versions)
     rows = each(conn, _DISPUTES, (stix_id for stix_id, _ in wanted))
-    return {(row.stix_id, row.version) for row in rows} & wanted
+    return {(row.stix_id, row.version): row.at for row in rows if (row.stix_id, row.version) in wanted}
 
 
 def begin(tx: Tx, versions: Sequence[Version]) -> None:
@@ -66,8 +71,12 @@ def begin(tx: Tx, versions: Sequence[Version]) -> None:
     tx.events("disputed", held, "node")
 
 
-def listed(conn: Connection) -> list[tuple[str, str, str]]:
-    """Return (object id, version, since when) of each dispute, newest first."""
+def listed(conn: Connection, limit: int | None = None) -> list[tuple[str, str, str]]:
+    """Return (object id, version, since when) of each dispute, newest first, or of the newest `limit`."""
     table = schema.disputes
-    rows = conn.execute(select(table.c.stix_id, table.c.version, table.c.at).order_by(table.c.at.desc()))
+    rows = conn.execute(
+        select(table.c.stix_id, table.c.version, table.c.at)
+        .order_by(table.c.at.desc(), table.c.stix_id, table.c.version)
+        .limit(limit)
+    )
     return [(row[0], row[1], row[2]) for row in rows]

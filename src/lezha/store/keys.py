@@ -11,7 +11,6 @@ from typing import Final
 _FAMILIES: Final = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 _NETWORKS: Final = {"ipv4-net": "ipv4", "ipv6-net": "ipv6"}
 _BACKWARDS: Final = frozenset({"domain", "email"})
-_AFTER_DOT, _AFTER_AT, _AFTER_SLASH = "/", "A", "0"  # the letter that follows each in ASCII
 
 Range = tuple[str, str, str]
 """A kind, and the keys from the first, included, to the last, left out."""
@@ -42,18 +41,17 @@ def decode(kind: str, key: str) -> str:
 
 
 def within(kind: str, value: str) -> list[Range]:
-    """Return the ranges of keys that lie within a value, itself left out: below a domain, at it, in a network."""
+    """Return the ranges of keys that lie within a value, itself left out: below a domain, at it, in a network.
+
+    A range ends before the letter that follows, in ASCII, the one after which everything lies within.
+    """
     if kind == "domain":
         name = value[::-1]
-        urls = [
-            ("url", f"{scheme}://{value}/", f"{scheme}://{value}{_AFTER_SLASH}")
-            for scheme in ("http", "https")
-        ]
-        return [
-            ("domain", f"{name}.", f"{name}{_AFTER_DOT}"),
-            ("email", f"{name}@", f"{name}{_AFTER_AT}"),
-            *urls,
-        ]
+        hosts = [f"{scheme}://{value}" for scheme in ("http", "https")]
+        # With a port, too; one that only hides another host, http://name:1@other/, is found as well.
+        urls = [("url", f"{host}/", f"{host}0") for host in hosts]
+        urls += [("url", f"{host}:0", f"{host}::") for host in hosts]
+        return [("domain", f"{name}.", f"{name}/"), ("email", f"{name}@", f"{name}A"), *urls]
     if family_kind := _NETWORKS.get(kind):
         network = ipaddress.ip_network(value)
         first, last = network.network_address.packed.hex(), network.broadcast_address.packed.hex()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, or_, select
 
 from lezha.sharing.release import Facts
 from lezha.sharing.tlp import Tlp
@@ -13,7 +13,7 @@ from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, insert_rows
 
 _POSTS, _CONTENTS = schema.posts, schema.contents
-_DISPUTED, _PURGED = schema.disputes, schema.purges
+_DISPUTED, _PURGED, _PEERS = schema.disputes, schema.purges, schema.peers
 _POSTED: Final = (
     select(_CONTENTS.c.hash)
     .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
@@ -31,7 +31,10 @@ _FACTS: Final = (
         _CONTENTS.c.markings,
         _CONTENTS.c.unreadable_marking,
         _POSTS.c.at,
-        _DISPUTED.c.stix_id.is_not(None).label("disputed"),
+        or_(
+            _DISPUTED.c.stix_id.is_not(None),
+            exists().where(_PEERS.c.member == _CONTENTS.c.creator, _PEERS.c.state != "pending"),
+        ).label("quarantined"),
         _PURGED.c.content.is_not(None).label("purged"),
     )
     .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
@@ -76,7 +79,7 @@ def facts(conn: Connection, hashes: Iterable[str]) -> dict[str, Facts]:
             issued=row.at,
             markings=msgspec.json.decode(row.markings, type=tuple[Tlp, ...]),
             unreadable_marking=row.unreadable_marking,
-            quarantined=row.disputed,
+            quarantined=row.quarantined,
             purged=row.purged,
         )
         for row in each(conn, _FACTS, hashes)

@@ -8,10 +8,24 @@ it came and where to go on.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, exists, func, select, union
+from sqlalchemy import (
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    select,
+    union,
+)
 
+from lezha.sharing.tlp import Tlp
 from lezha.store import keys, schema, texts
 from lezha.store.errors import NotFound
 from lezha.store.keys import Range
@@ -20,6 +34,9 @@ from lezha.store.rows import KEYS, each, parts, record
 _FIRST_SLICE: Final = 65_536
 _GROWTH: Final = 8
 _LARGEST_SLICE: Final = 1_048_576
+# STIX 2.1 §5.2: a sighting also names who made it, who saw it and where, what was observed, and its markings.
+_NAMED_OTHERWISE: Final = ("identity", "location", "observed-data", "marking-definition")
+_LEVELS: Final = frozenset(level.value for level in Tlp)
 PAGE_S: Final = 2.0
 """How long one page may look before it gives what it has."""
 
@@ -102,7 +119,7 @@ class SaidBytes(msgspec.Struct, frozen=True):
 
 def page(conn: Connection, query: Query, clock: Callable[[], float] = time.monotonic) -> Page:
     """Return up to `query.limit` objects; it may take `PAGE_S` seconds by `clock`."""
-    if query.by_value and not (query.values or query.ranges):
+    if (query.by_value and not (query.values or query.ranges)) or not _can_be_held(query):
         return Page([], 0)
     lowest, high = _bounds(conn, query)
     wanted = _select(conn, query)
@@ -212,7 +229,7 @@ def naming_any(conn: Connection, stix_ids: Sequence[str], limit: int) -> list[Fo
 
 
 def ends_of(conn: Connection, hashes: Sequence[str], limit: int) -> list[str]:
-    """Return up to `limit` ids that some contents name, creators left out."""
+    """Return up to `limit` ids that some contents name, of the newest first, creators left out."""
     contents, refs = schema.contents, schema.refs
     found: dict[str, None] = {}
     for part in parts(hashes):
@@ -220,6 +237,8 @@ def ends_of(conn: Connection, hashes: Sequence[str], limit: int) -> list[str]:
             select(refs.c.target)
             .join(contents, contents.c.seq == refs.c.content)
             .where(contents.c.hash.in_(part), refs.c.target != contents.c.creator)
+            .group_by(refs.c.target)
+            .order_by(func.max(contents.c.seq).desc(), refs.c.target)
             .limit(limit)
         )
         found |= dict.fromkeys(row.target for row in rows)
@@ -245,11 +264,29 @@ def said_of_type(conn: Connection, stix_type: str, limit: int) -> list[SaidBytes
     return [record(row._mapping, SaidBytes) for row in rows]
 
 
+class _Counted(msgspec.Struct, frozen=True):
+    """How many contents of each type there are, counted up to a seq."""
+
+    upto: int
+    by_type: dict[str, int]
+
+
+_COUNTED: Final[WeakKeyDictionary[Engine, _Counted]] = WeakKeyDictionary()
+
+
 def count_by_type(conn: Connection) -> dict[str, int]:
-    """Count the contents held, by STIX type."""
-    table = schema.contents
-    rows = conn.execute(select(table.c.type, func.count()).group_by(table.c.type).order_by(table.c.type))
-    return {row[0]: row[1] for row in rows}
+    """Count the contents that the log knows, by STIX type; for readers, since it takes what it sees as committed.
+
+    Contents are never taken out and never change their type, purged ones included: so only those are counted that came
+    since this was asked last. It may count what came after the snapshot of `conn`.
+    """
+    before = _COUNTED.get(conn.engine, _Counted(0, {}))
+    by_type, upto = dict(before.by_type), before.upto
+    for row in conn.execute(_ALL_COUNTS if not upto else _NEW_COUNTS, {"upto": upto}):
+        by_type[row.type] = by_type.get(row.type, 0) + row.number
+        upto = max(upto, row.last)
+    _COUNTED[conn.engine] = _Counted(upto, by_type)
+    return dict(sorted(by_type.items()))
 
 
 _COLUMNS: Final = (
@@ -263,6 +300,16 @@ _COLUMNS: Final = (
     schema.contents.c.unmatched,
     schema.contents.c.valid_until,
     schema.contents.c.revoked,
+)
+_ALL_COUNTS: Final = select(
+    schema.contents.c.type, func.count().label("number"), func.max(schema.contents.c.seq).label("last")
+).group_by(schema.contents.c.type)
+# An expression, so that SQLite walks the few new rows and not the whole index of types, which lies in the right order.
+_TYPE: Final = schema.contents.c.type.concat(literal_column("''"))
+_NEW_COUNTS: Final = (
+    select(_TYPE.label("type"), func.count().label("number"), func.max(schema.contents.c.seq).label("last"))
+    .where(schema.contents.c.seq > bindparam("upto"))
+    .group_by(_TYPE)
 )
 _SAID: Final = (
     select(
@@ -287,6 +334,22 @@ _NEWEST: Final = select(*_COLUMNS).where(schema.contents.c.seq.in_(_LAST))
 _NAMES: Final = select(schema.contents.c.stix_id, schema.contents.c.name).where(
     schema.contents.c.seq.in_(_LAST)
 )
+
+
+def _can_be_held(query: Query) -> bool:
+    """Say whether all texts asked for are such that a database can hold them, or be asked for them."""
+    texts_asked = [one for one in msgspec.structs.astuple(query) if isinstance(one, str)]
+    if query.tlp and query.tlp not in _LEVELS:
+        return False
+    return not any("\0" in one or not _encodable(one) for one in texts_asked if one != query.text)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _seq_of(content: str) -> Any:
@@ -384,7 +447,7 @@ def _about_others(query: Query) -> list[Any]:
 def _is_sighted() -> Any:
     contents, refs = schema.contents, schema.refs
     sighting = schema.contents.alias("sighting")
-    return exists(
+    return contents.c.type.not_in(_NAMED_OTHERWISE) & exists(
         select(refs.c.content)
         .join(sighting, sighting.c.seq == refs.c.content)
         .where(refs.c.target == contents.c.stix_id, sighting.c.type == "sighting")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, or_, select
+from sqlalchemy import Connection, RowMapping, and_, exists, or_, select
 
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
@@ -40,10 +40,16 @@ class Subject(msgspec.Struct, frozen=True):
 
 _STATEMENTS, _CONTENTS = schema.statements, schema.contents
 _ARRIVED, _BESIDE, _BODIES = schema.arrivals, schema.companions, schema.bodies
-_DISPUTED, _PURGED = schema.disputes, schema.purges
+_DISPUTED, _PURGED, _PEERS = schema.disputes, schema.purges, schema.peers
 _SUBJECT: Final = _CONTENTS.c.seq == _STATEMENTS.c.content
 _IN_DISPUTE: Final = (_DISPUTED.c.stix_id == _CONTENTS.c.stix_id) & (
     _DISPUTED.c.version == _CONTENTS.c.version
+)
+# docs/design.md, Authority: what claims a member as creator needs that member's own statement. A member may become
+# known after what claims it came here.
+_UNAUTHORISED: Final = and_(
+    exists().where(_PEERS.c.member == _CONTENTS.c.creator, _PEERS.c.state != "pending"),
+    _STATEMENTS.c.origin.is_distinct_from(_CONTENTS.c.creator),
 )
 _KNOWN: Final = select(_STATEMENTS.c.hash, _STATEMENTS.c.seq).where(_STATEMENTS.c.hash.in_(KEYS))
 _ARRIVALS: Final = (
@@ -61,7 +67,7 @@ _FACTS: Final = (
         _STATEMENTS.c.issued,
         _CONTENTS.c.markings,
         _CONTENTS.c.unreadable_marking,
-        _DISPUTED.c.stix_id.is_not(None).label("disputed"),
+        or_(_DISPUTED.c.stix_id.is_not(None), _UNAUTHORISED).label("quarantined"),
         _PURGED.c.content.is_not(None).label("purged"),
     )
     .join(_CONTENTS, _SUBJECT)
@@ -109,7 +115,7 @@ _LINES: Final = (
         _CONTENTS.c.hash,
         _CONTENTS.c.revoked,
         _STATEMENTS.c.origin,
-        or_(_DISPUTED.c.stix_id.is_not(None), _PURGED.c.content.is_not(None)).label("barred"),
+        or_(_DISPUTED.c.stix_id.is_not(None), _PURGED.c.content.is_not(None), _UNAUTHORISED).label("barred"),
     )
     .outerjoin(_STATEMENTS, _SUBJECT)
     .outerjoin(_DISPUTED, _IN_DISPUTE)
@@ -266,6 +272,6 @@ def _facts(row: RowMapping, senders: set[str]) -> Facts:
         came_from=frozenset(senders),
         markings=msgspec.json.decode(row["markings"], type=tuple[Tlp, ...]),
         unreadable_marking=row["unreadable_marking"],
-        quarantined=row["disputed"],
+        quarantined=row["quarantined"],
         purged=row["purged"],
     )

@@ -1,7 +1,8 @@
 """Full text: the words of each content, found by word, by phrase and by the beginning of a word.
 
-SQLite keeps them in an FTS5 table without the text itself, PostgreSQL as a `tsvector`. Both fold case and accents, and
-take whatever is neither a letter nor a digit as a gap, so that `CVE-2022-1234` is a phrase of three words.
+SQLite keeps them in an FTS5 table without the text itself, PostgreSQL as a `tsvector`. Texts and questions are taken
+apart and folded here, not there, so that both find the same: case and accents don't matter, and whatever is neither a
+letter nor a digit is a gap, so that `CVE-2022-1234` is a phrase of three words.
 """
 
 import re
@@ -15,10 +16,12 @@ TABLE: Final = "texts"
 _WORD: Final = re.compile(r"[^\W_]+")
 _PARTS: Final = re.compile(r'"([^"]*)"|([^\s"]+)')
 _LONGEST_WORD: Final = 100
+_TOO_LONG: Final = re.compile(rf"[0-9A-Za-z]{{{_LONGEST_WORD + 1}}}")
 _MOST_WORDS: Final = 32  # of a question
 _LONGEST_QUESTION: Final = 1000
 
-_TOKENS: Final = "'unicode61 remove_diacritics 2'"
+# It leaves every letter beyond ASCII as it is: those are folded here.
+_TOKENS: Final = "'ascii'"
 _CREATE: Final = {
     "sqlite": (
         f"CREATE VIRTUAL TABLE texts USING fts5(words, content='', columnsize=0, tokenize={_TOKENS})",
@@ -41,7 +44,7 @@ def add(conn: Connection, rows: Sequence[tuple[int, str]]) -> None:
     if not rows:
         return
     if conn.dialect.name == "sqlite":
-        conn.exec_driver_sql("INSERT INTO texts (rowid, words) VALUES (?, ?)", list(rows))
+        conn.exec_driver_sql("INSERT INTO texts (rowid, words) VALUES (?, ?)", _folded(rows))
         return
     words = [{"content": content, "words": " ".join(_words(one))} for content, one in rows]
     conn.execute(
@@ -54,7 +57,7 @@ def remove(conn: Connection, rows: Sequence[tuple[int, str]]) -> None:
     if not rows:
         return
     if conn.dialect.name == "sqlite":
-        conn.exec_driver_sql("INSERT INTO texts (texts, rowid, words) VALUES ('delete', ?, ?)", list(rows))
+        conn.exec_driver_sql("INSERT INTO texts (texts, rowid, words) VALUES ('delete', ?, ?)", _folded(rows))
         return
     conn.execute(
         text("DELETE FROM texts WHERE content = :content"), [{"content": content} for content, _ in rows]
@@ -90,18 +93,16 @@ def matching(dialect: str, question: str) -> TextClause | None:
     Words in quotes or joined by a sign are a phrase; the last word may be the beginning of one. None if the question
     has no words.
     """
-    question = question[:_LONGEST_QUESTION].replace("\0", " ")
-    phrases = [part for quoted, plain in _PARTS.findall(question) if _WORD.search(part := quoted or plain)]
+    parts = _PARTS.findall(question[:_LONGEST_QUESTION])
+    phrases = [words for quoted, plain in parts if (words := _words(quoted or plain))][:_MOST_WORDS]
     if not phrases:
         return None
     if dialect == "sqlite":
-        # FTS5 takes what is between quotes apart as it takes texts apart.
-        query = " ".join(f'"{phrase}"' for phrase in phrases[:_MOST_WORDS]) + "*"
+        query = " ".join(f'"{" ".join(words)}"' for words in phrases) + "*"
         sql = "SELECT rowid FROM texts WHERE texts MATCH :question AND rowid BETWEEN :low AND :high"
     else:
-        words = [" <-> ".join(_words(phrase)) for phrase in phrases[:_MOST_WORDS]]
-        query = " & ".join(f"({phrase})" for phrase in words[:-1]) + " & " * (len(words) > 1)
-        query += f"({words[-1]}:*)"
+        query = " & ".join(f"({' <-> '.join(words)})" for words in phrases[:-1]) + " & " * (len(phrases) > 1)
+        query += f"({' <-> '.join(phrases[-1])}:*)"
         sql = (
             "SELECT content FROM texts WHERE words @@ to_tsquery('simple', :question) "
             "AND content BETWEEN :low AND :high"
@@ -113,7 +114,15 @@ def _words(passage: str) -> list[str]:
     if not passage.isascii():
         decomposed = unicodedata.normalize("NFKD", passage)
         passage = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return [word[:_LONGEST_WORD] for word in _WORD.findall(passage.lower())]
+    return [word[:_LONGEST_WORD] for word in _WORD.findall(passage.casefold())]
+
+
+def _folded(rows: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Return texts of which SQLite makes the same words as `_words`: ASCII it takes apart and folds by itself."""
+    return [
+        (seq, one if one.isascii() and not _TOO_LONG.search(one) else " ".join(_words(one)))
+        for seq, one in rows
+    ]
 
 
 def has(conn: Connection, content: int, passage: str) -> bool:

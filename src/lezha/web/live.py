@@ -27,7 +27,7 @@ _PACE_FACTOR: Final = 3.0
 # A link's state may change just after the commit that woke us: look again soon.
 _SOON_S: Final = 0.3
 _PAGES: Final = {
-    "desk": ("summary", "peers", "activity", "sightings", "latest"),
+    "desk": ("alerts", "summary", "peers", "activity", "sightings", "latest"),
     "peers": ("contacts",),
 }
 

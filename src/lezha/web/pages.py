@@ -1,6 +1,8 @@
 """The people's pages: the desk, objects, peers. They work without scripts and are live with them."""
 
 import asyncio
+import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import quote, urlencode
 
@@ -18,17 +20,20 @@ from sqlalchemy import Connection
 
 from lezha.access.rights import Principal, Right
 from lezha.detection.lookup import lookups
-from lezha.flows import desk, look
+from lezha.flows import about, desk, look
 from lezha.flows.desk import Gist, Gists
-from lezha.flows.look import ObjectReport
+from lezha.flows.errors import FlowError
+from lezha.flows.look import Listed, ObjectReport
 from lezha.node.changes import Changes
-from lezha.node.clock import utc_now
+from lezha.node.clock import stamp, utc_now
 from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.sharing.terms import Terms
+from lezha.sharing.tlp import Tlp
 from lezha.store import contents, search, tokens
+from lezha.store.contents import Purge
 from lezha.store.log import Log
-from lezha.store.search import Found, Query, Said
+from lezha.store.search import Query, Said
 from lezha.web import forms, rendering, words
 from lezha.web.auth import Sessions, needs
 from lezha.web.live import Boards
@@ -36,17 +41,44 @@ from lezha.web.problems import told
 
 _ROWS: Final = 50
 _SHOWN_BYTES: Final = 256 * 1024
+_PLAIN: Final = ("id", "type", "text", "label", "marking", "creator", "origin", "ref")
+_FURTHER: Final = ("label", "marking", "tlp", "creator", "ref", "sighted", "revoked", "since", "until", "id")
+_Text = Annotated[str, QueryParameter(max_length=2000)]
+_Name = Annotated[str, QueryParameter(max_length=250)]
+_Truth = FromQuery[Literal["", "true", "false"]]
 _Request = Request[Principal, str, Any]
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What the form of the objects page says."""
+    """What the form of the objects page says; `sighted` and `revoked` are "true", "false" or empty."""
 
     value: str = ""
     text: str = ""
     type: str = ""
     origin: str = ""
     id: str = ""
+    label: str = ""
+    marking: str = ""
+    tlp: str = ""
+    creator: str = ""
+    ref: str = ""
+    sighted: str = ""
+    revoked: str = ""
+    since: str = ""
+    until: str = ""
+
+    @property
+    def more(self) -> bool:
+        """True if one of the further conditions is set."""
+        return any(given for name, given in msgspec.structs.asdict(self).items() if name in _FURTHER)
+
+    def query(self, before: int) -> Query:
+        """Return what to look for, the value apart. Raises FlowError if a time is none."""
+        given = msgspec.structs.asdict(self)
+        asked: dict[str, object] = {name: given[name] for name in (*_PLAIN, "tlp")}
+        asked |= {name: {"true": True, "false": False}.get(given[name]) for name in ("sighted", "revoked")}
+        asked |= {name: _moment(given[name]) for name in ("since", "until")}
+        return msgspec.convert(asked | {"before": before, "limit": _ROWS}, Query)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -55,7 +87,7 @@ class Row(msgspec.Struct, frozen=True):
     `about` names what a sighting saw or a relationship ties together, which have no name of their own.
     """
 
-    found: Found
+    found: Listed
     exercise: bool
     expired: bool
     terms: Terms | None
@@ -66,9 +98,11 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Version(msgspec.Struct, frozen=True):
-    """One version of an object. `pretty` is None if it is too long to show."""
+    """One version of an object. `pretty` is None if it is too long to show, or purged."""
 
-    found: Found
+    found: Listed
+    disputed: str
+    purged: Purge | None
     exercise: bool
     statements: tuple[tuple[Said, Terms], ...]
     told: tuple[look.Told, ...]
@@ -140,28 +174,38 @@ async def find_objects(
     log: NamedDependency[Log],
     identity: NamedDependency[Identity],
     boards: NamedDependency[Boards],
-    q: Annotated[str, QueryParameter(max_length=2000)] = "",
-    value: Annotated[str, QueryParameter(max_length=2000)] = "",
-    text: Annotated[str, QueryParameter(max_length=2000)] = "",
-    type: Annotated[str, QueryParameter(max_length=250)] = "",  # noqa: A002  # the name in the query string
-    origin: Annotated[str, QueryParameter(max_length=250)] = "",
-    id: Annotated[str, QueryParameter(max_length=250)] = "",  # noqa: A002  # the name in the query string
+    q: _Text = "",
+    value: _Text = "",
+    text: _Text = "",
+    type: _Name = "",  # noqa: A002  # the name in the query string
+    origin: _Name = "",
+    id: _Name = "",  # noqa: A002  # the name in the query string
+    label: _Name = "",
+    marking: _Name = "",
+    tlp: _Name = "",
+    creator: _Name = "",
+    ref: _Name = "",
+    sighted: _Truth = "",
+    revoked: _Truth = "",
+    since: _Name = "",
+    until: _Name = "",
     before: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
 ) -> Template | Redirect:
     """List objects, newest first; the whole state is in the URL."""
     if q.strip():
         return Redirect(f"/objects?{urlencode(_read(q))}", status_code=303)
-    asked = Asked(words.refang(value), text.strip(), type, origin, id.strip())
-    query = Query(
-        id=asked.id, type=asked.type, text=asked.text, origin=asked.origin, before=before, limit=_ROWS
-    )
+    asked = Asked(
+        words.refang(value), text.strip(), type, origin, id.strip(), label.strip(), marking.strip(), tlp,
+        creator.strip(), ref.strip(), sighted, revoked, since.strip(), until.strip(),
+    )  # fmt: skip
+    query = asked.query(before)
     own, now = identity.known.document, utc_now()
 
     def work() -> dict[str, Any]:
         with log.read() as conn:
             page = look.search_objects(conn, query, asked.value)
             return {
-                "rows": _rows(conn, page.found, boards.gists, now),
+                "rows": _rows(conn, look.listed(conn, page.found), boards.gists, now),
                 "older": page.next,
                 "unfinished": page.next and len(page.found) < _ROWS,
                 "types": search.count_by_type(conn),
@@ -178,10 +222,33 @@ async def find_objects(
         "objects.html",
         asked=asked,
         filtered=bool(state),
+        levels=[level.value for level in Tlp],
+        about=f"/about?{urlencode({'value': asked.value})}" if lookups(asked.value) else "",
         older=f"/objects?{urlencode(state | {'before': older})}" if older else "",
         newest=f"/objects?{urlencode(state)}" if before else "",
         **context,
     )
+
+
+@get("/about", guards=[needs(Right.LOOK)])
+async def show_about(
+    request: _Request,
+    log: NamedDependency[Log],
+    identity: NamedDependency[Identity],
+    boards: NamedDependency[Boards],
+    value: _Text = "",
+) -> Template:
+    """Show everything about a value, group by group."""
+    own, now, written = identity.known.document, utc_now(), words.refang(value)
+
+    def work() -> dict[str, Any]:
+        with log.read() as conn:
+            found = about.about(conn, written)
+            groups = [(one, _rows(conn, one.objects, boards.gists, now)) for one in found.groups]
+            parties, circles = desk.parties(conn, own), desk.circles(conn)
+        return {"found": found, "groups": groups, "parties": parties, "circles": circles}
+
+    return _page(request, identity, "about.html", written=written, **await asyncio.to_thread(work))
 
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
@@ -208,7 +275,7 @@ async def show_object(
                 "titles": {party.peer: party.title for party in parties.values()},
                 "sightings": desk.sightings_of(conn, stix_id, boards.gists),
                 "reports": search.naming(conn, stix_id, sightings=True),
-                "naming": _rows(conn, search.naming(conn, stix_id), boards.gists, now),
+                "naming": _rows(conn, look.listed(conn, search.naming(conn, stix_id)), boards.gists, now),
             }
 
     return _page(request, identity, "object.html", **await asyncio.to_thread(work))
@@ -264,7 +331,21 @@ def _read(written: str) -> dict[str, str]:
     return {"value": meant} if lookups(meant) else {"text": written.strip()}
 
 
-def _rows(conn: Connection, found: list[Found], gists: Gists, now: str) -> list[Row]:
+def _moment(written: str) -> str:
+    """Return a time as the log writes it, of one with a zone or of one in UTC without. Raises FlowError."""
+    if not written:
+        return ""
+    try:
+        moment = dt.datetime.fromisoformat(written)
+    except ValueError as error:
+        raise FlowError(f"{written!r} is not a time: write 2026-03-31T12:00, in UTC.") from error
+    try:
+        return stamp(moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC))
+    except (ValueError, OverflowError) as error:
+        raise FlowError(f"{written!r} is beyond all times.") from error
+
+
+def _rows(conn: Connection, found: Sequence[Listed], gists: Gists, now: str) -> list[Row]:
     said = search.said_about(conn, [one.hash for one in found])
     known = gists.of(conn, [one.hash for one in found])
     named = search.names(conn, [ref for gist in known.values() for ref in _ends(gist)])
@@ -293,18 +374,20 @@ def _ends(gist: Gist) -> list[str]:
 
 def _version(conn: Connection, report: ObjectReport, gists: Gists) -> Version:
     content = report.found.hash
-    raw = contents.raw(conn, content)
+    raw = b"" if report.purged else contents.raw(conn, content)
     named = search.named_by(conn, content)
     held = search.names(conn, named)
     return Version(
         found=report.found,
+        disputed=report.disputed,
+        purged=report.purged,
         exercise=gists.of(conn, [content])[content].exercise,
         statements=tuple((said, msgspec.json.decode(said.terms, type=Terms)) for said in report.statements),
         told=report.told,
         observables=tuple(search.observables(conn, content)),
         names=tuple((one, held.get(one)) for one in named),
         # Only white space is put between the tokens; the tokens stay as they are signed.
-        pretty=msgspec.json.format(raw, indent=2).decode() if len(raw) <= _SHOWN_BYTES else None,
+        pretty=msgspec.json.format(raw, indent=2).decode() if 0 < len(raw) <= _SHOWN_BYTES else None,
         size=len(raw),
     )
 
@@ -320,7 +403,8 @@ def _to_sign_in(request: Request[Any, Any, Any], error: NotAuthorizedException) 
 router = Router(
     path="/",
     route_handlers=[
-        forms.sign_in_form, forms.sign_in, forms.sign_out, show_desk, show_peers, stream, find_objects, show_object,
+        forms.sign_in_form, forms.sign_in, forms.sign_out, show_desk, show_peers, stream, find_objects, show_about,
+        show_object,
     ],
     dependencies={"boards": Provide(boards)},
     exception_handlers={NotAuthorizedException: _to_sign_in},

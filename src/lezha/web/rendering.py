@@ -26,6 +26,7 @@ def environment() -> Environment:
         clock=words.clock,
         count=words.count,
         latency=words.latency,
+        local=words.local_time,
         number=words.number,
         plain=words.plain,
         tlp=words.tlp,

@@ -77,6 +77,59 @@ def links(lines: Iterable[PeerLine]) -> Mark:
     return Mark(tone, ", ".join(f"{count} {word}" for word, count in counts.items()))
 
 
+_VERSIONS: Final = {
+    "current": ("Current version", ""),
+    "superseded": ("Earlier version", "superseded: there is a later version"),
+    "revoked": ("Revoked version", "revoked: it does not count any more"),
+    "after its revocation": ("Version after its revocation", "does not count: it came after its revocation"),
+    "disputed": ("Version in dispute", "in dispute: its creator signed two contents as this one version"),
+    "purged": ("Purged version", "purged: its bytes have been destroyed here"),
+    "unauthorised": (
+        "Version that does not count",
+        "does not count: whom it names as its creator has not signed it",
+    ),
+}
+
+
+def version_title(found: look.Listed) -> str:
+    """Head a version by what it is among the versions of its object."""
+    return _VERSIONS[found.barred or found.state.value][0]
+
+
+def state(found: look.Listed) -> str:
+    """Say what a version is among the versions of its object, unless it is the one that counts."""
+    return _VERSIONS[found.barred or found.state.value][1]
+
+
+_KINDS: Final = {
+    "ipv4": "IPv4 address",
+    "ipv6": "IPv6 address",
+    "ipv4-net": "IPv4 network",
+    "ipv6-net": "IPv6 network",
+    "domain": "domain",
+    "url": "URL",
+    "md5": "MD5 hash",
+    "sha1": "SHA-1 hash",
+    "sha256": "SHA-256 hash",
+    "email": "e-mail address",
+}
+
+
+def kind(code: str) -> str:
+    """Name what a value is."""
+    return _KINDS.get(code, code)
+
+
+def local_time(written: str) -> str:
+    """Return a time in UTC as a form's field takes it, without a zone."""
+    return written.removesuffix("Z").partition("+00:00")[0][:19]
+
+
+def actor(name: str) -> str:
+    """Name who did something here: the holder of a token, or this node by itself."""
+    return "this node by a rule of retention" if name == "node" else name
+
+
 def reason(code: str) -> str:
     """Say why something is withheld."""
     try:

@@ -242,4 +242,4 @@ CREATE TABLE companions (
   FOREIGN KEY(statement) REFERENCES statements (seq),
   FOREIGN KEY(content) REFERENCES contents (seq)
 );
-CREATE VIRTUAL TABLE texts USING fts5(words, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE texts USING fts5(words, content='', columnsize=0, tokenize='ascii');

@@ -1,0 +1,90 @@
+"""What the duty officer is warned of, and what a version that does not count is called."""
+
+from collections.abc import Callable
+
+import pytest
+from tests.federation.keys import PODGORICA, TIRANA
+from tests.flows.alliance import VIENNA, Station, batch, said, stream, take, told, written
+
+from lezha.federation.frame import Parcel
+from lezha.flows import desk, look, purge
+from lezha.flows.desk import Dispute
+from lezha.store.log import Tx
+
+LATER = "2022-07-16T09:00:00.000Z"
+
+
+@pytest.fixture
+async def pair(station: Callable[..., Station]) -> tuple[Station, Station]:
+    """Podgorica, and Tirana as its peer."""
+    here, sender = station(PODGORICA), station(TIRANA)
+    await here.links(sender)
+    return here, sender
+
+
+async def brought(pair: tuple[Station, Station], *parcels: Parcel) -> Station:
+    await take(*pair, batch(*stream(*parcels)))
+    return pair[0]
+
+
+def warned(here: Station) -> list[Dispute]:
+    with here.log.read() as conn:
+        return list(desk.open_disputes(conn))
+
+
+def reports(here: Station, stix_id: str) -> list[look.ObjectReport]:
+    with here.log.read() as conn:
+        return look.object_report(conn, stix_id)
+
+
+ONE, OTHER = (said(TIRANA, written(TIRANA, 1, description=words)) for words in ("one", "other"))
+
+
+async def test_a_dispute_is_shown_with_who_signed_two_contents(pair: tuple[Station, Station]) -> None:
+    (found,) = warned(await brought(pair, ONE, OTHER))
+    assert (found.object_id, found.name, found.by) == (told(TIRANA, 1)["id"], "203.0.113.1", TIRANA.member)
+
+
+async def test_a_later_version_by_the_same_signer_ends_it(pair: tuple[Station, Station]) -> None:
+    here = await brought(pair, ONE, OTHER, said(TIRANA, written(TIRANA, 1, modified=LATER)))
+    assert warned(here) == []
+    assert sorted(one.found.barred for one in reports(here, told(TIRANA, 1)["id"])) == [
+        "", "disputed", "disputed",
+    ]  # fmt: skip
+
+
+async def test_an_earlier_version_does_not_end_it(pair: tuple[Station, Station]) -> None:
+    earlier = said(
+        TIRANA, written(TIRANA, 1, modified="2022-07-15T08:59:00.000Z", created="2022-07-15T08:59:00.000Z")
+    )
+    here = await brought(pair, earlier, ONE, OTHER)
+    assert len(warned(here)) == 1
+
+
+async def test_a_version_in_dispute_and_a_purged_one_say_so(pair: tuple[Station, Station]) -> None:
+    here = await brought(pair, ONE, OTHER)
+    disputed = reports(here, told(TIRANA, 1)["id"])
+    assert [(one.found.barred, bool(one.disputed), one.purged) for one in disputed] == [
+        ("disputed", True, None)
+    ] * 2
+    await purge.purge(here.log, PODGORICA.member, [told(TIRANA, 1)["id"]], "a reason", "admin")
+    purged = reports(here, told(TIRANA, 1)["id"])
+    assert [one.found.barred for one in purged] == ["purged", "purged"]
+    assert {(one.purged.actor, one.purged.why) for one in purged if one.purged} == {("admin", "a reason")}
+
+
+async def test_what_names_a_member_that_has_not_signed_it_says_so(station: Callable[..., Station]) -> None:
+    here, vienna, tirana = station(PODGORICA), station(VIENNA), station(TIRANA)
+    await here.links(vienna)
+    await take(here, vienna, batch(*stream(said(VIENNA, written(TIRANA, 1)))))
+    await here.links(tirana)
+    (one,) = reports(here, told(TIRANA, 1)["id"])
+    assert (one.found.state.value, one.found.barred, one.disputed) == ("barred", "unauthorised", "")
+
+
+def test_no_dispute_is_no_warning(pair: tuple[Station, Station]) -> None:
+    def nothing(tx: Tx) -> None:
+        tx.event("test", "")
+
+    pair[0].log.write_now(nothing)
+    assert warned(pair[0]) == []
