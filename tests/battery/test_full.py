@@ -1,4 +1,4 @@
-"""A disk that fills up: what is refused then is refused in words, nothing acknowledged is lost, and it goes on after."""
+"""A disk that fills up: what is refused is refused in words, nothing acknowledged is lost, and it goes on after."""
 
 import json
 import os
