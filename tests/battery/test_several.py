@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -162,6 +163,39 @@ def test_a_desk_goes_on_while_no_process_leads(tmp_path: Path, postgres_database
         node.start()
         assert len(node.get("/objects", text="alone")["objects"]) == 1
         assert other.stop() == 0
+
+
+def test_a_node_whose_connections_are_all_cut_goes_on_and_leads(
+    tmp_path: Path, postgres_databases: Callable[[], str]
+) -> None:
+    with (
+        running(tmp_path, "tirana", "podgorica", database=postgres_databases) as (node, peer),
+        desk(node, tmp_path) as other,
+    ):
+        for number in range(3):
+            with psycopg.connect(node.database.replace("+psycopg", ""), autocommit=True) as server:
+                server.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            for one in (node, other):
+                one.publish(bundle([indicator(f"n{number}.example")]), "podgorica")
+        until(lambda: peer.count("statements") == 6, PATIENCE_S)
+        until(lambda: node.logged("store.lead_lock_lost")[-1:] != [], PATIENCE_S)
+        assert node.logged("store.lead_lock_lost")[-1]["held_again"]
+        refused = lezha("serve", "--home", _elsewhere(node, tmp_path / "second"))
+        assert (refused.returncode, "Another process runs this node's links" in refused.stderr) == (1, True)
+        assert other.alive
+
+
+def _elsewhere(node: RunningNode, home: Path) -> Path:
+    """Copy a node's folder as to another machine, where its addresses are free."""
+    shutil.copytree(node.home, home)
+    text = (home / "lezha.toml").read_text()
+    for port in (node.port, node.link_port):
+        text = text.replace(f'"127.0.0.1:{port}"', f'"127.0.0.1:{free_port()}"')
+    (home / "lezha.toml").write_text(text)
+    return home
 
 
 def test_a_leader_that_is_superseded_says_so_and_is_gone_at_once(
