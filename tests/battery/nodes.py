@@ -4,10 +4,12 @@ Nothing of a node is replaced. Tests speak to it as people (`lezha …`), tools 
 database as an auditor would.
 """
 
+import copy
 import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import sqlite3
@@ -54,10 +56,11 @@ class RunningNode:
     def __init__(self, folder: Path, name: str, max_bundle_bytes: int = 64 << 20, database: str = "") -> None:
         self.name: Final = name
         self.database: Final = database
-        self.home: Final = folder / name
-        self.log: Final = folder / f"{name}.log"
+        self.home = folder / name
+        self.log = folder / f"{name}.log"
         self.port, self.link_port = free_port(), free_port()
-        self.url: Final = f"http://127.0.0.1:{self.port}"
+        self.options: tuple[str, ...] = ()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.member: Final = new_member()
         settings = Settings(
             member=self.member,
@@ -76,6 +79,17 @@ class RunningNode:
         self.token: Final = (self.home / ADMIN_TOKEN).read_text().strip()
         self.process: subprocess.Popen[bytes] | None = None
 
+    def desk(self, folder: Path) -> "RunningNode":
+        """Return a process for people of this node, on a copy of its folder, as on another machine; not started."""
+        made = copy.copy(self)
+        made.process, made.port = None, free_port()
+        made.url = f"http://127.0.0.1:{made.port}"
+        made.home = folder / f"{self.name}-{made.port}"
+        made.log = made.home.with_suffix(".log")
+        made.options = ("--people-only", "--listen", f"127.0.0.1:{made.port}")
+        shutil.copytree(self.home, made.home)
+        return made
+
     def token_of(self, role: Role) -> str:
         """Make a token of a role; the node must not be running."""
         made = access_tokens.mint()
@@ -85,7 +99,7 @@ class RunningNode:
     def spawn(self, *before: str, environment: Mapping[str, str] | None = None) -> None:
         """Start the process, as an argument of the command `before` if there is one."""
         with self.log.open("ab") as log:
-            command = [*before, LEZHA, "serve", "--home", str(self.home)]
+            command = [*before, LEZHA, "serve", "--home", str(self.home), *self.options]
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -290,6 +304,17 @@ def bundle(objects: Iterable[bytes]) -> bytes:
 def many(count: int, label: str) -> bytes:
     """Return a bundle of `count` indicators."""
     return bundle(indicator(f"{label}-{number}.example") for number in range(count))
+
+
+FAILPOINTS: Final = Path(__file__).with_name("failpoints")
+
+
+def failing(point: str, armed: Path | None = None) -> dict[str, str]:
+    """Return the environment of a process that fails at a point (failpoints/sitecustomize.py) once `armed` is there."""
+    import lezha
+
+    path = f"{FAILPOINTS}:{Path(lezha.__file__).parents[1]}"
+    return {"PYTHONPATH": path, "LEZHA_TEST_FAILPOINT": f"{point}:{armed or os.devnull}"}
 
 
 class PeerAnswer(NamedTuple):

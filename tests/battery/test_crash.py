@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.battery.nodes import RunningNode, bundle, indicator, lezha
+from tests.battery.nodes import RunningNode, bundle, failing, indicator, lezha
 
-FAILPOINTS = Path(__file__).with_name("failpoints")
 POINTS = ("within a piece", "before the commit", "after the commit")
 SIZE = 7  # objects of a bundle
 
@@ -60,9 +59,8 @@ def test_a_node_that_dies_at_one_point_of_a_commit_keeps_all_or_nothing(
 ) -> None:
     node = RunningNode(tmp_path, "tirana", database=database())
     story, armed = Story(node), tmp_path / "armed"
-    hook = {"PYTHONPATH": f"{FAILPOINTS}:{_path()}", "LEZHA_TEST_FAILPOINT": f"{point}:{armed}"}
     try:
-        node.spawn(environment=hook)
+        node.spawn(environment=failing(point, armed))
         node.ready()
         assert story.publish()
         armed.touch()
@@ -119,9 +117,3 @@ def _kill_at_random(folder: Path, database: Callable[[], str], kills: int) -> No
 def _publish_on(story: Story) -> None:
     while story.publish():
         pass
-
-
-def _path() -> str:
-    import lezha
-
-    return str(Path(lezha.__file__).parents[1])

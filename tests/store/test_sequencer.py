@@ -103,8 +103,9 @@ def test_an_event_that_was_changed_breaks_the_chain(log: Log) -> None:
 
 
 @pytest.mark.needs("postgres")
+@pytest.mark.parametrize("last", [True, False], ids=["before its commit", "before its last rows"])
 def test_a_commit_whose_connection_is_lost_on_the_way_is_not_written(
-    request: pytest.FixtureRequest, tmp_path: Path
+    last: bool, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     log = Log(new_url("postgres", request, tmp_path), utc_now)
 
@@ -113,6 +114,8 @@ def test_a_commit_whose_connection_is_lost_on_the_way_is_not_written(
         own = tx.conn.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
         with log.read() as conn:
             conn.exec_driver_sql(f"SELECT pg_terminate_backend({own})")
+        if not last:
+            tx.event("tested", "cut")
 
     with pytest.raises(StoreError, match="Nothing was written"):
         log.write_now(cut)

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 from sqlalchemy import BindParameter, Connection, Row, Select, Table, bindparam
+from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 
@@ -57,13 +58,23 @@ def insert_rows(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]])
     if not rows:
         return
     if conn.dialect.name == "postgresql":
-        # COPY takes rows several times as fast as INSERT, and needs no answer for each.
-        driver: Any = conn.connection.driver_connection
+        _copy_rows(conn, table, rows)
+    else:
+        conn.exec_driver_sql(_insert(table), list(rows))
+
+
+def _copy_rows(conn: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """COPY takes rows several times as fast as INSERT, and needs no answer for each."""
+    driver: Any = conn.connection.driver_connection
+    raised: Any = conn.dialect.loaded_dbapi.Error
+    try:
         with driver.cursor() as cursor, cursor.copy(_copy(table)) as copy:
             for row in rows:
                 copy.write_row(row)
-    else:
-        conn.exec_driver_sql(_insert(table), list(rows))
+    except raised as error:
+        # As SQLAlchemy does with what it runs itself: whoever catches its errors catches this one too.
+        kind = DBAPIError.instance(_copy(table), None, error, raised, True, dialect=conn.dialect)
+        raise kind from error
 
 
 @cache

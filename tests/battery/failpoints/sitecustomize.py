@@ -1,7 +1,9 @@
 """Kills the process that imports it, as a loss of power would, at one point of a commit. Tests put it on PYTHONPATH.
 
-LEZHA_TEST_FAILPOINT is `point:file`: the process dies at `point` as soon as `file` is there. Nothing of this is in the
-program: the log is wrapped from outside when it is imported.
+LEZHA_TEST_FAILPOINT is `point:file`: the process dies at `point` as soon as `file` is there. One point is a worse
+fault than death: that nothing is synced, by which a test of the test sees that it would see that.
+
+Nothing of this is in the program: the log is wrapped from outside when it is imported.
 """
 
 import os
@@ -11,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from lezha.store import log
+from lezha.store import engine, log
 
 POINT, _, FILE = os.environ["LEZHA_TEST_FAILPOINT"].partition(":")
 
@@ -50,6 +52,15 @@ class DyingLog(log.Log):
             die_if_armed()
         super()._tell(before, last, kinds)
 
+
+if POINT == "nothing is synced":
+    pragmas = engine._pragmas
+
+    def _careless(connection: Any, cache: int) -> None:
+        pragmas(connection, cache)
+        connection.execute("PRAGMA synchronous=OFF")
+
+    engine._pragmas = _careless
 
 log.Log = DyingLog  # type: ignore[misc]  # that is the purpose
 if POINT == "within a piece":
