@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import re
 import shlex
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from subprocess import CompletedProcess
 from typing import Any, Final
 
 import pytest
-from tests.battery.nodes import RunningNode, bundle, indicator, lezha
+from tests.battery.nodes import RunningNode, bundle, indicator, lezha, until
 from tests.cli.test_commands import help_of
 
 CONDITIONS: Final = (
@@ -88,9 +89,33 @@ def test_each_condition_reaches_the_node(filled: RunningNode) -> None:
 
 def test_the_table_says_what_each_version_is(filled: RunningNode) -> None:
     shown = ask(filled, "search", "--label", "found-by-cli").stdout.splitlines()
-    assert shown[0].split() == ["type", "name", "id", "version", "state"]
-    states = [line.split("Z", 1)[1].strip() for line in shown[1:]]
-    assert states == ["current", "revoked", "current", "superseded"]
+    assert shown[0].split("  ")[-2:] == ["told by", "state"]
+    ends = [line.split("Z", 1)[1].split() for line in shown[1:]]
+    assert ends == [["self", state] for state in ("current", "revoked", "current", "superseded")]
+
+
+def test_the_table_names_who_told_of_what(filled: RunningNode, pair: tuple[RunningNode, ...]) -> None:
+    pair[1].publish(bundle([indicator("theirs.toldby.example")]), "everyone", tlp="green")
+    filled.post("/objects", json.loads(bundle([indicator("nobodys.toldby.example")])))
+    until(lambda: len(filled.get("/objects", value="toldby.example")["objects"]) == 2)
+    shown = ask(filled, "search", "toldby.example").stdout.splitlines()
+    assert {(line.split()[1], line.split()[-1]) for line in shown[1:]} == {
+        ("theirs.toldby.example", "podgorica"),
+        ("nobodys.toldby.example", "nobody"),
+    }
+    assert "podgorica" in ask(filled, "about", "theirs.toldby.example").stdout
+
+
+def test_times_may_be_so_many_hours_days_or_weeks_ago(filled: RunningNode) -> None:
+    everything = ["words", "gone", "new", "old"]
+    assert names(filled, "--since", "24h") == names(filled, "--since", "2w") == everything
+    assert names(filled, "--until", "1h") == []
+    assert names(filled, "--modified-until", "1d", "--since", "7d") == ["words", "gone", "old"]
+
+
+def test_to_go_on_names_the_time_that_was_meant_when_it_was_asked(filled: RunningNode) -> None:
+    done = ask(filled, "search", "--label", "found-by-cli", "--limit", "1", "--since", "24h")
+    assert re.search(r"--since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ", done.stderr)
 
 
 def test_a_page_says_how_to_go_on_and_that_works(filled: RunningNode) -> None:
@@ -138,6 +163,7 @@ def test_a_page_that_ended_because_of_time_says_so_and_how_to_go_on(slow: str, t
     ]
     done = lezha("objects", "search", "--url", slow, "--token-file", token, *query)
     assert (done.returncode, done.stdout) == (0, "")
+    assert "Nothing was found so far." in done.stderr
     assert "ended because its time was over" in done.stderr
     line = done.stderr.splitlines()[-1].removeprefix("To go on: ")
     assert shlex.split(line) == [
@@ -148,9 +174,10 @@ def test_a_page_that_ended_because_of_time_says_so_and_how_to_go_on(slow: str, t
 
 @pytest.mark.parametrize("option", ["--since", "--until", "--modified-since", "--modified-until"])
 def test_what_is_no_time_is_said_so(filled: RunningNode, option: str) -> None:
-    done = lezha("objects", "search", option, "yesterday", "--home", filled.home)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "is not a time" in done.stderr
+    for written in ("yesterday", "24", "-1h", "1.5d", "99999d", "3m"):
+        done = lezha("objects", "search", f"{option}={written}", "--home", filled.home)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "is not a time" in done.stderr
 
 
 def test_about_prints_each_group_under_its_heading(filled: RunningNode) -> None:

@@ -3,17 +3,22 @@
 import asyncio
 import ipaddress
 import itertools
+import re
+from contextlib import closing
 from functools import partial
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from tests.store.examples import ALBANIA, MONTENEGRO, content, publish
 
 from lezha.detection.lookup import lookups
 from lezha.flows.look import search_objects
+from lezha.node.clock import utc_now
 from lezha.sharing.tlp import Tlp
 from lezha.store import contents, schema, search
 from lezha.store.errors import NotFound
@@ -272,7 +277,38 @@ FIELDS = ("id", "type", "label", "marking", "tlp", "creator", "origin", "ref", "
 @pytest.mark.parametrize("field", [*FIELDS, "modified_since", "modified_until", "text"])
 def test_no_condition_breaks_anything(varied: Log, field: str, hostile: str) -> None:
     found(varied, **{field: hostile})
-    found(varied, hostile)
+    found(varied, **{field: hostile}, text=hostile) if field != "text" else found(varied, hostile)
+    for value in (f"http://evil.example/{hostile}", f"{hostile}@evil.example", f"{hostile}.evil.example"):
+        found(varied, value)
+
+
+_SELECTIVE: tuple[dict[str, object], ...] = (
+    {"value": "203.0.113.7"}, {"value": "203.0.113.0/24"}, {"value": "evil.example"}, {"text": "wiper"},
+    {"id": SEEN}, {"label": "wiper"}, {"marking": "marking-definition--1"}, {"ref": SEEN}, {"origin": ALBANIA},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("beside", [{}, {"type": "indicator"}, {"creator": ALBANIA}, {"revoked": True}])
+@pytest.mark.parametrize("query", _SELECTIVE, ids=lambda query: next(iter(query)))
+def test_sqlite_looks_at_nothing_but_what_is_asked_for(
+    tmp_path: Path, query: dict[str, object], beside: dict[str, object]
+) -> None:
+    asked: list[tuple[str, Any]] = []
+    with closing(Log(f"sqlite:///{tmp_path / 'lezha.db'}", utc_now)) as log:
+        log.write_now(lambda tx: publish(tx, 1))
+        with log.read() as conn:
+            event.listen(conn, "before_cursor_execute", lambda *given: asked.append((given[2], given[3])))
+            asking = {name: one for name, one in (query | beside).items() if name != "value"}
+            search_objects(conn, Query(**asking), str(query.get("value", "")))  # type: ignore[arg-type]  # as in found
+            statement, values = next(
+                one for one in asked if "contents.markings" not in one[0] and "LIMIT" in one[0]
+            )
+            plan = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    assert plan
+    for step in plan:
+        assert not re.match(r"SCAN (?!texts VIRTUAL TABLE INDEX 0:M)", step), plan
+        if step.startswith("SEARCH contents"):
+            assert re.search(r"(rowid|seq)=\?", step), plan
 
 
 def test_every_pair_of_conditions_finds_what_both_find(varied: Log) -> None:

@@ -296,6 +296,7 @@ def searched(api: Api) -> RunningNode:
         ({"tlp": "amber+strict"}, []),
         ({"marking": "marking-definition--1"}, []),
         ({"since": "2026-01-01T00:00:00Z", "until": "2999-01-01T00:00:00+01:00"}, ["gone", "later", "first"]),
+        ({"since": "0500-01-01T00:00:00Z"}, ["gone", "later", "first"]),
         ({"until": "2020-01-01T00:00:00Z"}, []),
         ({"modified_since": "2027-01-01T00:00:00Z"}, ["later"]),
         ({"modified_until": "2027-01-01T00:00:00Z"}, ["gone", "first"]),
@@ -326,6 +327,8 @@ def test_pages_of_a_search_follow_one_another(searched: RunningNode) -> None:
         {"tlp": "white"},
         {"since": "today"},
         {"until": "2026-01-01T00:00:00"},
+        {"since": "0001-01-01T00:00:00+14:00"},
+        {"until": "9999-12-31T23:59:59-14:00"},
     ],
 )
 def test_a_condition_that_is_none_is_refused_in_words(searched: RunningNode, query: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """`lezha objects`: what this node holds."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
@@ -11,9 +12,12 @@ from lezha.cli import api
 from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
 
 _ROWS: Final = 50
+_AGO: Final = re.compile(r"([0-9]{1,4})([hdw])")
+_UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
 
 app = typer.Typer(help="Find objects and see who was told of them.", no_args_is_help=True)
 
@@ -39,8 +43,10 @@ def search(
         bool | None, typer.Option("--sighted/--not-sighted", help="Whether it was seen.")
     ] = None,
     revoked: Annotated[bool | None, typer.Option("--revoked/--not-revoked", help="Revoked versions.")] = None,
-    since: Annotated[str, typer.Option(help="Came here then or later, e.g. 2026-11-01T00:00:00Z.")] = "",
-    until: Annotated[str, typer.Option(help="Came here before then.")] = "",
+    since: Annotated[
+        str, typer.Option(help="Came here then or later: 2026-11-01T00:00:00Z, or 24h, 7d, 2w ago.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="Came here before then; times as above.")] = "",
     modified_since: Annotated[str, typer.Option(help="Its version is of then or later.")] = "",
     modified_until: Annotated[str, typer.Option(help="Its version is of before then.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000)] = _ROWS,
@@ -57,27 +63,32 @@ def search(
     Example: lezha objects search --text '"second wave" wiper' --type malware --since 2026-11-01T00:00:00Z
 
     Example: lezha objects search --type indicator --origin podgorica --not-sighted --not-revoked --json
+
+    Example: lezha objects search --since 24h --label wiper
     """
     given: dict[str, object] = {
         "value": value, "text": text, "type": type, "id": id, "label": label, "marking": marking,
         "tlp": tlp.value if tlp else "", "creator": creator, "origin": origin, "ref": ref,
         "sighted": "" if sighted is None else str(sighted).lower(),
         "revoked": "" if revoked is None else str(revoked).lower(),
-        "since": since, "until": until, "modified_since": modified_since, "modified_until": modified_until,
+        "since": _moment(since), "until": _moment(until),
+        "modified_since": _moment(modified_since), "modified_until": _moment(modified_until),
         "limit": limit, "before": before,
     }  # fmt: skip
     query = [(name, str(one)) for name, one in given.items() if one != ""]
 
     async def call(node: Api) -> Any:
-        return await node.get("/objects", query)
+        page = await node.get("/objects", query)
+        return page, {} if json or not page["objects"] else await _names(node)
 
-    page = api.run(home, url, token_file, call)
+    page, names = api.run(home, url, token_file, call)
     if json:
         show_json(page)
         return
-    _show_objects(page["objects"], "Nothing of the kind is held here.")
+    early = len(page["objects"]) < limit
+    nothing = "Nothing was found so far." if page["next"] else "Nothing of the kind is held here."
+    _show_objects(page["objects"], names, nothing)
     if page["next"]:
-        early = len(page["objects"]) < limit
         note("This page ended because its time was over; there may be more." if early else "There is more.")
         note(f"To go on: {_command(query, page['next'])}")
 
@@ -96,9 +107,10 @@ def about(
     """
 
     async def call(node: Api) -> Any:
-        return await node.get("/about", {"value": value})
+        found = await node.get("/about", {"value": value})
+        return found, {} if json or not found["groups"] else await _names(node)
 
-    found = api.run(home, url, token_file, call)
+    found, names = api.run(home, url, token_file, call)
     if json:
         show_json(found)
         return
@@ -107,11 +119,23 @@ def about(
         return
     for group in found["groups"]:
         say(f"{group['what'].capitalize()}:")
-        _show_objects(group["objects"], "")
+        _show_objects(group["objects"], names, "")
         if group["more"]:
             note(group["more"])
     if not found["groups"]:
         note(f"Nothing is held here about {found['value']}.")
+
+
+def _moment(written: str) -> str:
+    """Return a time as the API takes it, of one that may be written as so many hours, days or weeks ago."""
+    ago = _AGO.fullmatch(written)
+    return later(utc_now(), **{_UNITS[ago[2]]: -int(ago[1])}) if ago else written
+
+
+async def _names(node: Api) -> dict[str, str]:
+    """Return what this node calls its members, itself as `self`."""
+    status = await node.get("/status")
+    return {one["member"]: str(one["name"]) for one in status["peers"]} | {status["member"]: "self"}
 
 
 def _command(query: Sequence[tuple[str, str]], before: int) -> str:
@@ -135,9 +159,15 @@ def _state(one: Mapping[str, Any]) -> str:
     return str(one["barred"] or one["state"])
 
 
-def _show_objects(objects: list[dict[str, Any]], empty: str) -> None:
+def _told_by(one: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Name who told of a version; what came without a statement nobody told of."""
+    return ", ".join(sorted(names.get(origin, origin) for origin in one["origins"])) or "nobody"
+
+
+def _show_objects(objects: Sequence[Mapping[str, Any]], names: Mapping[str, str], empty: str) -> None:
     columns = ["type", "name", "id", "version"]
-    rows = [[str(one[column]) for column in columns] for one in objects]
+    rows = [[*(str(one[column]) for column in columns), _told_by(one, names)] for one in objects]
+    columns.append("told by")
     if any(one["state"] != "current" for one in objects):
         columns.append("state")
         rows = [[*row, _state(one)] for row, one in zip(rows, objects, strict=True)]

@@ -12,7 +12,8 @@ def utc_now() -> str:
 
 def stamp(moment: dt.datetime) -> str:
     """Return `moment`, which must carry a time zone, in the form of `utc_now`."""
-    return moment.astimezone(dt.UTC).strftime(_FORMAT)
+    # Not strftime: of years before 1000 it leaves the zeros out, and such a string sorts elsewhere.
+    return f"{moment.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def later(now: str, **delta: float) -> str:

@@ -338,10 +338,11 @@ _NAMES: Final = select(schema.contents.c.stix_id, schema.contents.c.name).where(
 
 def _can_be_held(query: Query) -> bool:
     """Say whether all texts asked for are such that a database can hold them, or be asked for them."""
-    texts_asked = [one for one in msgspec.structs.astuple(query) if isinstance(one, str)]
     if query.tlp and query.tlp not in _LEVELS:
         return False
-    return not any("\0" in one or not _encodable(one) for one in texts_asked if one != query.text)
+    asked = [one for name, one in msgspec.structs.asdict(query).items() if name != "text"]
+    asked += [value for _, value in query.values]
+    return not any("\0" in one or not _encodable(one) for one in asked if isinstance(one, str))
 
 
 def _encodable(text: str) -> bool:
@@ -408,8 +409,12 @@ def _select(conn: Connection, query: Query) -> Select[tuple[Any, ...]] | None:
 
 def _exact(query: Query) -> list[Any]:
     contents = schema.contents
-    exact = {"stix_id": query.id, "type": query.type, "creator": query.creator}
+    exact = {"type": query.type, "creator": query.creator}
     found = [contents.c[column] == value for column, value in exact.items() if value]
+    if query.id:
+        # Apart, so that SQLite, which keeps no statistics, does not walk all of a type or creator instead.
+        versions = contents.alias("versions")
+        found.append(contents.c.seq.in_(select(versions.c.seq).where(versions.c.stix_id == query.id)))
     if query.revoked is not None:
         found.append(contents.c.revoked == query.revoked)
     if query.modified_since:

@@ -516,7 +516,10 @@ def _time(text: str | None) -> str | None:
         raise FlowError(f"{text!r} is not a time: write 2026-03-31T12:00:00Z.") from error
     if moment.tzinfo is None:
         raise FlowError(f"{text!r} has no time zone: write 2026-03-31T12:00:00Z.")
-    return stamp(moment)
+    try:
+        return stamp(moment)
+    except OverflowError as error:
+        raise FlowError(f"{text!r} is beyond all times.") from error
 
 
 router = Router(
