@@ -302,6 +302,7 @@ def test_about_says_what_it_left_out(varied: Served) -> None:
     page = varied.page("/about?value=192.0.2.99")
     assert "The newest 100 are shown; a search for the value gives all, page by page." in page
     assert "100 objects, not all" in page
+    assert page.index("The newest 100 are shown") < page.index("many 100"), "it is said before them"
 
 
 @pytest.mark.parametrize(
@@ -324,7 +325,9 @@ def test_about_says_that_there_is_nothing(varied: Served, value: str, words: str
 def test_an_object_links_each_observable_to_everything_about_it(varied: Served) -> None:
     one = indicator("198.51.100.77")
     varied.publish(one)
-    assert 'href="/about?value=198.51.100.77"' in varied.page(f"/objects/{one['id']}")
+    page = varied.page(f"/objects/{one['id']}")
+    assert 'href="/about?value=198.51.100.77"' in page
+    assert '<span class="kind">IPv4 address</span>' in page
 
 
 def test_a_purged_version_says_when_by_whom_and_why(varied: Served) -> None:
@@ -345,6 +348,22 @@ def test_versions_that_came_out_of_order_are_headed_by_what_they_are(varied: Ser
     varied.publish(late | {"modified": "2026-02-01T00:00:00.000Z", "name": "early"})
     page = varied.page(f"/objects/{late['id']}")
     assert re.findall(r'<h2 id="v-\d"[^>]*>([^,<]+)', page) == ["Earlier version", "Current version"]
+    assert re.search(r"<h1>.*<bdi>late</bdi></h1>", page), "named by the version that counts"
+    assert ">Superseded: there is a later version.<" in page
+
+
+def test_a_version_after_its_revocation_says_that_it_does_not_count(varied: Served) -> None:
+    gone = indicator("198.51.100.81", "ended", modified="2026-02-01T00:00:00.000Z", revoked=True)
+    varied.publish(gone)
+    varied.publish(gone | {"modified": "2026-03-01T00:00:00.000Z", "name": "too late", "revoked": False})
+    page = varied.page(f"/objects/{gone['id']}")
+    assert re.findall(r'<h2 id="v-\d"[^>]*>([^,<]+)', page) == [
+        "Version after its revocation",
+        "Revoked version",
+    ]
+    assert ">Does not count: it came after its revocation.<" in page
+    assert ">Revoked: it does not count any more.<" in page
+    assert re.search(r"<h1>.*<bdi>ended</bdi></h1>", page)
 
 
 def test_a_version_in_dispute_says_so_and_the_desk_warns_of_it(varied: Served) -> None:

@@ -180,10 +180,12 @@ def object_report(conn: Connection, stix_id: str) -> list[ObjectReport]:
     versions = listed(conn, search.versions(conn, stix_id))
     disputed = disputes.since(conn, [(one.id, one.version) for one in versions])
     purged = contents.purges(conn, [one.hash for one in versions])
+    signed_for = {peer.member: views.acknowledged(conn, peer.member)[0] for peer in linked}
+    statements_of = search.said_about(conn, [one.hash for one in versions])
     reports = []
     for found in versions:
-        said = search.said(conn, found.hash)
-        told = tuple(one for statement in said for one in _told(conn, statement.hash, linked))
+        said = statements_of.get(found.hash, [])
+        told = tuple(one for statement in said for one in _told(conn, statement.hash, linked, signed_for))
         since = disputed.get((found.id, found.version), "")
         reports.append(ObjectReport(found, tuple(said), told, since, purged.get(found.hash)))
     return reports
@@ -239,13 +241,15 @@ def quantiles(values: Sequence[float]) -> Quantiles:
     return Quantiles(round(cuts[49], 2), round(cuts[98], 2), len(values))
 
 
-def _told(conn: Connection, statement: str, linked: Sequence[peers.Peer]) -> list[Told]:
+def _told(
+    conn: Connection, statement: str, linked: Sequence[peers.Peer], signed_for: Mapping[str, int]
+) -> list[Told]:
     told = []
     for peer in linked:
         row = views.find(conn, peer.member, statement)
         reason = views.reason(conn, peer.member, statement)
         if row is not None:
-            done = row.number <= views.acknowledged(conn, peer.member)[0]
+            done = row.number <= signed_for[peer.member]
             told.append(Told(peer.name, "acknowledged" if done else "offered", row.rule))
         elif reason is not None:
             told.append(Told(peer.name, "withheld", reason.words))

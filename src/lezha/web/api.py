@@ -280,8 +280,12 @@ async def retire_now(log: NamedDependency[Log], retention: NamedDependency[Reten
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
 async def object_report(log: NamedDependency[Log], stix_id: FromPath[str]) -> list[ObjectReport]:
     """Return each version of an object with who said what of it and who was told."""
-    with log.read() as conn:
-        return look.object_report(conn, stix_id)
+
+    def work() -> list[ObjectReport]:
+        with log.read() as conn:
+            return look.object_report(conn, stix_id)
+
+    return await asyncio.to_thread(work)
 
 
 @get("/contents/{content:str}", guards=[needs(Right.LOOK)])

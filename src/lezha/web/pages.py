@@ -8,7 +8,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 from litestar import Request, Response, Router, get
-from litestar.datastructures import CacheControlHeader, ResponseHeader, State
+from litestar.datastructures import CacheControlHeader, ResponseHeader
+from litestar.datastructures import State as AppState
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import NotAuthorizedException
 from litestar.params import FromPath, FromQuery, QueryParameter
@@ -30,6 +31,7 @@ from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Tlp
+from lezha.stix.lines import State
 from lezha.store import contents, search, tokens
 from lezha.store.contents import Purge
 from lezha.store.log import Log
@@ -113,7 +115,7 @@ class Version(msgspec.Struct, frozen=True):
 
 
 async def boards(
-    state: State,
+    state: AppState,
     log: NamedDependency[Log],
     identity: NamedDependency[Identity],
     links: NamedDependency[Links],
@@ -269,7 +271,7 @@ async def show_object(
             versions = [_version(conn, one, boards.gists) for one in look.object_report(conn, stix_id)]
             return {
                 "versions": versions,
-                "newest": versions[0],
+                "newest": _counting(versions),
                 "parties": parties,
                 "circles": desk.circles(conn),
                 "titles": {party.peer: party.title for party in parties.values()},
@@ -370,6 +372,12 @@ def _rows(conn: Connection, found: Sequence[Listed], gists: Gists, now: str) -> 
 
 def _ends(gist: Gist) -> list[str]:
     return [ref for ref in (gist.sighting_of_ref, gist.source_ref, gist.target_ref) if ref]
+
+
+def _counting(versions: Sequence[Version]) -> Version:
+    """Return the version by which an object is named: the one that counts, else what came last."""
+    counting = (one for one in versions if one.found.state in (State.CURRENT, State.REVOKED))
+    return next(counting, versions[0])
 
 
 def _version(conn: Connection, report: ObjectReport, gists: Gists) -> Version:

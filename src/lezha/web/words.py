@@ -101,6 +101,12 @@ def state(found: look.Listed) -> str:
     return _VERSIONS[found.barred or found.state.value][1]
 
 
+def state_sentence(found: look.Listed) -> str:
+    """Say the same as a sentence of its own."""
+    said = state(found)
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
+
+
 _KINDS: Final = {
     "ipv4": "IPv4 address",
     "ipv6": "IPv6 address",
