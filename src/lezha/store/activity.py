@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Engine, Select, bindparam, func, literal_column, select
 
 from lezha.store import schema
 from lezha.store.rows import record
@@ -146,17 +147,32 @@ def waiting_since(conn: Connection, recipient: str, acknowledged: int) -> str:
     return found or ""
 
 
+class _Sighted(msgspec.Struct, frozen=True):
+    """How many statements about sightings there are up to a seq: of other members, and this member's own."""
+
+    upto: int
+    others: int
+    own: int
+
+
+_SIGHTED: Final[WeakKeyDictionary[Engine, _Sighted]] = WeakKeyDictionary()
+
+
 def sighting_counts(conn: Connection) -> tuple[int, int]:
-    """Count the sightings that other members signed, and this member's own."""
-    table, contents = schema.statements, schema.contents
-    rows = conn.execute(
-        select(table.c.own, func.count())
-        .join(contents, contents.c.seq == table.c.content)
-        .where(contents.c.type == "sighting")
-        .group_by(table.c.own)
-    )
-    counts = {bool(row[0]): int(row[1]) for row in rows}
-    return counts.get(False, 0), counts.get(True, 0)
+    """Count the sightings that other members signed, and this member's own; for readers, as `search.count_by_type`.
+
+    Statements are never taken out: so only those are counted that came since this was asked last. It may count what
+    came after the snapshot of `conn`.
+    """
+    counted = _SIGHTED.get(conn.engine, _Sighted(0, 0, 0))
+    last = conn.scalar(select(func.max(schema.statements.c.seq))) or 0
+    if last > counted.upto:
+        question = _NEW_SIGHTED if counted.upto else _ALL_SIGHTED
+        rows = conn.execute(question, {"upto": counted.upto, "last": last})
+        new = {bool(row.own): int(row.number) for row in rows}
+        counted = _Sighted(last, counted.others + new.get(False, 0), counted.own + new.get(True, 0))
+        _SIGHTED[conn.engine] = counted
+    return counted.others, counted.own
 
 
 def sightings_of(conn: Connection, stix_id: str, limit: int) -> list[RecentStatement]:
@@ -189,3 +205,18 @@ def _statements() -> Select[Any]:
 
 def _last(conn: Connection) -> int:
     return conn.scalar(select(func.max(schema.events.c.seq))) or 0
+
+
+def _sighted(stix_type: Any) -> Select[Any]:
+    table, contents = schema.statements, schema.contents
+    return (
+        select(table.c.own, func.count().label("number"))
+        .join(contents, contents.c.seq == table.c.content)
+        .where(stix_type == "sighting", table.c.seq > bindparam("upto"), table.c.seq <= bindparam("last"))
+        .group_by(table.c.own)
+    )
+
+
+_ALL_SIGHTED: Final = _sighted(schema.contents.c.type)
+# An expression, so that SQLite begins with the few new statements and not with all sightings.
+_NEW_SIGHTED: Final = _sighted(schema.contents.c.type.concat(literal_column("''")))
