@@ -1,18 +1,22 @@
 """What is taken without a statement is for own systems alone, and whose it is counts as it does in publishing."""
 
 import json
+import random
 from collections.abc import Callable
 
 import pytest
 from tests.federation.keys import PODGORICA, TIRANA
-from tests.flows.alliance import Station, batch, said, stream, told
+from tests.flows.alliance import Station, batch, said, stream, told, written
 from tests.flows.alliance import take as carry
+from tests.stix.examples import sco
 
 from lezha.flows import ingest, share
 from lezha.flows.errors import NothingTaken
 from lezha.flows.ingest import Taken
-from lezha.stix import bundle, encode
-from lezha.store import schema
+from lezha.stix import bundle, encode, objects
+from lezha.store import contents, schema, search
+from lezha.store.log import Log
+from lezha.store.search import Query
 
 STRANGER = "identity--00000000-0000-4000-8000-00000000c15a"
 
@@ -93,3 +97,27 @@ async def test_of_many_rejected_the_first_thousand_are_named_and_all_counted(tir
 async def test_what_is_no_bundle_is_refused_whole(tirana: Station) -> None:
     with pytest.raises(NothingTaken):
         await ingest.take(tirana.log, tirana.members, tirana.member, b"[", "test")
+
+
+LONG = "".join(
+    random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=4000)
+)  # can't be compressed
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        sco("x-custom", created_by_ref=f"identity--{LONG}", name=LONG, labels=["a\0b", LONG]),
+        written(TIRANA, 1, labels=["a\0b", LONG, "\U0001f441" * 4000], name=LONG, description=LONG * 20),
+        sco("url", value=f"http://evil.example/{LONG}"),
+        sco("url", value=f"http://evil.example/{LONG[:2580]}"),
+    ],
+    ids=range(4),
+)
+def test_either_engine_keeps_whatever_is_valid_however_long_its_parts_are(log: Log, raw: bytes) -> None:
+    kept = ingest.content(objects.read(raw))
+    log.write_now(lambda tx: contents.add(tx, [kept], "test"))
+    with log.read() as conn:
+        assert contents.raw(conn, kept.hash) == raw
+        for label in kept.labels:
+            assert [one.hash for one in search.find(conn, Query(label=label))] == [kept.hash]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +150,11 @@ async def test_variants_by_creators_without_a_key_here_live_side_by_side(
     assert live(here) == {told(TIRANA, 1)["id"]: [TIRANA.member, VIENNA.member]}
 
 
+LONG = "".join(
+    random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=4000)
+)  # can't be compressed
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -156,7 +162,12 @@ async def test_variants_by_creators_without_a_key_here_live_side_by_side(
         sco("url", value="http://evil.example/a\x00b"),
         sco("domain-name", value="evil\x00.example"),
         sco("x-custom", created_by_ref="a\x00b", valid_until="a\x00b", name="\x00"),
+        sco("x-custom", created_by_ref=f"identity--{LONG}", name=LONG, labels=["a\x00b", LONG]),
+        written(TIRANA, 1, labels=["a\x00b", LONG, "👁" * 4000], name=LONG),
+        sco("url", value=f"http://evil.example/{LONG}"),
+        sco("url", value=f"http://evil.example/{LONG[:2570]}"),
     ],
+    ids=range(8),
 )
 async def test_text_that_a_database_may_not_take_stops_no_stream(
     pair: tuple[Station, Station], raw: bytes

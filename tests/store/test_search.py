@@ -365,3 +365,37 @@ def test_a_page_whose_time_is_over_says_where_to_go_on(log: Log, monkeypatch: py
             break
         before = page.next
     assert (walked, pages) == ([30, 3], 5)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    limit=st.integers(1, 12),
+    first_slice=st.integers(1, 50),
+    growth=st.integers(1, 4),
+    tick=st.sampled_from([0.0, 0.7, 5.0]),
+    query=st.sampled_from([{}, {"label": "a"}, {"text": "indicator"}, {"label": "nowhere"}]),
+)
+def test_wherever_pages_end_a_walk_sees_everything_once_while_others_write(
+    large: Log, limit: int, first_slice: int, growth: int, tick: float, query: dict[str, str]
+) -> None:
+    with large.read() as conn:
+        expected = [one.seq for one in search.find(conn, Query(limit=1000, **query))]  # type: ignore[arg-type]  # strings
+    walked: list[int] = []
+    before, now = 0, itertools.count(0, tick)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_FIRST_SLICE", first_slice)
+        patch.setattr(search, "_GROWTH", growth)
+        while True:
+            with large.read() as conn:
+                page = search.page(conn, Query(before=before, limit=limit, **query), lambda: next(now))  # type: ignore[arg-type]  # strings
+            assert len(page.found) <= limit
+            walked += [one.seq for one in page.found]
+            if not before:
+                large.write_now(
+                    lambda tx: contents.add(tx, [content(10_000 + tx.seq, labels=("a",))], "test")
+                )
+            if not page.next:
+                break
+            assert not before or page.next < before, "it gets on, even if it finds nothing"
+            before = page.next
+    assert walked == expected

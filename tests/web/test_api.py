@@ -183,7 +183,7 @@ def test_no_secret_is_in_any_answer_or_in_the_log(api: Api) -> None:
         for block in re.findall(r"BEGIN PRIVATE KEY-----(.*?)-----END", path.read_text(), re.DOTALL)
         for line in block.split()
     ]
-    secrets = private + [token.rpartition("_")[2] for token in api.tokens.values() if token]
+    secrets = private + [token.split("_", 2)[2] for token in api.tokens.values() if token]
     assert len(secrets) > 8
     said = [body for method, path, _, data, _ in ROUTES for body in _answers(api, method, path, data)]
     said += [node.call("POST", "/tokens", b'{"name": "admin", "role": "admin"}').body]
@@ -264,6 +264,105 @@ def test_a_strange_search_harms_nothing(api: Api, query: dict[str, str]) -> None
     before = api.node.written()
     assert api.node.call("GET", "/objects", query=query).status in (200, 400, 422)
     assert api.node.written() == before
+
+
+@pytest.fixture(scope="module")
+def searched(api: Api) -> RunningNode:
+    """The node with three objects that have the label `searched`."""
+    node = api.node
+    plain: dict[str, Any] = {"labels": ["searched"]}
+    first = indicator("first.searched.example", **plain, created_by_ref=node.member)
+    later = json.loads(first) | {"modified": "2027-01-01T00:00:00.000Z", "name": "later"}
+    for raw in (first, json.dumps(later).encode(), indicator("gone.searched.example", **plain, revoked=True)):
+        node.publish(bundle([raw]), "everyone", tlp="green")
+    return node
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({}, ["gone", "later", "first"]),
+        ({"value": "searched.example"}, ["gone", "later", "first"]),
+        ({"value": "https://first.searched.example/"}, []),
+        ({"text": "first.sear"}, ["later", "first"]),
+        ({"text": '"searched first"'}, []),
+        ({"type": "malware"}, []),
+        ({"creator": "self"}, ["later", "first"]),
+        ({"creator": "Tirana", "revoked": "true"}, []),
+        ({"origin": "self"}, ["gone", "later", "first"]),
+        ({"origin": "nobody"}, []),
+        ({"sighted": "true"}, []),
+        ({"sighted": "false", "revoked": "false"}, ["later", "first"]),
+        ({"tlp": "amber+strict"}, []),
+        ({"marking": "marking-definition--1"}, []),
+        ({"since": "2026-01-01T00:00:00Z", "until": "2999-01-01T00:00:00+01:00"}, ["gone", "later", "first"]),
+        ({"until": "2020-01-01T00:00:00Z"}, []),
+        ({"modified_since": "2027-01-01T00:00:00Z"}, ["later"]),
+        ({"modified_until": "2027-01-01T00:00:00Z"}, ["gone", "first"]),
+    ],
+)
+def test_all_conditions_of_a_search_must_hold(
+    searched: RunningNode, query: dict[str, str], names: list[str]
+) -> None:
+    found = searched.get("/objects", label="searched", **query)
+    assert [one["name"].partition(".")[0] for one in found["objects"]] == names
+    assert found["next"] is None
+
+
+def test_pages_of_a_search_follow_one_another(searched: RunningNode) -> None:
+    walked, before = [], "0"
+    while before != "None":
+        found = searched.get("/objects", label="searched", limit="1", before=before)
+        walked += [(one["name"].partition(".")[0], one["state"], one["barred"]) for one in found["objects"]]
+        before = str(found["next"])
+    assert walked == [("gone", "revoked", ""), ("later", "current", ""), ("first", "superseded", "")]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"sighted": "perhaps"},
+        {"revoked": "2"},
+        {"tlp": "white"},
+        {"since": "today"},
+        {"until": "2026-01-01T00:00:00"},
+    ],
+)
+def test_a_condition_that_is_none_is_refused_in_words(searched: RunningNode, query: dict[str, str]) -> None:
+    answer = searched.call("GET", "/objects", query=query)
+    assert answer.status in (400, 422)
+    assert answer.json()["title"]
+
+
+def test_everything_about_a_value_comes_in_groups(searched: RunningNode) -> None:
+    found = searched.get("/about", value=" First.Searched.Example. ")
+    assert (found["kind"], found["value"]) == ("domain", "first.searched.example")
+    (itself, *_) = found["groups"]
+    assert itself["what"] == "this value itself"
+    assert [one["state"] for one in itself["objects"]] == ["current", "superseded"]
+    assert [group["more"] for group in found["groups"]] == [""] * len(found["groups"])
+
+
+@pytest.mark.parametrize(
+    "value", ["", "\x00", "'; DROP TABLE observables; --", "x" * 5000, "1.2.3.4/99", "@", "//"]
+)
+def test_nothing_is_told_about_what_is_no_value(searched: RunningNode, value: str) -> None:
+    found = searched.get("/about", value=value)
+    assert (found["kind"], found["groups"]) == ("", [])
+
+
+def test_an_object_tells_of_its_purge(searched: RunningNode) -> None:
+    raw = indicator("purged.example")
+    searched.publish(bundle([raw]), "everyone")
+    stix_id = json.loads(raw)["id"]
+    searched.post("/store/purge", {"ids": [stix_id], "why": "a test"})
+    (report,) = searched.get(f"/objects/{stix_id}")
+    assert (report["found"]["state"], report["found"]["barred"], report["disputed"]) == (
+        "barred",
+        "purged",
+        "",
+    )
+    assert (report["purged"]["actor"], report["purged"]["why"]) == ("admin", "a test")
 
 
 @pytest.mark.parametrize(

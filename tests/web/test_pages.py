@@ -492,7 +492,7 @@ def test_the_desk_says_whom_to_call_about_a_dispute(served_pair: tuple[Served, S
     assert "whose is it" in warning
     assert "+355 4 000 9" in warning
     assert "duty@podgorica.example" in warning
-    assert "nobody is told either content and no sensor looks for either" in warning
+    assert "neither content is passed on any more and no sensor looks for either" in warning
 
 
 def test_a_peer_that_is_gone_is_named_unreachable_on_the_desk(served_pair: tuple[Served, Served]) -> None:

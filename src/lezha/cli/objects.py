@@ -176,7 +176,7 @@ def show(
         if one["disputed"]:
             say(
                 f"In dispute since {one['disputed']}: its creator signed two contents as this one version. "
-                "Nobody is told either, no sensor looks for either."
+                "Neither is passed on any more, no sensor looks for either."
             )
         rows = [(told["peer"], told["state"], told["why"]) for told in one["told"]]
         table(("peer", "state", "why"), rows, "Nobody was told.")

@@ -11,7 +11,7 @@ from lezha.detection.name import canonical_host_name
 
 __all__ = ["MAX_URL", "canonical_url"]
 
-MAX_URL = 4096  # characters
+MAX_URL = 2600  # characters: as a key it must fit into an index, which in PostgreSQL takes 2,704 bytes
 _DEFAULT_PORTS = {"ftp": 21, "http": 80, "https": 443, "ws": 80, "wss": 443}
 
 # RFC 3986 appendix C: white space, control characters, quotes and angle brackets delimit a URL, so none has them.

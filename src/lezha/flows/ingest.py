@@ -81,6 +81,7 @@ def _take(
     return Taken(len(new), len(fit) - len(new), len(refused), tuple(refused[:_REJECTED]))
 
 
+_LONGEST_KEY: Final = 600
 _MOST_TEXT: Final = 32_768
 _NO_WORDS: Final = frozenset(
     {
@@ -103,7 +104,7 @@ def content(item: Object) -> Content:
         stix_id=item.id,
         type=item.type,
         version=item.version,
-        creator=_storable(item.created_by or ""),
+        creator=_key(item.created_by or ""),
         name=_storable(_name(item)),
         raw=item.raw,
         markings=tuple(sorted(_LABELS[level] for level in levels if level is not None)),
@@ -114,7 +115,7 @@ def content(item: Object) -> Content:
         observables=_pairs(reading.observables),
         anchors=_pairs(reading.anchors),
         refs=item.refs,
-        labels=item.labels,
+        labels=tuple([_key(label) for label in item.labels]) if item.labels else (),
         marking_ids=item.markings,
         text=searchable(item.data),
     )
@@ -145,6 +146,11 @@ def _text(item: Object, key: str) -> str:
 def _storable(text: str) -> str:
     # PostgreSQL keeps no NUL in text; the object's own bytes keep it.
     return text.replace("\0", "\ufffd")
+
+
+def _key(text: str) -> str:
+    # PostgreSQL's indexes take 2,704 bytes a row. No identity's id is so long, and no label that means something.
+    return _storable(text)[:_LONGEST_KEY]
 
 
 def searchable(data: Mapping[str, Any]) -> str:
