@@ -152,9 +152,16 @@ def test_a_publication_that_is_killed_and_repeated_signs_everything_once(
         assert node.count("statements") == 6000
 
 
+def waits(pid: int) -> bool:
+    """Whether a process has started and uses no time any more."""
+    before = psutil.Process(pid).cpu_times()
+    time.sleep(0.5)
+    return before.user > 0.2 and psutil.Process(pid).cpu_times() == before
+
+
 def test_an_import_that_waits_for_a_pipe_ends_with_ctrl_c(node: RunningNode) -> None:
     process = begin(node, "import", "-", stdin=subprocess.PIPE)
-    time.sleep(2)
+    until(lambda: waits(process.pid), 20)
     process.send_signal(signal.SIGINT)
     until(lambda: process.poll() is not None, 5)
     assert (process.returncode, process.communicate()) == (130, ("", ""))

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 import urllib.request
 from collections.abc import Iterator
@@ -95,24 +94,6 @@ def test_only_one_process_leads_and_another_may_when_it_is_gone(home: Path) -> N
         first.wait(10)
         with serving(copy):
             until(lambda: answers(copy, listens(copy)), 20)
-
-
-def test_a_killed_node_has_all_that_it_acknowledged_and_nothing_by_halves(home: Path) -> None:
-    acknowledged = 0
-    for attempt in range(3):
-        with serving(home) as process:
-            until(lambda: answers(home, listens(home)), 20)
-            held = ask(home, listens(home), "/status")["objects"].get("indicator", 0)
-            assert held >= acknowledged
-            assert held % 20 == 0, "a bundle was written by halves"
-            begun = time.monotonic()
-            while time.monotonic() - begun < 0.3 + attempt * 0.2:
-                raw = bundle([indicator(f"a{time.monotonic_ns()}-{n}.example") for n in range(20)])
-                acknowledged = held + 20
-                held += ask(home, listens(home), "/objects", raw)["new"]
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait(10)
-    assert lezha("store", "check", "--home", home).returncode == 0
 
 
 def test_several_processes_need_postgresql(tmp_path: Path) -> None:

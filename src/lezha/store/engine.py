@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc, insert, select, text, update
@@ -90,6 +90,14 @@ def hold_lead(engine: Engine) -> Connection | None:
         return conn
     conn.close()
     return None
+
+
+def release_lead(conn: Connection) -> None:
+    """Give the lock up at once, and not only when the server has noticed that the connection is gone."""
+    with suppress(exc.DBAPIError):
+        conn.execute(text("SELECT pg_advisory_unlock_all()"))
+    conn.invalidate()  # it goes back into no pool
+    conn.close()
 
 
 def holds_lead(conn: Connection) -> bool:

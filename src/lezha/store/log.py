@@ -24,6 +24,7 @@ from lezha.store.sequencer import Position
 T = TypeVar("T")
 
 _GROUP_LIMIT: Final = 256
+_LEAD_S: Final = 2.0  # until a server has noticed that whoever led before was killed
 _Job = tuple[Callable[["Tx"], Any], "Future[Any]"]
 _logger = structlog.get_logger()
 
@@ -154,8 +155,11 @@ class Log:
         database lies in one node's folder, whose lock file has the same purpose; there the epoch alone rises.
         """
         if _is_postgres(self._writer):
-            self._lead = engines.hold_lead(self._writer)
-            if self._lead is None:
+            end = time.monotonic() + _LEAD_S
+            while (held := engines.hold_lead(self._writer)) is None and time.monotonic() < end:
+                time.sleep(_LEAD_S / 20)
+            self._lead = held
+            if held is None:
                 raise Superseded("Another process runs this node's links: stop it first.")
         self._epoch = self.write_now(lambda tx: sequencer.raise_epoch(tx.conn))
 
@@ -192,7 +196,7 @@ class Log:
             if self._hints is not None:
                 self._hints.stop()
             if self._lead is not None:
-                self._lead.close()
+                engines.release_lead(self._lead)
             self._writer.dispose()
             self._readers.dispose()
 
