@@ -64,6 +64,7 @@ def test_each_condition_reaches_the_node(filled: RunningNode) -> None:
     table: list[tuple[tuple[str, ...], list[str]]] = [
         ((), everything),
         (("words.cli.example",), ["words"]),
+        (("words[.]cli[.]example",), ["words"]),
         (("--text", '"second wave" tirane'), ["words"]),
         (("--type", "malware"), []),
         (("--label", "other"), []),
@@ -170,6 +171,15 @@ def test_a_page_that_ended_because_of_time_says_so_and_how_to_go_on(slow: str, t
         "lezha", "objects", "search", "--text", "a rare 'word'", "--not-sighted",
         "--modified-since", "2026-01-01T00:00:00Z", "--before", "77", "--", "-x",
     ]  # fmt: skip
+
+
+def test_what_is_no_value_is_said_so_with_what_to_do(filled: RunningNode) -> None:
+    done = ask(filled, "search", "second wave")
+    assert (done.stdout, "second wave is no address" in done.stderr, "--text" in done.stderr) == (
+        "",
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize("option", ["--since", "--until", "--modified-since", "--modified-until"])

@@ -283,6 +283,7 @@ def searched(api: Api) -> RunningNode:
     [
         ({}, ["gone", "later", "first"]),
         ({"value": "searched.example"}, ["gone", "later", "first"]),
+        ({"value": "first[.]searched[dot]example"}, ["later", "first"]),
         ({"value": "https://first.searched.example/"}, []),
         ({"text": "first.sear"}, ["later", "first"]),
         ({"text": '"searched first"'}, []),

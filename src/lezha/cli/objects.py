@@ -12,6 +12,7 @@ from lezha.cli import api
 from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.detection.lookup import lookups
 from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
 
@@ -86,8 +87,7 @@ def search(
         show_json(page)
         return
     early = len(page["objects"]) < limit
-    nothing = "Nothing was found so far." if page["next"] else "Nothing of the kind is held here."
-    _show_objects(page["objects"], names, nothing)
+    _show_objects(page["objects"], names, _nothing(value, more=bool(page["next"])))
     if page["next"]:
         note("This page ended because its time was over; there may be more." if early else "There is more.")
         note(f"To go on: {_command(query, page['next'])}")
@@ -124,6 +124,15 @@ def about(
             note(group["more"])
     if not found["groups"]:
         note(f"Nothing is held here about {found['value']}.")
+
+
+def _nothing(value: str, *, more: bool) -> str:
+    """Say that a page has no objects, and of a value that is none how to look for it."""
+    if more:
+        return "Nothing was found so far."
+    if value and not lookups(value):
+        return f"{value} is no address, network, domain, URL, hash or e-mail address: --text looks for words."
+    return "Nothing of the kind is held here."
 
 
 def _moment(written: str) -> str:

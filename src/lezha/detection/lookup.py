@@ -8,15 +8,21 @@ from lezha.detection.observable import Kind, Observable, normalise
 
 _HASHES = {32: Kind.MD5, 40: Kind.SHA1, 64: Kind.SHA256}
 _HEX = re.compile(r"[0-9A-Fa-f]+")
+_DEFANGED = (
+    (re.compile(r"\[\.\]|\(\.\)|\{\.\}|\[dot\]", re.IGNORECASE), "."),
+    (re.compile(r"\[:\]"), ":"),
+    (re.compile(r"\[@\]|\[at\]", re.IGNORECASE), "@"),
+    (re.compile(r"^hxxp", re.IGNORECASE), "http"),
+)
 
 
 def lookups(text: str) -> tuple[Observable, ...]:
     """Return the observables under which something about `text` may be kept.
 
     An address or a network finds the networks that contain it, a domain its parents; a text that is no observable finds
-    nothing.
+    nothing. It may be written so that nobody clicks it.
     """
-    own = _read(text.strip())
+    own = _read(refang(text))
     if own is None:
         return ()
     if own.kind in (Kind.IPV4, Kind.IPV6, Kind.IPV4_NET, Kind.IPV6_NET):
@@ -24,6 +30,14 @@ def lookups(text: str) -> tuple[Observable, ...]:
     if own.kind is Kind.DOMAIN:
         return (own, *_parents(own))
     return (own,)
+
+
+def refang(text: str) -> str:
+    """Return a value as it is, of one that was written so that nobody clicks it: hxxp://1.2.3[.]4."""
+    text = text.strip()
+    for pattern, meant in _DEFANGED:
+        text = pattern.sub(meant, text)
+    return text
 
 
 def _read(text: str) -> Observable | None:

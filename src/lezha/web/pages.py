@@ -20,7 +20,7 @@ from litestar.template import TemplateConfig
 from sqlalchemy import Connection
 
 from lezha.access.rights import Principal, Right
-from lezha.detection.lookup import lookups
+from lezha.detection.lookup import lookups, refang
 from lezha.flows import about, desk, look
 from lezha.flows.desk import Gist, Gists
 from lezha.flows.errors import FlowError
@@ -197,7 +197,7 @@ async def find_objects(
     if q.strip():
         return Redirect(f"/objects?{urlencode(_read(q))}", status_code=303)
     asked = Asked(
-        words.refang(value), text.strip(), type, origin, id.strip(), label.strip(), marking.strip(), tlp,
+        refang(value), text.strip(), type, origin, id.strip(), label.strip(), marking.strip(), tlp,
         creator.strip(), ref.strip(), sighted, revoked, since.strip(), until.strip(),
     )  # fmt: skip
     query = asked.query(before)
@@ -241,7 +241,7 @@ async def show_about(
     value: _Text = "",
 ) -> Template:
     """Show everything about a value, group by group."""
-    own, now, written = identity.known.document, utc_now(), words.refang(value)
+    own, now, written = identity.known.document, utc_now(), refang(value)
 
     def work() -> dict[str, Any]:
         with log.read() as conn:
@@ -326,7 +326,7 @@ def _page(
 
 def _read(written: str) -> dict[str, str]:
     """Return the form's field for what was written into the one box: an id, a value, or else words."""
-    meant = words.refang(written)
+    meant = refang(written)
     kind, dashes, rest = meant.partition("--")
     if dashes and kind and rest and " " not in meant:
         return {"id": meant}

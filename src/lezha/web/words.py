@@ -18,12 +18,6 @@ FOOTNOTE: Final = (
     "* This designation is without prejudice to positions on status, and is in line with UNSCR 1244/1999 and the "
     "ICJ Opinion on the Kosovo declaration of independence."
 )
-_DEFANGED: Final = (
-    (re.compile(r"\[\.\]|\(\.\)|\{\.\}|\[dot\]", re.IGNORECASE), "."),
-    (re.compile(r"\[:\]"), ":"),
-    (re.compile(r"\[@\]|\[at\]", re.IGNORECASE), "@"),
-    (re.compile(r"^hxxp", re.IGNORECASE), "http"),
-)
 _LONG_HASH: Final = re.compile(r"[0-9A-Fa-f]{32,}")
 _KEPT_SPACES: Final = frozenset("\n\t ")
 
@@ -217,14 +211,6 @@ def visible(text: str) -> Markup:
         if any(_odd(letter) for letter in text)
         else escape(text)
     )
-
-
-def refang(text: str) -> str:
-    """Return a value as it is, of one that was written so that nobody clicks it: hxxp://1.2.3[.]4."""
-    text = text.strip()
-    for pattern, meant in _DEFANGED:
-        text = pattern.sub(meant, text)
-    return text
 
 
 def local(path: str) -> str:
