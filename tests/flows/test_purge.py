@@ -20,6 +20,7 @@ from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode
 from lezha.store import contents, schema, search
+from lezha.store.errors import StoreError
 from lezha.store.log import Log
 from lezha.store.search import Query
 
@@ -215,3 +216,17 @@ async def test_retention_never_takes_what_others_need(pair: tuple[Station, Stati
 def _hash(here: Station, stix_id: str) -> str:
     with here.log.read() as conn:
         return search.versions(conn, stix_id)[0].hash
+
+
+async def test_while_somebody_still_sees_what_is_purged_the_purge_does_not_claim_that_it_is_gone(
+    pair: tuple[Station, Station], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled(1))
+    monkeypatch.setattr("lezha.store.engine._SCRUB_TRIES", 1)
+    with tirana.log.read() as conn:
+        conn.execute(select(schema.meta)).all()
+        with pytest.raises(StoreError, match="reading the database"):
+            await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
+    tirana.log.scrub()
+    assert traces(tirana, url) == []

@@ -1,5 +1,6 @@
 """Open a database: SQLite by default, PostgreSQL for the member that outgrows one machine."""
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -137,15 +138,41 @@ def scrub(engine: Engine) -> None:
 
 
 def _write_anew(connection: Any) -> None:
-    """Write the tables that bytes were purged from anew, with their indexes: VACUUM alone leaves bytes in pages."""
+    """Write the tables that bytes were purged from anew, with their indexes: VACUUM alone leaves bytes in pages.
+
+    Deleted rows that a transaction anywhere in the database may still see are copied, too: such tables come again.
+    """
     connection.rollback()
     connection.autocommit = True
     try:
-        for table in schema.PURGED:
-            connection.execute(f"VACUUM FULL {table}")
-        connection.execute("CHECKPOINT")
+        left = list(schema.PURGED)
+        for _ in range(_SCRUB_TRIES):
+            left = [table for table in left if _seen_by_others(connection, table)]
+            if not left:
+                connection.execute("CHECKPOINT")
+                return
+            time.sleep(0.1)
     finally:
         connection.autocommit = False
+    raise StoreError(
+        "Somebody has been reading the database for long: what was purged is still in its files."
+    )
+
+
+def _seen_by_others(connection: Any, table: str) -> bool:
+    """Write a table anew, and say whether deleted rows had to be copied. Only VERBOSE tells, in words."""
+    told: list[str] = []
+
+    def hear(notice: Any) -> None:
+        told.append(notice.message_detail or "")
+
+    connection.add_notice_handler(hear)
+    try:
+        connection.execute(f"VACUUM (FULL, VERBOSE) {table}")
+    finally:
+        connection.remove_notice_handler(hear)
+    # "%.0f dead row versions cannot be removed yet.", in whatever language the server speaks.
+    return any(int(number[0]) > 0 for one in told if (number := re.search(r"\d+", one)))
 
 
 def _empty_wal(connection: Any) -> None:
