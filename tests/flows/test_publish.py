@@ -389,3 +389,32 @@ async def test_a_peer_that_is_not_active_gets_nothing(
 async def test_an_expired_publication_goes_to_nobody(tirana: Station) -> None:
     terms: dict[str, Any] = {"expires": later(utc_now(), hours=-1)}
     assert {one.gets for one in (await tirana.publish(told(TIRANA, 1), **terms)).outlook} == {0}
+
+
+async def test_what_is_rejected_takes_with_it_whatever_names_it_however_long_the_chain(
+    tirana: Station,
+) -> None:
+    secret = told(TIRANA, 1)
+    await tirana.publish(secret, to=["podgorica"])
+    chain = [
+        note(number, object_refs=[secret["id"] if number == 0 else note(number - 1)["id"]])
+        for number in range(3000)
+    ]
+    held = bundle.write([encode(one) for one in chain])
+    taken = await ingest.take(tirana.log, tirana.members, tirana.member, held, "test")
+    assert taken.new == len(chain), "what is held without a statement may not be named"
+    free = told(TIRANA, 2)
+    done = await tirana.publish(*reversed(chain), free, to=["everyone"])
+    assert [stix_id for stix_id, _ in done.taken] == [free["id"]]
+    assert {one.clause for one in done.rejected} == {"lezha references"}
+    assert len(done.rejected) == len(chain)
+
+
+def note(number: int, **changes: Any) -> dict[str, Any]:
+    times = {
+        "created": "2022-07-15T08:00:00.000Z",
+        "modified": "2022-07-15T08:00:00.000Z",
+        "spec_version": "2.1",
+    }
+    name = {"type": "note", "id": f"note--{number:08d}-0000-4000-8000-000000000000", "content": "see there"}
+    return times | name | {"created_by_ref": TIRANA.member, "object_refs": [TIRANA.member]} | changes

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from tests.federation.keys import PODGORICA, TIRANA
-from tests.flows.alliance import Station, deliver, pack, said, stream, take, told
+from tests.flows.alliance import PRISTINA, VIENNA, Station, deliver, pack, said, stream, take, told, written
 from tests.flows.alliance import batch as frames
 
 from lezha.federation.frame import FrameKind
@@ -17,6 +17,7 @@ from lezha.flows.errors import FlowError
 from lezha.flows.purge import Rule
 from lezha.node.clock import later, utc_now
 from lezha.sharing.release import Recipient, Standing
+from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode
 from lezha.store import contents, schema, search
@@ -164,6 +165,42 @@ async def test_a_frame_that_was_put_aside_loses_what_is_purged(
     await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
     assert tirana.rows(schema.quarantine, "frame") == [(b"",)]
     assert traces(tirana, url) == []
+
+
+async def test_what_was_purged_is_not_published_again(pair: tuple[Station, Station]) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled(1))
+    await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
+    done = await tirana.publish(misfiled(1), misfiled(2))
+    assert [one.clause for one in done.rejected] == ["lezha purge"]
+    assert [stix_id for stix_id, _ in done.taken] == [misfiled(2)["id"]]
+
+
+async def test_a_companion_that_is_purged_stops_no_link_and_no_sensor(
+    pair: tuple[Station, Station], station: Callable[..., Station]
+) -> None:
+    tirana, podgorica = pair
+    vienna = station(VIENNA)
+    await tirana.links(vienna)
+    vendor = {"name": SECRET, "id": "identity--00000000-0000-4000-8000-00000000c15a", "type": "identity"}
+    times = {
+        "created": "2022-07-15T08:00:00.000Z",
+        "modified": "2022-07-15T08:00:00.000Z",
+        "spec_version": "2.1",
+    }
+    onward = Terms(Tlp.CLEAR, Audience(everyone=True), onward=True, future_members=True)
+    beside = said(PODGORICA, written(PODGORICA, 1), encode(vendor | times), terms=onward)
+    receipt = await take(
+        tirana, podgorica, frames(*stream(beside, said(PODGORICA, written(PODGORICA, 2), terms=onward)))
+    )
+    assert receipt.refused == ()
+    assert [one.kind for one in (await pack(tirana, vienna)).frames] == [FrameKind.STATEMENT] * 2
+    await purge.purge(tirana.log, tirana.member, [vendor["id"]], "a mistake", "officer")
+    assert [one.kind for one in (await pack(tirana, vienna)).frames] == [FrameKind.VOID, FrameKind.STATEMENT]
+    feed = await detect.feed(tirana.log, SENSOR, 0, utc_now())
+    assert [len(one.observables) for one in feed.items] == [1, 1], "own systems look for both"
+    await tirana.links(pristina := station(PRISTINA))
+    assert await tirana.withheld(pristina) == {told(PODGORICA, 1)["id"]: "purged"}
 
 
 @pytest.mark.parametrize("why", ["", "   ", "x" * 1001])

@@ -45,6 +45,17 @@ def relayed(**changes: object) -> Facts:
 
 
 @pytest.mark.parametrize("recipient", EVERY_KIND)
+def test_what_is_purged_goes_to_nobody(recipient: Recipient) -> None:
+    assert why(facts(terms(Tlp.CLEAR, TO_ALL), purged=True), recipient) is Reason.PURGED
+
+
+def test_what_lacks_a_companion_goes_to_own_systems_alone() -> None:
+    incomplete = facts(terms(Tlp.CLEAR, TO_ALL), incomplete=True)
+    assert [why(incomplete, one) for one in (ALLY, MINISTRY)] == [Reason.PURGED] * 2
+    assert isinstance(release(incomplete, OWN_SYSTEM, ROSTERS, NOW), Released)
+
+
+@pytest.mark.parametrize("recipient", EVERY_KIND)
 def test_what_is_quarantined_goes_to_nobody(recipient: Recipient) -> None:
     assert why(facts(terms(Tlp.CLEAR, TO_ALL), quarantined=True), recipient) is Reason.QUARANTINED
 

@@ -76,6 +76,7 @@ def denials(one: Facts, who: Recipient, rosters: Communities, now: str) -> set[R
     level, said = narrowest(one), one.terms
     clauses = {
         Reason.QUARANTINED: one.quarantined,
+        Reason.PURGED: one.purged or (one.incomplete and who.standing != "own"),
         Reason.RECALLED: one.recalled,
         Reason.EXPIRED: said is not None and said.expires is not None and not now < said.expires,
         Reason.UNREADABLE_MARKING: one.unreadable_marking,
@@ -132,6 +133,8 @@ all_facts = st.builds(
     unreadable_marking=seldom,
     recalled=seldom,
     quarantined=seldom,
+    purged=seldom,
+    incomplete=seldom,
 )
 recipients = st.builds(
     Recipient,

@@ -1,7 +1,8 @@
 """An own bundle and its terms become signed statements in the log."""
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -83,6 +84,7 @@ class _Ground(msgspec.Struct, frozen=True):
     held: frozenset[str]
     told: dict[str, list[tuple[str, Audience]]]
     in_conflict: frozenset[str]
+    purged: frozenset[str]
 
 
 class _Plan(msgspec.Struct, frozen=True):
@@ -228,16 +230,21 @@ def _sorted_out(draft: _Draft, ground: _Ground) -> tuple[list[Content], list[Rej
     What is signed in the same go counts as told, so whatever is rejected may take with it what names it.
     """
     reasons = {content.hash: _unfit(draft, content, ground) for content in draft.contents}
-    while True:
-        beside = {one.stix_id for one in draft.contents if reasons[one.hash] is None}
-        later = {
-            one.hash: reason
-            for one in draft.contents
-            if reasons[one.hash] is None and (reason := _wider_than_named(draft, one, ground, beside))
-        }
-        if not later:
-            break
-        reasons |= later
+    distinct = {one.hash: one for one in draft.contents}
+    beside = Counter(one.stix_id for key, one in distinct.items() if reasons[key] is None)
+    naming: dict[str, list[Content]] = {}
+    for one in distinct.values():
+        for target in one.refs:
+            naming.setdefault(target, []).append(one)
+    ask: deque[Content] = deque(distinct.values())
+    while ask:
+        one = ask.popleft()
+        if reasons[one.hash] is None and (reason := _wider_than_named(draft, one, ground, beside)):
+            reasons[one.hash] = reason
+            beside[one.stix_id] -= 1
+            if not beside[one.stix_id]:
+                del beside[one.stix_id]
+                ask.extend(naming.get(one.stix_id, ()))
     fit = [one for one in draft.contents if reasons[one.hash] is None]
     return fit, [reason for one in draft.contents if (reason := reasons[one.hash]) is not None]
 
@@ -259,11 +266,14 @@ def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
         held=frozenset(contents.ids_held(conn, targets)),
         told=told,
         in_conflict=authority.conflicts(conn, read),
+        purged=frozenset(contents.purged(conn, (one.hash for one in read))),
     )
 
 
 def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
     refused = authority.unfit(draft.author.member, draft.members, content, ground.in_conflict)
+    if content.hash in ground.purged:
+        return authority.purged(content)
     if refused is None and len(content.refs) > _MAX_REFS:
         why = f"it names {len(content.refs)} objects; {_MAX_REFS} are allowed: publish it in parts."
         return Rejected(content.stix_id, "lezha limits", why)
@@ -271,7 +281,7 @@ def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
 
 
 def _wider_than_named(
-    draft: _Draft, content: Content, ground: _Ground, beside: AbstractSet[str]
+    draft: _Draft, content: Content, ground: _Ground, beside: Mapping[str, int]
 ) -> Rejected | None:
     audience = draft.request.terms.audience
     for target in content.refs:

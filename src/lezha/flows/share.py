@@ -112,12 +112,19 @@ def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashe
     decisions = [release(one, recipient, present, tx.at) for one in statements.facts(tx.conn, hashes)]
     released = [one for one in decisions if isinstance(one, Released)]
     views.withhold(tx, recipient.id, [one for one in decisions if isinstance(one, Withheld)])
-    packed = _pack(tx.conn, released)
+    digests = _digests(tx.conn, recipient, released)
     _number(
         tx,
         recipient.id,
-        [(ViewKind.STATEMENT, one.statement, one.rule, packed[one.statement].digest()) for one in released],
+        [(ViewKind.STATEMENT, one.statement, one.rule, digests[one.statement]) for one in released],
     )
+
+
+def _digests(conn: Connection, recipient: Recipient, released: Sequence[Released]) -> dict[str, bytes]:
+    """Return for each row what its chain is made of: the frame's digest; own systems are sent no frames."""
+    if recipient.standing is Standing.OWN:
+        return {one.statement: bytes.fromhex(one.statement) for one in released}
+    return {key: parcel.digest() for key, parcel in _pack(conn, released).items()}
 
 
 def _tell_own(tx: Tx, recipient: Recipient, present: Communities, changes: Sequence[Change]) -> None:

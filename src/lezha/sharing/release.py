@@ -41,7 +41,9 @@ class Facts(msgspec.Struct, frozen=True):
 
     `origin` is the member that signed the statement and `author_here` says that it is this node's own.
     `came_from` are the members that sent this statement here. `markings` are the TLP levels of the object's
-    own markings; `unreadable_marking` is true if there is one that this node cannot read.
+    own markings; `unreadable_marking` is true if there is one that this node cannot read. `purged` says that the
+    object's bytes have been destroyed here, `incomplete` that those of a companion have: then the statement can't be
+    sent as it was signed.
     """
 
     statement: str
@@ -56,6 +58,7 @@ class Facts(msgspec.Struct, frozen=True):
     recalled: bool = False
     quarantined: bool = False
     purged: bool = False
+    incomplete: bool = False
 
 
 class Reason(StrEnum):
@@ -139,7 +142,7 @@ def release(facts: Facts, recipient: Recipient, communities: Communities, now: s
 
     Any one statement that releases a content suffices; each is decided by itself.
     """
-    denied = _denied_to_all(facts, now) or (Reason.SUSPENDED if recipient.suspended else None)
+    denied = _denied_to_all(facts, now) or _denied_to_this(facts, recipient)
     if denied is not None:
         return Withheld(facts.statement, recipient.id, denied, facts.author_here)
     level = effective_tlp(facts)
@@ -169,6 +172,13 @@ def _denied_to_all(facts: Facts, now: str) -> Reason | None:
         return Reason.EXPIRED
     # An unknown or unreadable marking denies (docs/design.md, Release).
     return Reason.UNREADABLE_MARKING if facts.unreadable_marking else None
+
+
+def _denied_to_this(facts: Facts, recipient: Recipient) -> Reason | None:
+    if recipient.suspended:
+        return Reason.SUSPENDED
+    # Own systems are given what is held, all others what was signed.
+    return Reason.PURGED if facts.incomplete and recipient.standing is not Standing.OWN else None
 
 
 def _to_own_side(facts: Facts, recipient: Recipient, level: Tlp) -> Reason | str:

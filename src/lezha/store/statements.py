@@ -41,6 +41,7 @@ class Subject(msgspec.Struct, frozen=True):
 _STATEMENTS, _CONTENTS = schema.statements, schema.contents
 _ARRIVED, _BESIDE, _BODIES = schema.arrivals, schema.companions, schema.bodies
 _DISPUTED, _PURGED, _PEERS = schema.disputes, schema.purges, schema.peers
+_LOST: Final = _PURGED.alias("lost")
 _SUBJECT: Final = _CONTENTS.c.seq == _STATEMENTS.c.content
 _IN_DISPUTE: Final = (_DISPUTED.c.stix_id == _CONTENTS.c.stix_id) & (
     _DISPUTED.c.version == _CONTENTS.c.version
@@ -50,6 +51,11 @@ _IN_DISPUTE: Final = (_DISPUTED.c.stix_id == _CONTENTS.c.stix_id) & (
 _UNAUTHORISED: Final = and_(
     exists().where(_PEERS.c.member == _CONTENTS.c.creator, _PEERS.c.state != "pending"),
     _STATEMENTS.c.origin.is_distinct_from(_CONTENTS.c.creator),
+)
+_INCOMPLETE: Final = (
+    exists()
+    .where(_BESIDE.c.statement == _STATEMENTS.c.seq, _BESIDE.c.content == _LOST.c.content)
+    .correlate(_STATEMENTS)
 )
 _KNOWN: Final = select(_STATEMENTS.c.hash, _STATEMENTS.c.seq).where(_STATEMENTS.c.hash.in_(KEYS))
 _ARRIVALS: Final = (
@@ -69,6 +75,7 @@ _FACTS: Final = (
         _CONTENTS.c.unreadable_marking,
         or_(_DISPUTED.c.stix_id.is_not(None), _UNAUTHORISED).label("quarantined"),
         _PURGED.c.content.is_not(None).label("purged"),
+        _INCOMPLETE.label("incomplete"),
     )
     .join(_CONTENTS, _SUBJECT)
     .outerjoin(_DISPUTED, _IN_DISPUTE)
@@ -274,4 +281,5 @@ def _facts(row: RowMapping, senders: set[str]) -> Facts:
         unreadable_marking=row["unreadable_marking"],
         quarantined=row["quarantined"],
         purged=row["purged"],
+        incomplete=row["incomplete"],
     )
