@@ -167,6 +167,27 @@ async def test_a_frame_that_was_put_aside_loses_what_is_purged(
     assert traces(tirana, url) == []
 
 
+async def test_a_purge_that_was_interrupted_is_cleaned_up_after(
+    pair: tuple[Station, Station], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled(1), *(told(TIRANA, number) for number in range(2, 20)))
+
+    def busy(_log: Log) -> None:
+        raise StoreError("somebody is reading")
+
+    monkeypatch.setattr(Log, "scrub", busy)
+    with pytest.raises(StoreError, match="reading"):
+        await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
+    assert tirana.bytes_of(misfiled(1)["id"]) == []
+    monkeypatch.undo()
+    assert await purge.clean_if_due(tirana.log)
+    assert traces(tirana, url) == []
+    assert not await purge.clean_if_due(tirana.log)
+    again = await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
+    assert (again.versions, again.ids) == (0, (misfiled(1)["id"],))
+
+
 async def test_what_was_purged_is_not_published_again(pair: tuple[Station, Station]) -> None:
     tirana, _ = pair
     await tirana.publish(misfiled(1))

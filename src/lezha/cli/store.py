@@ -74,6 +74,9 @@ def purge(
     if json:
         show_json(done)
         return
+    if not done["versions"]:
+        say("It had been purged before; nothing of it is left in the database's files now.")
+        return
     say(
         f"{done['versions']} version{'' if done['versions'] == 1 else 's'} of {len(done['ids'])} purged for good."
     )

@@ -12,17 +12,23 @@ import msgspec
 
 from lezha.flows import rederive
 from lezha.flows.errors import FlowError
-from lezha.store import contents, search, texts
+from lezha.store import contents, engine, search, texts
 from lezha.store.contents import Held
 from lezha.store.log import Log, Tx
 
 _BLOCK: Final = 500
 _KEPT_TYPES: Final = frozenset({"identity", "marking-definition", "extension-definition"})
 _MOST_WHY: Final = 1000
+_DUE: Final = (
+    "cleaning is due"  # in the node's record: the seq of the last purge that was not cleaned up after
+)
 
 
 class Purged(msgspec.Struct, frozen=True):
-    """What was destroyed: how many versions of the objects, and their ids."""
+    """What was destroyed: how many versions of the objects, and their ids.
+
+    No versions: they had been destroyed before, and what that had left in the files is gone now.
+    """
 
     versions: int
     ids: tuple[str, ...]
@@ -39,7 +45,9 @@ class Rule(msgspec.Struct, frozen=True):
 async def purge(log: Log, member: str, stix_ids: Sequence[str], why: str, actor: str) -> Purged:
     """Destroy the bytes of all versions of some objects. Raises FlowError if that can't be.
 
-    When it returns, nothing of them is left in the database's files.
+    When it returns, nothing of them is left in the database's files. Raises StoreError if somebody's reading keeps it
+    there: the objects are purged, and the node goes on trying to clean its files (`clean_if_due`), as does this call
+    when it is repeated.
     """
     why = why.strip()
     if not why or len(why) > _MOST_WHY:
@@ -49,10 +57,12 @@ async def purge(log: Log, member: str, stix_ids: Sequence[str], why: str, actor:
     if member in stix_ids:
         raise FlowError("This member's own identity can't be purged: it travels with what it publishes.")
     gone = await log.write(lambda tx: _purge_ids(tx, stix_ids, why, actor))
-    if not gone:
-        raise FlowError(f"Nothing of {', '.join(stix_ids[:3])} is held here, or it has been purged already.")
+    with log.read() as conn:
+        known = contents.purged_ids(conn, stix_ids)
+    if not known:
+        raise FlowError(f"Nothing of {', '.join(stix_ids[:3])} is held here.")
     await clean(log)
-    return Purged(len(gone), tuple(dict.fromkeys(one.stix_id for one in gone)))
+    return Purged(len(gone), tuple(known))
 
 
 async def retire(
@@ -89,12 +99,24 @@ def check(rule: Rule) -> None:
         )
 
 
+async def clean_if_due(log: Log) -> bool:
+    """Clean up if a purge did not come to its end, and say whether that was so. Raises StoreError if it can't be."""
+    with log.read() as conn:
+        due = bool(engine.get_meta(conn, _DUE))
+    if due:
+        await clean(log)
+    return due
+
+
 async def clean(log: Log) -> None:
     """Remove what purging has left in the index of words, in free pages and in the write-ahead log."""
+    with log.read() as conn:
+        due = engine.get_meta(conn, _DUE)
     more = await log.write(lambda tx: texts.merge(tx.conn, first=True))
     while more:
         more = await log.write(lambda tx: texts.merge(tx.conn, first=False))
     await asyncio.to_thread(log.scrub)
+    await log.write(lambda tx: _cleaned(tx, due))
 
 
 def _purge_ids(tx: Tx, stix_ids: Sequence[str], why: str, actor: str) -> list[Held]:
@@ -108,5 +130,13 @@ def _retire_some(tx: Tx, rule: Rule) -> int:
 
 
 def _destroy(tx: Tx, gone: list[Held], why: str, actor: str) -> list[Held]:
-    contents.purge(tx, [(one, rederive.searchable(one.raw)) for one in gone], why, actor)
+    if gone:
+        contents.purge(tx, [(one, rederive.searchable(one.raw)) for one in gone], why, actor)
+        engine.set_meta(tx.conn, _DUE, str(tx.seq))
     return gone
+
+
+def _cleaned(tx: Tx, due: str | None) -> None:
+    # What was purged while the files were cleaned has to be cleaned by another turn.
+    if due and engine.get_meta(tx.conn, _DUE) == due:
+        engine.set_meta(tx.conn, _DUE, "")

@@ -99,6 +99,7 @@ class Node:
         tasks: list[asyncio.Task[Any]] = [keeping, losing]
         if self._leads:
             tasks.append(asyncio.create_task(upkeep.retire(self.log, self.settings.retention)))
+            tasks.append(asyncio.create_task(upkeep.clean(self.log)))
         try:
             await asyncio.wait([keeping, losing], return_when=asyncio.FIRST_COMPLETED)
             if self._superseded.is_set():

@@ -1,4 +1,4 @@
-"""What a node does by itself once a day: it purges what has been here for as long as the rules of retention say."""
+"""What a node does by itself: it purges what has been here for as long as the rules say, and cleans up after purges."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from lezha.store.errors import StoreError
 from lezha.store.log import Log
 
 _FIRST_S: Final = 60.0
+_MINUTE_S: Final = 60.0
 _DAY_S: Final = 86_400.0
 _logger = structlog.get_logger()
 
@@ -22,6 +23,17 @@ _logger = structlog.get_logger()
 def rules(wanted: Sequence[Retention], now: str) -> list[Rule]:
     """Return the rules of retention as they are at `now`."""
     return [Rule(one.type, one.days, later(now, days=-one.days)) for one in wanted]
+
+
+async def clean(log: Log) -> None:
+    """Clean up after a purge that was interrupted or that somebody's reading held up, every minute, until cancelled."""
+    while True:
+        try:
+            if await purge.clean_if_due(log):
+                _logger.info("purge.cleaned")
+        except StoreError as error:
+            _logger.warning("purge.not_cleaned", reason=str(error))
+        await asyncio.sleep(_MINUTE_S)
 
 
 async def retire(log: Log, wanted: Sequence[Retention]) -> None:

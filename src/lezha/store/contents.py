@@ -71,6 +71,12 @@ _PURGED: Final = (
     .join(schema.purges, schema.purges.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.hash.in_(KEYS))
 )
+_PURGED_IDS: Final = (
+    select(_CONTENTS.c.stix_id)
+    .join(schema.purges, schema.purges.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.stix_id.in_(KEYS))
+    .distinct()
+)
 _BYTES: Final = (
     select(_CONTENTS.c.hash, _BODIES.c.bytes)
     .join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
@@ -133,6 +139,11 @@ def seqs(conn: Connection, hashes: Iterable[str]) -> dict[str, int]:
     """Return the seq of each of `hashes` that the log knows."""
     keys = [bytes.fromhex(key) for key in hashes]
     return {row[0].hex(): row[1] for row in each_raw(conn, "SELECT hash, seq FROM contents WHERE hash", keys)}
+
+
+def purged_ids(conn: Connection, stix_ids: Iterable[str]) -> list[str]:
+    """Return those of `stix_ids` of which something has been purged here."""
+    return [row.stix_id for row in each(conn, _PURGED_IDS, stix_ids)]
 
 
 def purged(conn: Connection, hashes: Iterable[str]) -> set[str]:
