@@ -1,5 +1,6 @@
 """In whatever order things arrive, the state of the log is the same."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.federation.keys import AT, PODGORICA, TIRANA
 from tests.flows.alliance import VIENNA, Station, batch, said, stream, take, told, written
 
 from lezha.federation.frame import Parcel
-from lezha.flows import detect, look
+from lezha.flows import check, detect, look, purge
 from lezha.node.clock import utc_now
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
@@ -39,6 +40,9 @@ PARCELS: list[Parcel] = [
     said(TIRANA, written(TIRANA, 2, description="equivocation")),
     said(TIRANA, written(TIRANA, 2, modified=LATER[0])),
     said(TIRANA, written(TIRANA, 3)),
+    # Vienna writes over Tirana's objects under its own name: it disputes nothing of hers.
+    said(VIENNA, written(VIENNA, 1, id=told(TIRANA, 3)["id"], description="Vienna's own")),
+    said(VIENNA, written(VIENNA, 1, id=told(TIRANA, 3)["id"], description="and another")),
     vendor(TIRANA, "as Tirana has it"),
     vendor(VIENNA, "as Vienna has it"),
     vendor(VIENNA, "as Vienna has it later", modified=LATER[0]),
@@ -75,7 +79,7 @@ async def state(here: Station) -> dict[str, object]:
         assert posts.about(conn, [one.id for one in listed]) == {}
         return {
             "listed": sorted((one.hash, one.state.value, one.origins) for one in listed),
-            "disputes": sorted(one[:2] for one in disputes.listed(conn)),
+            "disputes": sorted((one.stix_id, one.version, one.creator) for one in disputes.listed(conn)),
             "facts": facts,
             "watched": sorted(watched.items()),
         }
@@ -87,7 +91,9 @@ async def test_the_state_is_what_the_rules_say(empty: Path) -> None:
     key = f"{TIRANA.member} {told(TIRANA, 1)['id']}"
     assert watched[key] == (), "revoked, whatever came after"
     assert watched[f"{TIRANA.member} {told(TIRANA, 2)['id']}"], "a later version is not in the dispute"
-    assert len(found["disputes"]) == 1  # type: ignore[arg-type]  # a list
+    assert watched[f"{TIRANA.member} {told(TIRANA, 3)['id']}"], "nobody disputes for another"
+    assert watched[f"{VIENNA.member} {told(TIRANA, 3)['id']}"] == ()
+    assert len(found["disputes"]) == 2  # type: ignore[arg-type]  # a list
     states = [one[1] for one in found["listed"]]  # type: ignore[attr-defined]  # a list
     assert sorted(set(states)) == ["after its revocation", "barred", "current", "revoked", "superseded"]
 
@@ -117,6 +123,27 @@ async def test_what_claims_a_member_as_creator_does_not_count_once_that_member_i
         last = await state(here)
         assert dict(last["watched"])[f"{TIRANA.member} {name}"] != ()  # type: ignore[call-overload]  # pairs
         assert last["disputes"] == []
+    finally:
+        log.close()
+        path.unlink()
+
+
+async def test_whether_two_contents_say_the_same_does_not_depend_on_what_was_purged(empty: Path) -> None:
+    path = shutil.copyfile(empty, empty.with_name(f"{uuid4().hex}.db"))
+    log = Log(f"sqlite:///{path}", utc_now)
+    here, tirana = Station(PODGORICA, log), Station(TIRANA, log)
+    try:
+        await here.links(tirana, since=AT)
+        spaced = json.dumps(told(TIRANA, 1), indent=1).encode()
+        one, again = said(TIRANA, written(TIRANA, 1)), said(TIRANA, spaced)
+        other = said(TIRANA, written(TIRANA, 1, description="something else"))
+        assert (await take(here, tirana, batch(*stream(one)))).refused == ()
+        await purge.purge(log, here.member, [told(TIRANA, 1)["id"]], "retention", "node")
+        for number, (parcel, refused) in enumerate(((again, 0), (other, 1))):
+            sent = batch(*stream(parcel))
+            sent = type(sent)(sent.protocol, f"{number:032x}", sent.sent, sent.frames)
+            assert len((await take(here, tirana, sent)).refused) == refused
+        assert list(check.check(log)) == []
     finally:
         log.close()
         path.unlink()

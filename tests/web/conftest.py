@@ -147,7 +147,7 @@ class Served:
         """Put an object of this node's into dispute, as if its creator had signed other contents as this version."""
         assert self.log
         version = timestamps.normalise(one["modified"])
-        self.log.write_now(lambda tx: disputes.begin(tx, [(one["id"], version)]))
+        self.log.write_now(lambda tx: disputes.begin(tx, [(one["id"], version, one["created_by_ref"])]))
 
     def purge(self, one: dict[str, Any], why: str) -> None:
         """Purge an object."""

@@ -1,12 +1,11 @@
 """Who may say what about whose objects: docs/design.md, Authority, as it holds for what is published or taken here."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection
 
 from lezha.federation.members import Members
 from lezha.flows.errors import Rejected
-from lezha.stix.versions import same_substance
 from lezha.store import contents, disputes
 from lezha.store.contents import Content
 from lezha.store.disputes import Version
@@ -53,19 +52,18 @@ def settle(tx: Tx, subjects: Sequence[Content]) -> set[str]:
     Call it when their statements have been written: what it does depends on what is held, not on what came first.
     Returns the hashes of those contents in dispute that were not the first of their version here.
     """
-    twice = disputes.signed_twice(tx.conn, {(one.stix_id, one.version) for one in subjects if one.creator})
-    disputes.begin(tx, [version for version, held in twice.items() if _differ(list(held.values()))])
+    twice = disputes.signed_twice(
+        tx.conn, {(one.stix_id, one.version, one.creator) for one in subjects if one.creator}
+    )
+    disputes.begin(tx, [version for version, held in twice.items() if _differ(held)])
     known = disputes.known(tx.conn, twice)
     return {key for version in known for key in list(twice[version])[1:]}
 
 
 def disputed(conn: Connection, versions: Collection[Version]) -> list[Version]:
     """Return those of `versions` of which their creator has signed contents that differ in substance."""
-    twice = disputes.signed_twice(conn, versions)
-    return [version for version, held in twice.items() if _differ(list(held.values()))]
+    return [version for version, held in disputes.signed_twice(conn, versions).items() if _differ(held)]
 
 
-def _differ(held: Sequence[bytes | None]) -> bool:
-    # Of what was purged nobody can say any more what it was.
-    first = held[0]
-    return first is None or any(other is None or not same_substance(first, other) for other in held[1:])
+def _differ(held: Mapping[str, str]) -> bool:
+    return len(set(held.values())) > 1

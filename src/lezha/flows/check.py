@@ -177,9 +177,9 @@ def _views(log: Reads, progress: Progress) -> Iterator[Finding]:
 
 def _disputes(log: Reads) -> Iterator[Finding]:
     with log.read() as conn:
-        known = {(stix_id, version) for stix_id, version, _ in disputes.listed(conn)}
+        known = {(one.stix_id, one.version, one.creator) for one in disputes.listed(conn)}
         found = set(authority.disputed(conn, survey.signed_more_than_once(conn)))
     yield from (
         Finding("disputes", stix_id, f"version {version} is in dispute and not marked")
-        for stix_id, version in found - known
+        for stix_id, version, _ in found - known
     )

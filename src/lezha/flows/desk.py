@@ -198,24 +198,14 @@ def desk(
 def open_disputes(conn: Connection) -> Iterator[Dispute]:
     """Give the disputes that still matter, newest first: of which the creator has not signed a later version."""
     listed = disputes.listed(conn, _DISPUTES)
-    ids = {stix_id for stix_id, _, _ in listed}
+    ids = {one.stix_id for one in listed}
     told, held = statements.lines(conn, ids), search.newest(conn, ids)
-    for stix_id, version, at in listed:
-        if stix_id not in held:
+    for one in listed:
+        if one.stix_id not in held:
             continue
-        said = told.get(stix_id, {})
-        by = _signer_of_two(said, version) or held[stix_id].creator
-        now = stix_lines.current(said.get(by, ()))
-        if now is None or now.version < version:
-            yield Dispute(stix_id, held[stix_id].name, version, by, at)
-
-
-def _signer_of_two(said: Mapping[str, Sequence[stix_lines.Version]], version: str) -> str:
-    """Return who told of two contents as one version, "" if nobody did."""
-    for origin, line in said.items():
-        if origin and len({one.hash for one in line if one.version == version}) > 1:
-            return origin
-    return ""
+        now = stix_lines.current(told.get(one.stix_id, {}).get(one.creator, ()))
+        if now is None or now.version < one.version:
+            yield Dispute(one.stix_id, held[one.stix_id].name, one.version, one.creator, one.at)
 
 
 def parties(conn: Connection, own: NodeDocument) -> dict[str, Party]:

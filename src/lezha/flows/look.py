@@ -137,9 +137,9 @@ def search_objects(conn: Connection, query: Query, value: str = "") -> Page:
 def listed(conn: Connection, found: Sequence[Found]) -> list[Listed]:
     """Say of each object version what it is among its versions, and who told of it."""
     told = statements.lines(conn, {one.id for one in found})
-    disputed = disputes.known(conn, {(one.id, one.version) for one in found})
+    disputed = disputes.known(conn, {(one.id, one.version, one.creator) for one in found})
     purged = contents.purged(conn, [one.hash for one in found])
-    barred = {one.hash: "disputed" for one in found if (one.id, one.version) in disputed}
+    barred = {one.hash: "disputed" for one in found if (one.id, one.version, one.creator) in disputed}
     barred |= dict.fromkeys(purged, "purged")
     return [_listed(one, told.get(one.id, {}), barred.get(one.hash, "")) for one in found]
 
@@ -178,7 +178,7 @@ def object_report(conn: Connection, stix_id: str) -> list[ObjectReport]:
     """Report on each version of an object, newest first. Raises NotFound."""
     linked = peers.listed(conn)
     versions = listed(conn, search.versions(conn, stix_id))
-    disputed = disputes.since(conn, [(one.id, one.version) for one in versions])
+    disputed = disputes.since(conn, [(one.id, one.version, one.creator) for one in versions])
     purged = contents.purges(conn, [one.hash for one in versions])
     signed_for = {peer.member: views.acknowledged(conn, peer.member)[0] for peer in linked}
     statements_of = search.said_about(conn, [one.hash for one in versions])
@@ -186,7 +186,7 @@ def object_report(conn: Connection, stix_id: str) -> list[ObjectReport]:
     for found in versions:
         said = statements_of.get(found.hash, [])
         told = tuple(one for statement in said for one in _told(conn, statement.hash, linked, signed_for))
-        since = disputed.get((found.id, found.version), "")
+        since = disputed.get((found.id, found.version, found.creator), "")
         reports.append(ObjectReport(found, tuple(said), told, since, purged.get(found.hash)))
     return reports
 

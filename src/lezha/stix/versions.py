@@ -1,5 +1,7 @@
 """What holds between two versions of one object (STIX 2.1 §3.6), and when two texts say the same."""
 
+from hashlib import sha256
+
 import rfc8785
 
 from lezha.stix import timestamps
@@ -38,6 +40,14 @@ def check_successor(old: Object, new: Object) -> None:
         raise _refused(
             new, f"it was revoked at {earlier.version}, so that there is no version of {later.version}"
         )
+
+
+def substance(raw: bytes) -> str:
+    """Return the SHA-256 of the canonical form of a JSON object (RFC 8785), of its bytes if it has none."""
+    try:
+        return sha256(rfc8785.dumps(decode(raw))).hexdigest()
+    except (StixError, rfc8785.CanonicalizationError):
+        return sha256(raw).hexdigest()
 
 
 def same_substance(a: bytes, b: bytes) -> bool:

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
 
 from lezha.sharing.tlp import Tlp
+from lezha.stix.versions import substance
 from lezha.store import keys, schema, texts
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
@@ -272,7 +273,11 @@ def purge(tx: Tx, gone: Sequence[tuple[Held, str]], why: str, actor: str) -> Non
     for table in (schema.bodies, *_DERIVED):
         tx.conn.execute(delete(table).where(table.c.content == bindparam("of")), rows)
     tx.conn.execute(_FORGET, rows)
-    insert_rows(tx.conn, schema.purges, [(one.seq, why, actor, tx.at) for one, _ in gone])
+    insert_rows(
+        tx.conn,
+        schema.purges,
+        [(one.seq, bytes.fromhex(substance(one.raw)), why, actor, tx.at) for one, _ in gone],
+    )
     for one, _ in gone:
         _blank_frames(tx.conn, one.raw)
     tx.events("purged", [one.hash for one, _ in gone], actor, why=why)

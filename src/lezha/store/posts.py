@@ -4,16 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, exists, or_, select
+from sqlalchemy import Connection, or_, select
 
 from lezha.sharing.release import Facts
 from lezha.sharing.tlp import Tlp
 from lezha.store import contents, schema
+from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
 from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, insert_rows
 
 _POSTS, _CONTENTS = schema.posts, schema.contents
-_DISPUTED, _PURGED, _PEERS = schema.disputes, schema.purges, schema.peers
+_DISPUTED, _PURGED = schema.disputes, schema.purges
 _POSTED: Final = (
     select(_CONTENTS.c.hash)
     .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
@@ -31,16 +32,11 @@ _FACTS: Final = (
         _CONTENTS.c.markings,
         _CONTENTS.c.unreadable_marking,
         _POSTS.c.at,
-        or_(
-            _DISPUTED.c.stix_id.is_not(None),
-            exists().where(_PEERS.c.member == _CONTENTS.c.creator, _PEERS.c.state != "pending"),
-        ).label("quarantined"),
+        or_(_DISPUTED.c.stix_id.is_not(None), CLAIMS_A_MEMBER).label("quarantined"),
         _PURGED.c.content.is_not(None).label("purged"),
     )
     .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
-    .outerjoin(
-        _DISPUTED, (_DISPUTED.c.stix_id == _CONTENTS.c.stix_id) & (_DISPUTED.c.version == _CONTENTS.c.version)
-    )
+    .outerjoin(_DISPUTED, IN_DISPUTE)
     .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.hash.in_(KEYS))
 )

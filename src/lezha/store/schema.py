@@ -177,6 +177,7 @@ disputes: Final = Table(
     metadata,
     Column("stix_id", _KEY, primary_key=True),
     Column("version", Text, primary_key=True),
+    Column("creator", _KEY, primary_key=True, comment="who signed two contents of that version"),
     Column("at", String(27), nullable=False),
 )
 
@@ -184,6 +185,7 @@ purges: Final = Table(
     "purges",
     metadata,
     Column("content", _NUMBER, ForeignKey("contents.seq"), primary_key=True, autoincrement=False),
+    Column("substance", Hex, nullable=False, comment="SHA-256 of the canonical form that the bytes had"),
     Column("why", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("at", String(27), nullable=False),

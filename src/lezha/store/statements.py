@@ -11,6 +11,7 @@ from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Tlp
 from lezha.stix.lines import Version
 from lezha.store import contents, schema
+from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, insert_rows, record
@@ -40,18 +41,11 @@ class Subject(msgspec.Struct, frozen=True):
 
 _STATEMENTS, _CONTENTS = schema.statements, schema.contents
 _ARRIVED, _BESIDE, _BODIES = schema.arrivals, schema.companions, schema.bodies
-_DISPUTED, _PURGED, _PEERS = schema.disputes, schema.purges, schema.peers
+_DISPUTED, _PURGED = schema.disputes, schema.purges
 _LOST: Final = _PURGED.alias("lost")
 _SUBJECT: Final = _CONTENTS.c.seq == _STATEMENTS.c.content
-_IN_DISPUTE: Final = (_DISPUTED.c.stix_id == _CONTENTS.c.stix_id) & (
-    _DISPUTED.c.version == _CONTENTS.c.version
-)
-# docs/design.md, Authority: what claims a member as creator needs that member's own statement. A member may become
-# known after what claims it came here.
-_UNAUTHORISED: Final = and_(
-    exists().where(_PEERS.c.member == _CONTENTS.c.creator, _PEERS.c.state != "pending"),
-    _STATEMENTS.c.origin.is_distinct_from(_CONTENTS.c.creator),
-)
+# docs/design.md, Authority: what claims a member as creator needs that member's own statement.
+_UNAUTHORISED: Final = and_(CLAIMS_A_MEMBER, _STATEMENTS.c.origin.is_distinct_from(_CONTENTS.c.creator))
 _INCOMPLETE: Final = (
     exists()
     .where(_BESIDE.c.statement == _STATEMENTS.c.seq, _BESIDE.c.content == _LOST.c.content)
@@ -78,7 +72,7 @@ _FACTS: Final = (
         _INCOMPLETE.label("incomplete"),
     )
     .join(_CONTENTS, _SUBJECT)
-    .outerjoin(_DISPUTED, _IN_DISPUTE)
+    .outerjoin(_DISPUTED, IN_DISPUTE)
     .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
     .where(_STATEMENTS.c.hash.in_(KEYS))
 )
@@ -125,7 +119,7 @@ _LINES: Final = (
         or_(_DISPUTED.c.stix_id.is_not(None), _PURGED.c.content.is_not(None), _UNAUTHORISED).label("barred"),
     )
     .outerjoin(_STATEMENTS, _SUBJECT)
-    .outerjoin(_DISPUTED, _IN_DISPUTE)
+    .outerjoin(_DISPUTED, IN_DISPUTE)
     .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.stix_id.in_(KEYS))
 )

@@ -189,13 +189,14 @@ def recipients(conn: Connection) -> list[str]:
     return list(conn.scalars(select(schema.views.c.recipient).distinct()))
 
 
-def signed_more_than_once(conn: Connection) -> list[tuple[str, str]]:
-    """Return the (id, version) of which their creator has signed more than one content."""
+def signed_more_than_once(conn: Connection) -> list[tuple[str, str, str]]:
+    """Return the (id, version, creator) of which that creator has signed more than one content."""
+    version = (_CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator)
     rows = conn.execute(
-        select(_CONTENTS.c.stix_id, _CONTENTS.c.version)
+        select(*version)
         .join(_STATEMENTS, _STATEMENTS.c.content == _CONTENTS.c.seq)
         .where(_STATEMENTS.c.origin == _CONTENTS.c.creator)
-        .group_by(_CONTENTS.c.stix_id, _CONTENTS.c.version)
+        .group_by(*version)
         .having(func.count(_CONTENTS.c.seq.distinct()) > 1)
     )
-    return [(row[0], row[1]) for row in rows]
+    return [(row[0], row[1], row[2]) for row in rows]

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, bindparam, func, select
+from sqlalchemy import Connection, RowMapping, bindparam, func, or_, select
 
 from lezha.sharing.release import Facts, Released
 from lezha.sharing.tlp import Tlp
 from lezha.store import contents, schema
+from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
 from lezha.store.rows import KEYS, each
 
 _CONTENTS, _STATEMENTS, _BODIES = schema.contents, schema.statements, schema.bodies
@@ -19,13 +20,11 @@ _STEPS: Final = (
         _CONTENTS.c.hash,
         _CONTENTS.c.markings,
         _CONTENTS.c.unreadable_marking,
-        _DISPUTED.c.stix_id.is_not(None).label("disputed"),
+        or_(_DISPUTED.c.stix_id.is_not(None), CLAIMS_A_MEMBER).label("quarantined"),
         func.length(_BODIES.c.bytes).label("size"),
     )
     .join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
-    .outerjoin(
-        _DISPUTED, (_DISPUTED.c.stix_id == _CONTENTS.c.stix_id) & (_DISPUTED.c.version == _CONTENTS.c.version)
-    )
+    .outerjoin(_DISPUTED, IN_DISPUTE)
     .where(_CONTENTS.c.seq > bindparam("after"), _CONTENTS.c.seq <= bindparam("upto"))
     .order_by(_CONTENTS.c.seq)
     .limit(bindparam("limit"))
@@ -93,5 +92,5 @@ def _bare(row: RowMapping) -> Facts:
         issued="",
         markings=msgspec.json.decode(row["markings"], type=tuple[Tlp, ...]),
         unreadable_marking=row["unreadable_marking"],
-        quarantined=row["disputed"],
+        quarantined=row["quarantined"],
     )

@@ -31,8 +31,9 @@ CREATE TABLE cursors (
 CREATE TABLE disputes (
   stix_id TEXT COLLATE "C" NOT NULL,
   version TEXT NOT NULL,
+  creator TEXT COLLATE "C" NOT NULL,
   at VARCHAR(27) NOT NULL,
-  PRIMARY KEY (stix_id, version)
+  PRIMARY KEY (stix_id, version, creator)
 );
 CREATE TABLE events (
   seq BIGINT NOT NULL,
@@ -202,6 +203,7 @@ CREATE TABLE posts (
 CREATE INDEX posts_by_seq ON posts (seq);
 CREATE TABLE purges (
   content BIGINT NOT NULL,
+  substance BYTEA NOT NULL,
   why TEXT NOT NULL,
   actor TEXT NOT NULL,
   at VARCHAR(27) NOT NULL,

@@ -31,8 +31,9 @@ CREATE TABLE cursors (
 CREATE TABLE disputes (
   stix_id TEXT NOT NULL,
   version TEXT NOT NULL,
+  creator TEXT NOT NULL,
   at VARCHAR(27) NOT NULL,
-  PRIMARY KEY (stix_id, version)
+  PRIMARY KEY (stix_id, version, creator)
 );
 CREATE TABLE events (
   seq INTEGER NOT NULL,
@@ -205,6 +206,7 @@ CREATE TABLE posts (
 CREATE INDEX posts_by_seq ON posts (seq);
 CREATE TABLE purges (
   content INTEGER NOT NULL,
+  substance BLOB NOT NULL,
   why TEXT NOT NULL,
   actor TEXT NOT NULL,
   at VARCHAR(27) NOT NULL,
