@@ -108,6 +108,13 @@ DAMAGE: dict[str, tuple[str, Callable[[Tx], object]]] = {
         "views",
         lambda tx: tx.conn.execute(update(_views).where(_views.c.number == 2).values(digest=bytes(32))),
     ),
+    "what is left of what was purged": (
+        "derived",
+        lambda tx: tx.conn.execute(
+            insert(schema.purges).values(content=_any(tx), substance="0" * 64, why="x", actor="x", at=tx.at)
+        ),
+    ),
+    "a post that is missing": ("events", lambda tx: tx.event("posted", "0" * 64, "test")),
     "a dispute that is not marked": ("disputes", lambda tx: tx.conn.execute(delete(schema.disputes))),
 }
 

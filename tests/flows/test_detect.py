@@ -7,16 +7,29 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.federation.keys import PODGORICA, TIRANA
-from tests.flows.alliance import PRISTINA, VIENNA, Station, alliance, deliver, told
+from tests.federation.keys import AT, PODGORICA, TIRANA
+from tests.flows.alliance import (
+    PRISTINA,
+    VIENNA,
+    Station,
+    alliance,
+    deliver,
+    said,
+    stream,
+    take,
+    told,
+    written,
+)
+from tests.flows.alliance import batch as frames
 
 from lezha.detection.feed import Feed
 from lezha.detection.sensor import Batch, Report
-from lezha.flows import detect
+from lezha.flows import detect, ingest, purge
 from lezha.flows.errors import FlowError
 from lezha.node.clock import later, utc_now
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
+from lezha.stix import bundle, encode
 from lezha.store import schema, statements
 from lezha.store.log import Log
 
@@ -124,6 +137,56 @@ async def test_another_member_s_word_on_an_indicator_never_ends_its_author_s_wat
     await vienna.publish(squatted, to=["podgorica"])
     await deliver(vienna, podgorica)
     assert KEY not in {item.key for item in (await feed(podgorica, head)).items}
+
+
+async def test_what_was_brought_here_and_is_published_then_is_watched_for_once(four: Four) -> None:
+    _, podgorica, *_ = four
+    raw = bundle.write([encode(told(PODGORICA, 5))])
+    await ingest.take(podgorica.log, podgorica.members, podgorica.member, raw, "test")
+    before = await feed(podgorica)
+    posted = f" {told(PODGORICA, 5)['id']}"
+    assert [len(one.observables) for one in before.items if one.key == posted] == [1]
+    await podgorica.publish(told(PODGORICA, 5))
+    [*items] = (await feed(podgorica, before.head)).items
+    assert {one.key: len(one.observables) for one in items} == {posted: 0, keyed(PODGORICA, 5): 1}
+    await purge.purge(podgorica.log, podgorica.member, [told(PODGORICA, 5)["id"]], "a mistake", "test")
+    anew = {one.key: one.observables for one in (await feed(podgorica)).items}
+    assert anew.pop(KEY)
+    assert not any(anew.values())
+
+
+async def test_one_statement_that_has_ended_ends_no_watch_that_another_allows(four: Four) -> None:
+    _, podgorica, *_ = four
+    soon = later(utc_now(), seconds=30)
+    for number, first, then in ((6, None, soon), (7, soon, None)):
+        await podgorica.publish(told(PODGORICA, number), expires=first)
+        await podgorica.publish(told(PODGORICA, number), expires=then, to=["vienna"])
+        items = (await feed(podgorica, now=later(utc_now(), minutes=5))).items
+        assert [len(one.observables) for one in items if one.key == keyed(PODGORICA, number)] == [1]
+
+
+async def test_a_report_about_what_was_purged_stops_no_other(four: Four) -> None:
+    _, podgorica, *_ = four
+    await podgorica.publish(told(PODGORICA, 2))
+    await feed(podgorica)
+    await purge.purge(podgorica.log, podgorica.member, [told(PODGORICA, 2)["id"]], "a mistake", "test")
+    sightings, unknown = await report(podgorica, reports(keyed(PODGORICA, 2), KEY))
+    assert (len(sightings), unknown) == (1, (keyed(PODGORICA, 2),))
+
+
+async def test_a_running_sensor_hears_that_an_indicator_was_forged(station: Callable[..., Station]) -> None:
+    podgorica, vienna, tirana = station(PODGORICA), station(VIENNA), station(TIRANA)
+    await podgorica.links(vienna, since=AT)
+    forged = said(VIENNA, written(TIRANA, 1))
+    assert (await take(podgorica, vienna, frames(*stream(forged)))).refused == ()
+    before = await feed(podgorica)
+    key = f"{VIENNA.member} {INDICATOR}"
+    assert {one.key: len(one.observables) for one in before.items} == {key: 1}
+    await podgorica.links(tirana, since=AT)
+    then = await feed(podgorica, before.head)
+    assert {one.key: one.observables for one in then.items} == {key: ()}
+    await podgorica.log.write(lambda tx: tx.event("peer", tirana.member, "test"))
+    assert (await feed(podgorica, then.head)).items == (), "it is said once"
 
 
 async def test_a_report_that_makes_no_sense_is_left_out_and_named(four: Four) -> None:

@@ -1,5 +1,6 @@
 """What is purged is gone from every file of the database; that it was here stays."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -79,15 +80,20 @@ def files(here: Station, url: str) -> list[Path]:
         return [data / name for (name,) in (*names, *toast)]
 
 
+def written_down(here: Station, url: str) -> None:
+    """Have PostgreSQL write its files, which it does when it likes; SQLite has done it."""
+    if url.startswith("postgresql"):
+        with here.log._writer.connect() as conn:
+            conn.exec_driver_sql("CHECKPOINT")
+
+
 async def test_nothing_of_what_is_purged_is_left_in_the_database_s_files(
     pair: tuple[Station, Station], url: str
 ) -> None:
     tirana, _ = pair
     await tirana.publish(misfiled(1), *(told(TIRANA, number) for number in range(2, 40)))
     await tirana.publish(misfiled(1, modified="2022-07-16T09:30:00.123Z"))
-    if url.startswith("postgresql"):
-        with tirana.log._writer.connect() as conn:
-            conn.exec_driver_sql("CHECKPOINT")
+    written_down(tirana, url)
     assert traces(tirana, url), "it must be there before, or this test proves nothing"
     done = await purge.purge(tirana.log, tirana.member, [misfiled()["id"]], "names a citizen", "officer")
     assert (done.versions, done.ids) == (2, (misfiled()["id"],))
@@ -164,6 +170,71 @@ async def test_a_frame_that_was_put_aside_loses_what_is_purged(
     await tirana.publish(misfiled(1))
     await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
     assert tirana.rows(schema.quarantine, "frame") == [(b"",)]
+    assert traces(tirana, url) == []
+
+
+async def test_what_was_put_aside_and_never_taken_is_purged_by_its_name(
+    pair: tuple[Station, Station], url: str
+) -> None:
+    tirana, podgorica = pair
+    refused = said(TIRANA, encode(misfiled(1)), signer=PODGORICA)
+    await take(tirana, podgorica, frames(*stream(refused, said(PODGORICA, written(PODGORICA, 2)))))
+    written_down(tirana, url)
+    assert traces(tirana, url), "it must be there before, or this test proves nothing"
+    done = await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "names a citizen", "officer")
+    assert (done.versions, done.ids, done.put_aside) == (0, (misfiled(1)["id"],), 1)
+    assert tirana.rows(schema.quarantine, "code", "detail", "frame") == [("wrong_member", "purged", b"")]
+    assert traces(tirana, url) == []
+    with tirana.log.read() as conn:
+        events = schema.events
+        row = conn.execute(select(events).where(events.c.kind == "purged aside")).one()
+        assert (row.subject, row.actor) == (misfiled(1)["id"], "officer")
+    assert list(check.check(tirana.log)) == []
+
+
+async def test_a_damaged_index_of_words_stops_no_purge(pair: tuple[Station, Station], url: str) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled(1), told(TIRANA, 2))
+    if url.startswith("postgresql"):
+        tirana.log.write_now(lambda tx: tx.conn.exec_driver_sql("DELETE FROM texts"))
+    else:
+        tirana.log.write_now(lambda tx: tx.conn.exec_driver_sql("UPDATE texts_data SET block = x'00'"))
+    done = await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
+    assert done.versions == 1
+    assert traces(tirana, url) == []
+    rederive.everything(tirana.log)
+    assert found(tirana, text="exercise") == [told(TIRANA, 2)["id"]]
+    assert list(check.check(tirana.log)) == []
+
+
+async def test_a_purge_lets_others_write_while_it_waits_for_a_reader(
+    pair: tuple[Station, Station], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled(1))
+    monkeypatch.setattr("lezha.store.engine._SCRUB_TRIES", 100_000)
+    with tirana.log.read() as conn:
+        conn.execute(select(schema.meta)).all()
+        purging = asyncio.create_task(
+            purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
+        )
+        for number in range(2, 8):
+            await tirana.publish(told(TIRANA, number))
+            await asyncio.sleep(0.1)
+        assert not purging.done(), "it waits for the reader"
+    assert (await purging).versions == 1
+    assert traces(tirana, url) == []
+
+
+async def test_versions_of_many_megabytes_are_purged_some_at_a_time(
+    pair: tuple[Station, Station], url: str
+) -> None:
+    tirana, _ = pair
+    days = [f"2022-07-{day}T09:30:00.123Z" for day in range(16, 29)]
+    for day in days:
+        await tirana.publish(misfiled(1, modified=day, description=f"{SECRET} " * 40_000))
+    done = await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
+    assert done.versions == len(days)
     assert traces(tirana, url) == []
 
 

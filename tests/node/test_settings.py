@@ -48,6 +48,10 @@ def test_an_empty_folder_is_no_node(tmp_path: Path) -> None:
         (SMALL + "max_bundle_bytes = 'many'\n", "max_bundle_bytes"),
         ('name = "tirana"\n', "member"),
         (SMALL + "listen = \n", "line 3"),
+        (SMALL + "retention = [{type = 'Report', days = 9}]\n", "type"),
+        (SMALL + "retention = [{type = 'report', days = 0}]\n", "days"),
+        (SMALL + "retention = [{type = 'report', days = 999999999}]\n", "days"),
+        (SMALL + "retention = [{type = 'identity', days = 9}]\n", "identity can't be purged by age"),
         (SMALL + SMALL, "line 3"),
     ],
 )

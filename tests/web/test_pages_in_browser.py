@@ -197,7 +197,7 @@ def disputed(served: Callable[[str], Served]) -> tuple[Served, list[str]]:
 
 def test_a_warning_comes_to_an_open_desk_by_itself(served: Callable[[str], Served], signed_in: Open) -> None:
     node = served("Skopje")
-    one = indicator("198.51.100.9", "two faces")
+    one = indicator("198.51.100.9", "two faces", created_by_ref=node.member)
     node.publish(one)
     page = signed_in(node)
     expect(page.locator("#clock")).to_contain_text("live, updated")

@@ -23,10 +23,15 @@ class Item(msgspec.Struct, frozen=True):
 
 
 class Feed(msgspec.Struct, frozen=True):
-    """The rows of a sensor's view after the one it named. `head` is the last number looked at."""
+    """The rows of a sensor's view after the one it named. `head` is the last number looked at.
+
+    `incarnation` names one life of the node's database: when it changes, the node was restored, numbers mean something
+    else, and the sensor begins anew.
+    """
 
     head: int
     items: tuple[Item, ...]
+    incarnation: str = ""
 
 
 class Taken(msgspec.Struct, frozen=True):

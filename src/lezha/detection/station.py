@@ -87,13 +87,19 @@ class Station:
             await self._uplink.close()
 
     async def _learn(self) -> None:
-        head = 0
+        head, incarnation = 0, ""
         while True:
             try:
                 feed = await self._uplink.fetch(head)
             except UplinkError as error:
                 await self._rest("learn", error)
                 continue
+            if incarnation and feed.incarnation != incarnation:
+                _logger.warning("sensor.node_restored", indicators=len(self._watched))
+                self._drop_all()
+                head, incarnation = 0, ""
+                continue
+            incarnation = feed.incarnation
             for item in feed.items:
                 self._take(item)
             head = feed.head
@@ -150,6 +156,10 @@ class Station:
             self.counts.unmatched += 1
             _logger.warning("sensor.unmatched", indicator=item.key, reason=item.unmatched)
         self.counts.indicators = len(self._watched)
+
+    def _drop_all(self) -> None:
+        for key in list(self._watched):
+            self._drop(key)
 
     def _drop(self, key: str) -> None:
         item = self._watched.pop(key, None)

@@ -18,7 +18,7 @@ from lezha.federation.errors import Refused
 from lezha.federation.statement import Statement
 from lezha.flows import authority, ingest
 from lezha.stix import objects
-from lezha.store import contents, disputes, sequencer, survey, texts, views
+from lezha.store import contents, disputes, posts, sequencer, survey, texts, views
 from lezha.store.contents import Held
 
 _BLOCK: Final = 1000
@@ -70,6 +70,8 @@ def _events(log: Reads, progress: Progress) -> Iterator[Finding]:
         with log.read() as conn:
             block = survey.events(conn, seq, _BLOCK)
             last = sequencer.read(conn)
+            posted = [event[3] for event, _ in block if event[2] == "posted"]
+            unposted = set(posted) - posts.facts(conn, posted).keys()
         for event, kept in block:
             if event[0] != seq + 1:
                 yield Finding("events", str(event[0]), f"event {seq + 1} is missing")
@@ -82,6 +84,9 @@ def _events(log: Reads, progress: Progress) -> Iterator[Finding]:
                 )
                 chain = kept  # say once where it breaks
             seq, at = event[0], event[1]
+        yield from (
+            Finding("events", key, "it was brought here, and that is not kept") for key in sorted(unposted)
+        )
         progress("events", seq)
         if len(block) < _BLOCK:
             if (last.seq, last.chain) != (seq, chain):
@@ -99,9 +104,11 @@ def _contents(log: Reads, progress: Progress) -> Iterator[Finding]:
             upto = block[-1].seq if block else survey.last_content(conn)
             bare = survey.without_bytes(conn, after, upto)
             misplaced = survey.without_event(conn, after, upto)
+            remains = survey.remains(conn, after, upto)
             for one in block:
                 yield from _content(conn, one, derived[one.seq])
         yield from (Finding("contents", key, "its bytes are missing and were not purged") for key in bare)
+        yield from (Finding("derived", key, "it was purged, and something of it is left") for key in remains)
         yield from (Finding("contents", key, "there is no event of its arrival") for key in misplaced)
         if not block:
             return

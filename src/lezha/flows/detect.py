@@ -20,7 +20,7 @@ from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import lines, objects
 from lezha.stix.lines import Version
-from lezha.store import communities, contents, posts, statements, views
+from lezha.store import communities, contents, engine, posts, statements, views
 from lezha.store.contents import Watched
 from lezha.store.log import Log, Tx
 from lezha.store.views import Entry, ViewKind
@@ -39,7 +39,8 @@ async def feed(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
     with log.read() as conn:
         rows = views.entries(conn, sensor.id, after, _ITEMS)
         items = _items(conn, sensor, rows, now)
-    return Feed(rows[-1].number if rows else after, tuple(items))
+        incarnation = engine.get_meta(conn, "incarnation") or ""
+    return Feed(rows[-1].number if rows else after, tuple(items), incarnation)
 
 
 async def report(log: Log, author: Author, sensor: Recipient, batch: Batch) -> Taken:
@@ -99,24 +100,28 @@ def _keep(tx: Tx, author: Author, sensor: str, raw: bytes, origin: str) -> str:
 
 
 def _told_by(conn: Connection, sensor: str, indicator: str, origin: str) -> str | None:
-    """Return the content by which `origin` last gave this sensor an indicator, None if it never did.
+    """Return the content by which `origin` last gave this sensor an indicator, None if it never did or it was purged.
 
     What came without a statement has the origin "".
     """
     if not origin:
         posted = posts.about(conn, [indicator]).get(indicator, [])
         given = views.offered(conn, sensor, posted)
-        return next((key for key in reversed(posted) if key in given), None)
+        return _held(conn, [key for key in posted if key in given])
     hashes = statements.about(conn, indicator)
     given = views.offered(conn, sensor, hashes)
     facts = statements.facts(conn, [key for key in hashes if key in given])
-    told = [one.content for one in facts if one.origin == origin]
-    return told[-1] if told else None
+    return _held(conn, [one.content for one in facts if one.origin == origin])
+
+
+def _held(conn: Connection, told: Sequence[str]) -> str | None:
+    """Return the last of some contents, unless it was purged: of that nothing can be said any more."""
+    return told[-1] if told and not contents.purged(conn, told[-1:]) else None
 
 
 def _labels(conn: Connection, content: str) -> list[str]:
     # An exercise stays one: what answers a drill must never be taken for the real thing.
-    return ["exercise"] if "exercise" in objects.read(contents.raw(conn, content)).labels else []
+    return ["exercise"] if "exercise" in objects.reread(contents.raw(conn, content)).labels else []
 
 
 def _items(conn: Connection, sensor: Recipient, rows: Sequence[Entry], now: str) -> list[Item]:
@@ -126,11 +131,10 @@ def _items(conn: Connection, sensor: Recipient, rows: Sequence[Entry], now: str)
         for key in told.get(row.ref, ()):
             numbers[key] = row.number
     counting = _counting(conn, sensor, [stix_id for _, stix_id in numbers], now)
-    watched = contents.watched(conn, [one.hash for one in counting.values() if one is not None])
+    watched = contents.watched(conn, [one.hash for one in counting.values()])
     items = [
-        _item(number, key, watched.get(one.hash) if (one := counting[key]) is not None else None)
+        _item(number, key, watched.get(one.hash) if (one := counting.get(key)) is not None else None)
         for key, number in numbers.items()
-        if key in counting
     ]
     return sorted(items, key=lambda one: one.number)
 
@@ -144,34 +148,38 @@ def _item(number: int, key: tuple[str, str], watched: Watched | None) -> Item:
 
 def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[tuple[str, str]]]:
     """Return by ref of a row the (member, object id) of the indicators that it tells of."""
-    told: dict[str, list[tuple[str, str]]] = {}
     said = [row.ref for row in rows if row.kind is ViewKind.STATEMENT]
-    for one in statements.subjects(conn, said):
-        if one.stix_id.startswith(_INDICATOR):
-            told.setdefault(one.statement, []).append((one.origin, one.stix_id))
     others = [row.ref for row in rows if row.kind in (ViewKind.POST, ViewKind.CHANGE)]
-    for one in statements.subjects_of(conn, others):
-        if one.stix_id.startswith(_INDICATOR):
-            told.setdefault(one.content, []).append((one.origin, one.stix_id))
+    by_ref = [(one.statement, one) for one in statements.subjects(conn, said)]
+    by_ref += [(one.content, one) for one in statements.subjects_of(conn, others)]
+    about = [(ref, one) for ref, one in by_ref if one.stix_id.startswith(_INDICATOR)]
+    # What came without a statement is watched as such until a member has signed for it.
+    posted = posts.about(conn, [one.stix_id for _, one in about])
+    told: dict[str, list[tuple[str, str]]] = {}
+    for ref, one in about:
+        told.setdefault(ref, []).append((one.origin, one.stix_id))
+        if one.stix_id in posted:
+            told[ref].append(("", one.stix_id))
     return told
 
 
 def _counting(
     conn: Connection, sensor: Recipient, stix_ids: Sequence[str], now: str
-) -> dict[tuple[str, str], Version | None]:
-    """Return by (member, object id) the version that counts of those that may be told to the sensor, if one does."""
+) -> dict[tuple[str, str], Version]:
+    """Return by (member, object id) the version that counts of those that may be told to the sensor."""
     present = communities.current(conn)
     about = statements.about_any(conn, stix_ids)
     facts = statements.facts(conn, [key for keys in about.values() for key in keys])
     posted = posts.about(conn, stix_ids)
     facts += posts.facts(conn, [key for keys in posted.values() for key in keys]).values()
-    may = {(one.origin, one.content): _released(one, sensor, present, now) for one in facts}
-    found: dict[tuple[str, str], Version | None] = {}
+    # Any one statement that releases suffices.
+    may = {(one.origin, one.content) for one in facts if _released(one, sensor, present, now)}
+    found: dict[tuple[str, str], Version] = {}
     for stix_id, told in statements.lines(conn, stix_ids).items():
         for origin, line in told.items():
-            kept = [one for one in line if (origin, one.hash) in may]
-            if kept:
-                found[origin, stix_id] = lines.current(one for one in kept if may[origin, one.hash])
+            now_counting = lines.current(one for one in line if (origin, one.hash) in may)
+            if now_counting is not None:
+                found[origin, stix_id] = now_counting
     return found
 
 

@@ -6,18 +6,19 @@ name, the values and the words go: from the tables, from the indexes, from free 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from lezha.flows import rederive
 from lezha.flows.errors import FlowError
-from lezha.store import contents, engine, search, texts
+from lezha.stix.clauses import COMPANION_TYPES
+from lezha.store import contents, engine, inbound, search, texts
 from lezha.store.contents import Held
 from lezha.store.log import Log, Tx
 
 _BLOCK: Final = 500
-_KEPT_TYPES: Final = frozenset({"identity", "marking-definition", "extension-definition"})
 _MOST_WHY: Final = 1000
 _DUE: Final = (
     "cleaning is due"  # in the node's record: the seq of the last purge that was not cleaned up after
@@ -25,13 +26,14 @@ _DUE: Final = (
 
 
 class Purged(msgspec.Struct, frozen=True):
-    """What was destroyed: how many versions of the objects, and their ids.
+    """What was destroyed: how many versions of the objects, their ids, and of how many what was put aside.
 
     No versions: they had been destroyed before, and what that had left in the files is gone now.
     """
 
     versions: int
     ids: tuple[str, ...]
+    put_aside: int = 0
 
 
 class Rule(msgspec.Struct, frozen=True):
@@ -56,24 +58,29 @@ async def purge(log: Log, member: str, stix_ids: Sequence[str], why: str, actor:
         )
     if member in stix_ids:
         raise FlowError("This member's own identity can't be purged: it travels with what it publishes.")
-    gone = await log.write(lambda tx: _purge_ids(tx, stix_ids, why, actor))
+    aside = await log.write(lambda tx: _forget_frames(tx, stix_ids, why, actor))
+    gone = 0
+    while count := await log.write(lambda tx: _purge_some(tx, stix_ids, why, actor)):
+        gone += count
     with log.read() as conn:
-        known = contents.purged_ids(conn, stix_ids)
+        known = dict.fromkeys([*contents.purged_ids(conn, stix_ids), *aside])
     if not known:
         raise FlowError(f"Nothing of {', '.join(stix_ids[:3])} is held here.")
     await clean(log)
-    return Purged(len(gone), tuple(known))
+    return Purged(gone, tuple(known), len(aside))
 
 
 async def retire(
     log: Log, rules: Sequence[Rule], progress: Callable[[int], None] = lambda _done: None
 ) -> dict[str, int]:
     """Purge what the rules of retention say and return how much, by type."""
-    counts: dict[str, int] = {}
     for rule in rules:
         check(rule)
-        while count := await log.write(lambda tx, rule=rule: _retire_some(tx, rule)):  # type: ignore[misc]  # bound now
-            counts[rule.type] = counts.get(rule.type, 0) + count
+    counts: dict[str, int] = {}
+    for rule in rules:
+        after = 0
+        while (last := await log.write(partial(_retire_some, rule=rule, after=after, counts=counts))) > after:
+            after = last
             progress(sum(counts.values()))
     if counts:
         await clean(log)
@@ -93,7 +100,7 @@ def due(log: Log, rules: Sequence[Rule]) -> dict[str, int]:
 
 def check(rule: Rule) -> None:
     """Raise FlowError if a rule would take away what other objects need to be told."""
-    if rule.type in _KEPT_TYPES:
+    if rule.type in COMPANION_TYPES:
         raise FlowError(
             f"A rule of retention can't name {rule.type}: other objects can't be told without them."
         )
@@ -119,21 +126,39 @@ async def clean(log: Log) -> None:
     await log.write(lambda tx: _cleaned(tx, due))
 
 
-def _purge_ids(tx: Tx, stix_ids: Sequence[str], why: str, actor: str) -> list[Held]:
-    return _destroy(tx, contents.held_of(tx.conn, stix_ids), why, actor)
+def _purge_some(tx: Tx, stix_ids: Sequence[str], why: str, actor: str) -> int:
+    gone = contents.held_of(tx.conn, stix_ids)
+    _destroy(tx, gone, why, actor)
+    return len(gone)
 
 
-def _retire_some(tx: Tx, rule: Rule) -> int:
-    upto = search.last_before(tx.conn, rule.before)
-    old = contents.came_before(tx.conn, rule.type, upto, _BLOCK)
-    return len(_destroy(tx, old, f"retention: {rule.type} after {rule.days} days", "node"))
-
-
-def _destroy(tx: Tx, gone: list[Held], why: str, actor: str) -> list[Held]:
-    if gone:
-        contents.purge(tx, [(one, rederive.searchable(one.raw)) for one in gone], why, actor)
+def _forget_frames(tx: Tx, stix_ids: Sequence[str], why: str, actor: str) -> list[str]:
+    """Destroy what was put aside and names these objects: it may hold what was never taken."""
+    named = inbound.forget(tx.conn, stix_ids)
+    if named:
+        tx.events("purged aside", named, actor, why=why)
         engine.set_meta(tx.conn, _DUE, str(tx.seq))
-    return gone
+    return named
+
+
+def _retire_some(tx: Tx, rule: Rule, after: int, counts: dict[str, int]) -> int:
+    """Purge the next of what a rule says and return where it stood; `after` if there is no more."""
+    old = contents.came_before(tx.conn, rule.type, after, search.last_before(tx.conn, rule.before), _BLOCK)
+    if not old:
+        return after
+    why = f"retention: {rule.type} after {rule.days} days"
+    inbound.forget(tx.conn, {one.stix_id for one in old})
+    _destroy(tx, old, why, "node")
+    counts[rule.type] = counts.get(rule.type, 0) + len(old)
+    return old[-1].seq
+
+
+def _destroy(tx: Tx, gone: Sequence[Held], why: str, actor: str) -> None:
+    if not gone:
+        return
+    if contents.purge(tx, [(one, rederive.searchable(one.raw)) for one in gone], why, actor):
+        rederive.make_due(tx)
+    engine.set_meta(tx.conn, _DUE, str(tx.seq))
 
 
 def _cleaned(tx: Tx, due: str | None) -> None:

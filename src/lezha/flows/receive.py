@@ -18,6 +18,7 @@ from lezha.federation.roster import KnownRoster
 from lezha.federation.statement import KnownStatement
 from lezha.flows import authority, ingest
 from lezha.stix import objects
+from lezha.stix.clauses import COMPANION_TYPES
 from lezha.stix.errors import StixError
 from lezha.store import communities, contents, inbound, statements
 from lezha.store.communities import KeptRoster
@@ -28,7 +29,6 @@ from lezha.store.log import Log, Tx
 from lezha.store.statements import Signed
 from lezha.store.views import Head
 
-_COMPANION_TYPES: Final = frozenset({"identity", "marking-definition", "extension-definition"})
 _INLINE_FRAMES: Final = 4
 _REMEMBERED_BYTES: Final = 8192
 
@@ -128,7 +128,7 @@ def _check_statement(one: Frame, members: Members, latest: str) -> _Told:
         )
     _check_subject(kept[0], said.object_id, said.object_version)
     for content in kept[1:]:
-        if content.type not in _COMPANION_TYPES:
+        if content.type not in COMPANION_TYPES:
             raise Refused("companion", f"{content.stix_id} may not travel as a companion.")
     for content in kept:
         _check_identity(content, said.member, members)
@@ -178,8 +178,9 @@ def _take(
             break
     for one, refused in _keep(tx, receiver, sender, taken):
         raw = msgspec.msgpack.encode(one)
+        names = tuple(filter(None, map(objects.claimed_id, one.contents)))
         inbound.put_aside(
-            tx, Quarantined(sender, sent.incarnation, one.number, refused.code, str(refused), raw)
+            tx, Quarantined(sender, sent.incarnation, one.number, refused.code, str(refused), raw, names)
         )
     if head != start:
         inbound.move(tx, sender, sent.incarnation, head)

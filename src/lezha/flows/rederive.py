@@ -55,6 +55,11 @@ def into_empty(conn: Connection) -> None:
         engine.set_meta(conn, _MARK, "")
 
 
+def make_due(tx: Tx) -> None:
+    """Have everything derived anew when the node starts the next time."""
+    engine.set_meta(tx.conn, _MARK, "")
+
+
 def searchable(raw: bytes) -> str:
     """Return the text of an object that was taken up for searches by words."""
     return ingest.searchable(msgspec.json.decode(raw))

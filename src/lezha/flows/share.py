@@ -135,6 +135,8 @@ def _tell_own(tx: Tx, recipient: Recipient, present: Communities, changes: Seque
     posted = posts.facts(tx.conn, [change.subject for change in changes if change.kind == "posted"])
     decided = [release(one, recipient, present, tx.at) for one in posted.values()]
     changed = [change.subject for change in changes if change.kind in ("disputed", "purged")]
+    for member in dict.fromkeys(change.subject for change in changes if change.kind == "peer"):
+        changed += views.not_changed(tx.conn, recipient.id, statements.claims(tx.conn, member))
     rows = [
         (ViewKind.POST, one.content, one.rule, bytes.fromhex(one.content))
         for one in decided

@@ -8,6 +8,7 @@ import msgspec
 
 from lezha.node.errors import NodeError
 from lezha.sharing.tlp import Tlp
+from lezha.stix.clauses import COMPANION_TYPES
 
 FILE: Final = "lezha.toml"
 DATABASE: Final = "lezha.db"
@@ -16,8 +17,13 @@ DATABASE: Final = "lezha.db"
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Objects of `type` are purged when they have been here for `days`."""
 
-    type: str
-    days: Annotated[int, msgspec.Meta(ge=1)]
+    type: Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9]*(?:-[a-z0-9]+)*\Z", max_length=250)]
+    days: Annotated[int, msgspec.Meta(ge=1, le=36_500)]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what other objects can't be told without."""
+        if self.type in COMPANION_TYPES:
+            raise ValueError(f"{self.type} can't be purged by age, other objects are not told without it")
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

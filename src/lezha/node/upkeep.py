@@ -33,6 +33,8 @@ async def clean(log: Log) -> None:
                 _logger.info("purge.cleaned")
         except StoreError as error:
             _logger.warning("purge.not_cleaned", reason=str(error))
+        except Exception:  # whatever it is, it is tried again
+            _logger.exception("purge.not_cleaned")
         await asyncio.sleep(_MINUTE_S)
 
 
@@ -45,6 +47,8 @@ async def retire(log: Log, wanted: Sequence[Retention]) -> None:
         try:
             counts = await purge.retire(log, rules(wanted, utc_now()))
             _logger.info("retention.done", purged=counts)
-        except (FlowError, StoreError) as error:
+        except FlowError as error:
             _logger.warning("retention.failed", reason=str(error))
+        except Exception:  # whatever it is, the rules hold tomorrow too
+            _logger.exception("retention.failed")
         await asyncio.sleep(_DAY_S)

@@ -53,6 +53,9 @@ META_OBJECTS: Final = {
     "extension-definition": "7.3",
 }
 
+COMPANION_TYPES: Final = frozenset({"identity", "marking-definition", "extension-definition"})
+"""What other objects can't be understood without: it travels beside them."""
+
 COMMON_PROPERTIES: Final = "3.2"
 _OF_PROPERTY: Final = {
     "id": "2.9",

@@ -1,18 +1,19 @@
 """Contents: exact bytes under their SHA-256, with what is derived from them."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, literal, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy.exc import DBAPIError
 
 from lezha.sharing.tlp import Tlp
 from lezha.stix.versions import substance
 from lezha.store import keys, schema, texts
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, each_raw, insert_rows, record
+from lezha.store.rows import KEYS, each, each_raw, insert_rows, parts
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -107,7 +108,11 @@ _WALK: Final = (
     _OF_HELD.where(_CONTENTS.c.seq > bindparam("after")).order_by(_CONTENTS.c.seq).limit(bindparam("limit"))
 )
 _CAME_BEFORE: Final = (
-    _OF_HELD.where(_CONTENTS.c.type == bindparam("type"), _CONTENTS.c.seq <= bindparam("seq"))
+    _OF_HELD.where(
+        _CONTENTS.c.type == bindparam("type"),
+        _CONTENTS.c.seq > bindparam("after"),
+        _CONTENTS.c.seq <= bindparam("upto"),
+    )
     .order_by(_CONTENTS.c.seq)
     .limit(bindparam("limit"))
 )
@@ -194,6 +199,7 @@ def rederive(tx: Tx, contents: Sequence[tuple[Content, int]]) -> None:
         tx.conn.execute(
             delete(table).where(table.c.content == bindparam("of")), [{"of": seq} for _, seq in contents]
         )
+    texts.forget(tx.conn, [seq for _, seq in contents])
     derive(tx.conn, contents)
 
 
@@ -216,6 +222,10 @@ def derive(conn: Connection, contents: Sequence[tuple[Content, int]]) -> None:
     texts.add(conn, words)
 
 
+_BLOCK_BYTES: Final = 8 << 20
+_FETCHED: Final = 16  # rows at a time: they may have a megabyte each
+
+
 class Held(msgspec.Struct, frozen=True):
     """A content whose bytes are held."""
 
@@ -225,14 +235,29 @@ class Held(msgspec.Struct, frozen=True):
     raw: bytes
 
 
-def held_of(conn: Connection, stix_ids: Iterable[str]) -> list[Held]:
-    """Return all versions of some objects whose bytes are held."""
-    return [record(row._mapping, Held) for row in each(conn, _HELD_OF, stix_ids)]
+def held_of(conn: Connection, stix_ids: Sequence[str]) -> list[Held]:
+    """Return versions of some objects whose bytes are held: as many as make 8 MiB, or one; none if there are none."""
+    for part in parts(stix_ids):
+        if found := _some(conn, _HELD_OF, {"keys": part}):
+            return found
+    return []
 
 
 def walk(conn: Connection, after: int, limit: int) -> list[Held]:
-    """Return up to `limit` contents whose bytes are held, numbered above `after`, in order."""
-    return [record(row._mapping, Held) for row in conn.execute(_WALK, {"after": after, "limit": limit})]
+    """Return contents whose bytes are held, numbered above `after`, in order: up to `limit`, or 8 MiB, or one."""
+    return _some(conn, _WALK, {"after": after, "limit": limit})
+
+
+def _some(conn: Connection, query: Select[Any], given: Mapping[str, object]) -> list[Held]:
+    found: list[Held] = []
+    size = 0
+    with conn.execute(query, given, execution_options={"stream_results": True}) as rows:
+        for row in rows.yield_per(_FETCHED):
+            size += len(row.raw)
+            if found and size > _BLOCK_BYTES:
+                break
+            found.append(Held(row.seq, row.hash, row.stix_id, row.raw))
+    return found
 
 
 def page(conn: Connection, after: int, limit: int) -> list[tuple[int, bytes]]:
@@ -245,12 +270,9 @@ def count(conn: Connection) -> int:
     return conn.scalar(select(func.count()).select_from(_CONTENTS)) or 0
 
 
-def came_before(conn: Connection, stix_type: str, seq: int, limit: int) -> list[Held]:
-    """Return up to `limit` contents of a type whose bytes are held, numbered up to `seq`, oldest first."""
-    return [
-        record(row._mapping, Held)
-        for row in conn.execute(_CAME_BEFORE, {"type": stix_type, "seq": seq, "limit": limit})
-    ]
+def came_before(conn: Connection, stix_type: str, after: int, upto: int, limit: int) -> list[Held]:
+    """Return contents of a type whose bytes are held, `after` < number <= `upto`, in order; as many as `walk`."""
+    return _some(conn, _CAME_BEFORE, {"type": stix_type, "after": after, "upto": upto, "limit": limit})
 
 
 def count_before(conn: Connection, stix_type: str, seq: int, most: int) -> int:
@@ -260,15 +282,14 @@ def count_before(conn: Connection, stix_type: str, seq: int, most: int) -> int:
     return conn.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
-def purge(tx: Tx, gone: Sequence[tuple[Held, str]], why: str, actor: str) -> None:
+def purge(tx: Tx, gone: Sequence[tuple[Held, str]], why: str, actor: str) -> bool:
     """Destroy bytes and all that is derived from them; `gone` has each content with the text that was taken up.
 
-    The hash, the id, statements and events stay. Frames that were put aside and hold these bytes lose theirs. What is
-    left in free pages and in the index of words goes when `texts.merge` and `Log.scrub` have run.
+    The hash, the id, statements and events stay. What is left in free pages and in the index of words goes when
+    `texts.merge` and `Log.scrub` have run. Returns whether the index of words was damaged: then it is empty now, and
+    has to be derived anew.
     """
-    if not gone:
-        return
-    texts.remove(tx.conn, [(one.seq, words) for one, words in gone if words])
+    damaged = not _remove_words(tx.conn, [(one.seq, words) for one, words in gone if words])
     rows = [{"of": one.seq} for one, _ in gone]
     for table in (schema.bodies, *_DERIVED):
         tx.conn.execute(delete(table).where(table.c.content == bindparam("of")), rows)
@@ -278,19 +299,18 @@ def purge(tx: Tx, gone: Sequence[tuple[Held, str]], why: str, actor: str) -> Non
         schema.purges,
         [(one.seq, bytes.fromhex(substance(one.raw)), why, actor, tx.at) for one, _ in gone],
     )
-    for one, _ in gone:
-        _blank_frames(tx.conn, one.raw)
     tx.events("purged", [one.hash for one, _ in gone], actor, why=why)
+    return damaged
 
 
-def _blank_frames(conn: Connection, raw: bytes) -> None:
-    table = schema.quarantine
-    place = (
-        func.instr(table.c.frame, raw)
-        if conn.dialect.name == "sqlite"
-        else func.position(literal(raw).op("IN")(table.c.frame))
-    )
-    conn.execute(update(table).where(place > 0).values(frame=b""))
+def _remove_words(conn: Connection, gone: Sequence[tuple[int, str]]) -> bool:
+    try:
+        with conn.begin_nested():
+            texts.remove(conn, gone)
+    except DBAPIError:  # what is to be destroyed must go, whatever state the index is in
+        texts.clear(conn)
+        return False
+    return True
 
 
 def bytes_of(conn: Connection, hashes: Iterable[str]) -> dict[str, bytes]:

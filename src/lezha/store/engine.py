@@ -24,6 +24,7 @@ _CHECKPOINT: Final = (
     16_384  # pages: a write-ahead log of 64 MiB; a busy page is brought over once, not every time
 )
 _SCRUB_TRIES: Final = 50
+_BUSY_MS: Final = 10_000
 
 OUTSIDE: Final = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, sqlite3.OperationalError)
 """What the database raises where not the program is to blame: it is away, busy, stopped, or out of room."""
@@ -177,14 +178,25 @@ def _seen_by_others(connection: Any, table: str) -> bool:
 
 def _empty_wal(connection: Any) -> None:
     """Bring the write-ahead log into the database and cut it to nothing; it holds pages as they were."""
-    for _ in range(_SCRUB_TRIES):
-        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        if not busy:
-            return
-        time.sleep(0.1)
+    # The checkpoint holds the writer's lock while it waits for readers: it must not wait, but come again.
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        for _ in range(_SCRUB_TRIES):
+            if not _busy(connection):
+                return
+            time.sleep(0.1)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
     raise StoreError(
         "Somebody has been reading the database for long: what was purged is still in its log file."
     )
+
+
+def _busy(connection: Any) -> bool:
+    try:
+        return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+    except sqlite3.OperationalError:  # somebody else is writing
+        return True
 
 
 def get_meta(conn: Connection, name: str) -> str | None:
@@ -250,7 +262,7 @@ def _pragmas(connection: Any, cache: int) -> None:
         "synchronous=FULL",
         "secure_delete=ON",  # what is deleted is overwritten: purging must leave nothing in free pages
         "foreign_keys=ON",
-        "busy_timeout=10000",
+        f"busy_timeout={_BUSY_MS}",
         f"cache_size=-{cache}",
         f"mmap_size={_MAPPED}",
         f"wal_autocheckpoint={_CHECKPOINT}",

@@ -1,19 +1,24 @@
 """What peers have sent here: how far each stream has come, and what was put aside."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from lezha.store import schema
 from lezha.store.log import Tx
+from lezha.store.rows import KEYS, each, insert_rows, parts
 from lezha.store.views import GENESIS, Head
 
 _BYTES_KEPT: Final = 64 << 20
 
 
 class Quarantined(msgspec.Struct, frozen=True):
-    """A frame that was put aside: nothing of it is live. `detail` says why in words."""
+    """A frame that was put aside: nothing of it is live. `detail` says why in words.
+
+    `names` are the ids of the objects that it carries, as far as they could be read: by them it is found for purging.
+    """
 
     member: str
     incarnation: str
@@ -21,6 +26,7 @@ class Quarantined(msgspec.Struct, frozen=True):
     code: str
     detail: str
     frame: bytes
+    names: tuple[str, ...] = ()
 
 
 def head(conn: Connection, member: str, incarnation: str) -> Head:
@@ -55,10 +61,36 @@ def put_aside(tx: Tx, item: Quarantined) -> None:
     table = schema.quarantine
     kept = select(func.sum(func.length(table.c.frame))).where(table.c.member == item.member)
     row = msgspec.structs.asdict(item) | {"at": tx.at}
+    names = row.pop("names")
     if (tx.conn.scalar(kept) or 0) + len(item.frame) > _BYTES_KEPT:
         row["frame"] = b""
     tx.conn.execute(insert(table).values(**row))
+    keys = (item.member, item.incarnation, item.number)
+    insert_rows(tx.conn, schema.quarantined_ids, [(name, *keys) for name in dict.fromkeys(names)])
     tx.event("quarantined", item.member, "peer", number=item.number, code=item.code)
+
+
+def forget(conn: Connection, stix_ids: Iterable[str]) -> list[str]:
+    """Blank the frames that name any of these objects, with the words about them; return which were named."""
+    table, ids = schema.quarantine, schema.quarantined_ids
+    found: set[str] = set()
+    for row in each(conn, _NAMING, stix_ids):
+        found.add(row.stix_id)
+        conn.execute(
+            update(table)
+            .where(
+                table.c.member == row.member,
+                table.c.incarnation == row.incarnation,
+                table.c.number == row.number,
+            )
+            .values(frame=b"", detail="purged")
+        )
+    for part in parts(found):
+        conn.execute(delete(ids).where(ids.c.stix_id.in_(part)))
+    return sorted(found)
+
+
+_NAMING: Final = select(schema.quarantined_ids).where(schema.quarantined_ids.c.stix_id.in_(KEYS))
 
 
 def refusals(conn: Connection, member: str, incarnation: str, after: int) -> list[tuple[int, str]]:

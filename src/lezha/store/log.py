@@ -193,6 +193,7 @@ class Log:
             self._closed = True
             self._jobs.put(None)
             self._thread.join()
+            self._refuse_the_rest()
             if self._hints is not None:
                 self._hints.stop()
             if self._lead is not None:
@@ -210,6 +211,13 @@ class Log:
         with self.read() as conn:
             migrations.check(conn)
             return sequencer.read(conn).seq
+
+    def _refuse_the_rest(self) -> None:
+        """Answer whoever asked in the moment of closing."""
+        while not self._jobs.empty():
+            job = self._jobs.get()
+            if job is not None and job[1].set_running_or_notify_cancel():
+                job[1].set_exception(StoreError("The log is closed: the node is stopping."))
 
     def _submit(self, work: Callable[[Tx], Any]) -> "Future[Any]":
         if self._closed:

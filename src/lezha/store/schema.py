@@ -320,6 +320,16 @@ quarantine: Final = Table(
     Column("at", String(27), nullable=False),
 )
 
+quarantined_ids: Final = Table(
+    "quarantined_ids",
+    metadata,
+    Column("stix_id", _KEY, primary_key=True, comment="that the frame names, as far as it could be read"),
+    Column("member", Text, primary_key=True),
+    Column("incarnation", Text, primary_key=True),
+    Column("number", _NUMBER, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 tokens: Final = Table(
     "tokens",
     metadata,

@@ -219,6 +219,17 @@ def subjects_of(conn: Connection, hashes: Iterable[str]) -> list[Subject]:
     ]
 
 
+def claims(conn: Connection, member: str) -> list[str]:
+    """Return contents of indicators that name a member as creator and that this member did not sign."""
+    signed = exists().where(_SUBJECT, _STATEMENTS.c.origin == member).correlate(_CONTENTS)
+    rows = conn.execute(
+        select(_CONTENTS.c.hash)
+        .where(_CONTENTS.c.creator == member, _CONTENTS.c.type == "indicator", ~signed)
+        .order_by(_CONTENTS.c.seq)
+    )
+    return [row.hash for row in rows]
+
+
 def lines(conn: Connection, stix_ids: Iterable[str]) -> dict[str, dict[str, list[Version]]]:
     """Return the versions of each object by who told of them: object id -> origin -> versions.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, or_, select
 
 from lezha.store import keys, schema
 from lezha.store.contents import Content
@@ -89,6 +89,21 @@ def without_bytes(conn: Connection, after: int, upto: int) -> list[str]:
             _CONTENTS.c.seq <= upto,
             bodies.c.content.is_(None) == purges.c.content.is_(None),
         )
+    )
+    return [row.hash for row in rows]
+
+
+def remains(conn: Connection, after: int, upto: int) -> list[str]:
+    """Return purged contents, `after` < number <= `upto`, of which something that was derived is still there."""
+    derived = [
+        exists().where(table.c.content == _CONTENTS.c.seq)
+        for table in (schema.observables, schema.refs, schema.tags)
+    ]
+    rows = conn.execute(
+        select(_CONTENTS.c.hash)
+        .join(schema.purges, schema.purges.c.content == _CONTENTS.c.seq)
+        .where(_CONTENTS.c.seq > after, _CONTENTS.c.seq <= upto)
+        .where(or_(_CONTENTS.c.name != "", _CONTENTS.c.unmatched != "", *derived))
     )
     return [row.hash for row in rows]
 

@@ -64,6 +64,14 @@ def remove(conn: Connection, rows: Sequence[tuple[int, str]]) -> None:
     )
 
 
+def forget(conn: Connection, contents: Sequence[int]) -> None:
+    """Forget contents that another process may have taken up since `clear`; SQLite is written by one process alone."""
+    if conn.dialect.name != "sqlite":
+        conn.execute(
+            text("DELETE FROM texts WHERE content = :content"), [{"content": one} for one in contents]
+        )
+
+
 def clear(conn: Connection) -> None:
     """Forget all contents."""
     conn.exec_driver_sql(

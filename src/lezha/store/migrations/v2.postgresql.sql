@@ -94,6 +94,13 @@ CREATE TABLE quarantine (
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (member, incarnation, number)
 );
+CREATE TABLE quarantined_ids (
+  stix_id TEXT COLLATE "C" NOT NULL,
+  member TEXT NOT NULL,
+  incarnation TEXT NOT NULL,
+  number BIGINT NOT NULL,
+  PRIMARY KEY (stix_id, member, incarnation, number)
+);
 CREATE TABLE receipts (
   recipient TEXT NOT NULL,
   head BIGINT NOT NULL,

@@ -95,6 +95,14 @@ CREATE TABLE quarantine (
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (member, incarnation, number)
 );
+CREATE TABLE quarantined_ids (
+  stix_id TEXT NOT NULL,
+  member TEXT NOT NULL,
+  incarnation TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (stix_id, member, incarnation, number)
+)
+ WITHOUT ROWID;
 CREATE TABLE receipts (
   recipient TEXT NOT NULL,
   head INTEGER NOT NULL,
