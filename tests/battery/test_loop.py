@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.battery.nodes import LEZHA, RunningNode, bundle, indicator, running, until
+from tests.battery.nodes import LEZHA, RunningNode, bundle, indicator, lezha, running, until
+from tests.battery.test_restore import restored
 
 from lezha.access.rights import Role
 
@@ -94,3 +95,32 @@ def test_a_sensor_whose_token_is_revoked_stops_and_says_so(tmp_path: Path) -> No
             node.publish(bundle([indicator("wake-up.example")]), "everyone")
             assert process.wait(timeout=PATIENCE_S) == 1
         assert "refuses this sensor's token" in (tmp_path / "sensor.log").read_text()
+
+
+def test_a_sensor_begins_anew_when_its_node_is_restored(tmp_path: Path) -> None:
+    key, file, log = tmp_path / "backup.key", tmp_path / "node.age", tmp_path / "dns.log"
+    log.touch()
+    recipient = lezha("backup", "keygen", "--out", key).stdout.strip()
+    with running(tmp_path, "podgorica") as (node,):
+        made = node.post("/tokens", {"name": "sensor-1", "role": Role.SENSOR.value})
+        done = lezha("backup", "create", file, "--recipient", recipient, "--home", node.home)
+        assert done.returncode == 0, done.stderr
+        lost, kept = indicator("lost.example"), indicator("kept.example")
+        with sensor(node, log, made["token"]):
+            node.publish(bundle([lost, indicator("other.example")]), "everyone")
+            until(lambda: asked(node, log, "lost.example", lost) > 0, PATIENCE_S)
+            node.kill()
+            restored(node, file, key)
+            node.start()
+            # It has the number of one that the sensor had been told of before.
+            node.publish(bundle([kept]), "everyone")
+            until(lambda: "node_restored" in (tmp_path / "sensor.log").read_text(), PATIENCE_S)
+            until(lambda: asked(node, log, "kept.example", kept) > 0, PATIENCE_S)
+            assert asked(node, log, "lost.example", lost) == 0
+
+
+def asked(node: RunningNode, log: Path, domain: str, one: bytes) -> int:
+    """Have a domain asked for once more, and count how often its indicator was seen."""
+    write(log, domain, 1)
+    time.sleep(0.3)
+    return seen(node, json.loads(one)["id"])

@@ -90,7 +90,7 @@ class Station:
         head, incarnation = 0, ""
         while True:
             try:
-                feed = await self._uplink.fetch(head)
+                feed = await self._uplink.fetch(head, incarnation)
             except UplinkError as error:
                 await self._rest("learn", error)
                 continue

@@ -21,9 +21,12 @@ class Uplink:
         self._url = URL(node) / "api/v1/sensor"
         self._session = aiohttp.ClientSession(timeout=_TIMEOUT, headers={"Authorization": f"Bearer {token}"})
 
-    async def fetch(self, after: int, *, wait: bool = True) -> Feed:
-        """Return the rows after row `after`; with none, wait up to 25 s for one. Raises UplinkError."""
-        query = {"after": str(after), "wait": str(_WAIT_S if wait else 0)}
+    async def fetch(self, after: int, incarnation: str = "") -> Feed:
+        """Return the rows after row `after`; with none, wait up to 25 s for one, or for another incarnation.
+
+        Raises UplinkError.
+        """
+        query = {"after": str(after), "wait": str(_WAIT_S), "incarnation": incarnation}
         raw = await self._call("GET", (self._url / "indicators").with_query(query), None)
         return msgspec.json.decode(raw, type=Feed)
 

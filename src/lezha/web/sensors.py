@@ -31,15 +31,19 @@ async def indicators(
     decisive: NamedDependency[Changes],
     after: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
     wait: Annotated[float, QueryParameter(ge=0, le=30)] = 0,
+    incarnation: Annotated[str, QueryParameter(max_length=64)] = "",
 ) -> Feed:
-    """Return the rows of the sensor's view after row `after`; with none, wait up to `wait` seconds for one."""
+    """Return the rows of the sensor's view after row `after`; with none, wait up to `wait` seconds for one.
+
+    If `incarnation` is given and is not the node's any more, the answer comes at once: numbers mean something else now.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + wait
     while True:
         serial = decisive.serial
         found = await detect.feed(log, _sensor(request.user), after, utc_now())
         left = end - loop.time()
-        if found.head > after or left <= 0:
+        if found.head > after or left <= 0 or incarnation not in ("", found.incarnation):
             return found
         await decisive.beyond(serial, left)
 
