@@ -9,7 +9,7 @@ from tests.federation.keys import PODGORICA, TIRANA
 from tests.flows.alliance import Station, deliver, told
 
 from lezha.node.clock import utc_now
-from lezha.store import contents, engine, migrations, schema, sequencer, statements, views
+from lezha.store import contents, engine, inbound, migrations, schema, sequencer, statements, views
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
 
@@ -166,3 +166,12 @@ def test_a_step_that_fails_changes_nothing(old: str, monkeypatch: pytest.MonkeyP
 def test_every_version_from_the_first_on_has_a_step() -> None:
     assert list(migrations.STEPS) == list(range(1, schema.VERSION))
     assert isinstance(schema.meta, Table)
+
+
+def test_what_was_put_aside_can_be_purged_by_its_name(old: str) -> None:
+    log = Log(old, utc_now)
+    name = "indicator--00000008-0000-4000-8000-000000000000"
+    assert log.write_now(lambda tx: inbound.forget(tx.conn, [name])) == [name]
+    with log.read() as conn:
+        assert conn.scalar(select(schema.quarantine.c.frame)) == b""
+    log.close()

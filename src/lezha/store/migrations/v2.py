@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection
 
-_BLOCK: Final = 1000
+_BLOCK: Final = 100  # rows: those of contents may have a megabyte each
 _GENESIS: Final = bytes(32)
+_NAME: Final = re.compile(rb'"id"\s*:\s*"([a-z0-9-]+--[0-9a-f-]{36})"')
 
 # Table -> its columns in version 2, for those whose rows stay as they are but for hashes, which become bytes.
 _KEPT: Final = {
@@ -40,6 +43,7 @@ def migrate(conn: Connection) -> None:
         conn.exec_driver_sql(statement)
     for table, columns in _KEPT.items():
         _keep(conn, table, columns.split())
+    _quarantined(conn)
     last = _events(conn)
     _contents(conn)
     _statements(conn)
@@ -65,62 +69,89 @@ def _script(conn: Connection) -> list[str]:
     return [statement for part in script.split(";\n") if (statement := part.strip())]
 
 
-def _rows(conn: Connection, query: str) -> Iterator[Any]:
-    for block in conn.exec_driver_sql(query).partitions(_BLOCK):
-        yield from block
+def _blocks(conn: Connection, query: str) -> Iterator[list[tuple[Any, ...]]]:
+    """Read rows some at a time: a million of them, or of a megabyte each, are never held at once."""
+    with conn.exec_driver_sql(query, execution_options={"stream_results": True}) as rows:
+        for block in rows.yield_per(_BLOCK).partitions():
+            yield [tuple(row) for row in block]
 
 
 def _insert(conn: Connection, table: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
+    if not rows:
+        return
     names = columns.split()
     mark = "?" if conn.dialect.name == "sqlite" else "%s"
     sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join([mark] * len(names))})"  # noqa: S608  # own
-    for start in range(0, len(rows), _BLOCK):
-        conn.exec_driver_sql(sql, rows[start : start + _BLOCK])
+    conn.exec_driver_sql(sql, rows)
 
 
 def _keep(conn: Connection, table: str, columns: list[str]) -> None:
     names = ", ".join(columns)
-    rows = [tuple(row) for row in _rows(conn, f"SELECT {names} FROM v1_{table}")]  # noqa: S608  # own names
-    if hashed := _HASHES.get(table):
-        place = columns.index(hashed)
-        rows = [(*row[:place], bytes.fromhex(row[place]), *row[place + 1 :]) for row in rows]
-    _insert(conn, table, " ".join(columns), rows)
+    place = columns.index(_HASHES[table]) if table in _HASHES else None
+    for rows in _blocks(conn, f"SELECT {names} FROM v1_{table}"):  # noqa: S608  # own names
+        _insert(
+            conn, table, " ".join(columns), rows if place is None else [_by_hash(row, place) for row in rows]
+        )
+
+
+def _by_hash(row: tuple[Any, ...], place: int = 1) -> tuple[Any, ...]:
+    return (*row[:place], bytes.fromhex(row[place]), *row[place + 1 :])
+
+
+def _quarantined(conn: Connection) -> None:
+    """Name the objects in what was put aside."""
+    for rows in _blocks(conn, "SELECT member, incarnation, number, frame FROM v1_quarantine"):
+        named = [(name, *row[:3]) for row in rows for name in dict.fromkeys(_names(row[3]))]
+        _insert(conn, "quarantined_ids", "stix_id member incarnation number", named)
+
+
+def _names(frame: bytes) -> Iterator[str]:
+    try:
+        contents = msgspec.msgpack.decode(frame)[4]
+    except (msgspec.DecodeError, TypeError, IndexError):  # it was too large to be kept
+        return
+    for raw in contents:
+        if found := _NAME.search(raw):
+            yield found[1].decode()
 
 
 def _events(conn: Connection) -> tuple[int, str, bytes]:
     """Chain the events and return the last one's number, time and chain."""
     seq, at, chain = 0, "", _GENESIS
-    rows = []
-    for row in _rows(conn, "SELECT seq, at, kind, subject, actor, detail FROM v1_events ORDER BY seq"):
-        seq, at = row.seq, row.at
-        told = json.dumps(list(row), ensure_ascii=False, separators=(",", ":")).encode()
-        chain = hashlib.sha256(chain + told).digest()
-        rows.append((*row, chain))
-    _insert(conn, "events", "seq at kind subject actor detail chain", rows)
+    for rows in _blocks(conn, "SELECT seq, at, kind, subject, actor, detail FROM v1_events ORDER BY seq"):
+        chained = []
+        for row in rows:
+            seq, at = row[:2]
+            told = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
+            chain = hashlib.sha256(chain + told).digest()
+            chained.append((*row, chain))
+        _insert(conn, "events", "seq at kind subject actor detail chain", chained)
     return seq, at, chain
 
 
 def _contents(conn: Connection) -> None:
     columns = "stix_id type version creator name markings unreadable_marking revoked unmatched valid_until"
     names = ", ".join(columns.split())
-    rows = _rows(conn, f"SELECT seq, hash, {names}, bytes FROM v1_contents ORDER BY seq")  # noqa: S608  # own names
-    kept = [(row[0], bytes.fromhex(row[1]), *row[2:]) for row in rows]
-    _insert(conn, "contents", f"seq hash {columns}", [row[:-1] for row in kept])
-    _insert(conn, "bodies", "content bytes", [(row[0], row[-1]) for row in kept])
+    query = f"SELECT seq, hash, {names}, bytes FROM v1_contents ORDER BY seq"  # noqa: S608  # own names
+    for rows in _blocks(conn, query):
+        _insert(conn, "contents", f"seq hash {columns}", [_by_hash(row[:-1]) for row in rows])
+        _insert(conn, "bodies", "content bytes", [(row[0], row[-1]) for row in rows])
 
 
 def _statements(conn: Connection) -> None:
-    columns = "origin own terms issued at envelope"
     numbers = (
         "SELECT s.seq, s.hash, c.seq, s.origin, s.own, s.terms, s.issued, s.at, s.envelope "
         "FROM v1_statements s JOIN v1_contents c ON c.hash = s.content ORDER BY s.seq"
     )
-    rows = [(row[0], bytes.fromhex(row[1]), *row[2:]) for row in _rows(conn, numbers)]
-    _insert(conn, "statements", f"seq hash content {columns}", rows)
+    for rows in _blocks(conn, numbers):
+        columns = "seq hash content origin own terms issued at envelope"
+        _insert(conn, "statements", columns, [_by_hash(row) for row in rows])
     beside = (
         "SELECT s.seq, p.position, c.seq FROM v1_companions p "
         "JOIN v1_statements s ON s.hash = p.statement JOIN v1_contents c ON c.hash = p.content"
     )
-    _insert(conn, "companions", "statement position content", [tuple(row) for row in _rows(conn, beside)])
+    for rows in _blocks(conn, beside):
+        _insert(conn, "companions", "statement position content", rows)
     came = "SELECT s.seq, a.member, a.at FROM v1_arrivals a JOIN v1_statements s ON s.hash = a.statement"
-    _insert(conn, "arrivals", "statement member at", [tuple(row) for row in _rows(conn, came)])
+    for rows in _blocks(conn, came):
+        _insert(conn, "arrivals", "statement member at", rows)
