@@ -61,8 +61,8 @@ def purge(
 ) -> None:
     """Destroy the bytes of objects for good, with their names, values and words.
 
-    The hash, the statements and the record of who was told stay. It does not call anything back from peers that have
-    it, and earlier backups still hold it.
+    The hash, the statements and the record of who was told stay. What peers sent of them and was refused goes too. It
+    does not call anything back from peers that have it, and earlier backups still hold it.
 
     Example: lezha store purge observed-data--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f --why "names a citizen"
     """
@@ -74,13 +74,18 @@ def purge(
     if json:
         show_json(done)
         return
-    if not done["versions"]:
+    if not done["versions"] and not done["put_aside"]:
         say("It had been purged before; nothing of it is left in the database's files now.")
         return
-    say(
-        f"{done['versions']} version{'' if done['versions'] == 1 else 's'} of {len(done['ids'])} purged for good."
-    )
+    say(_purged(done))
     note("Earlier backups still hold it, and so may peers that were told.")
+
+
+def _purged(done: dict[str, Any]) -> str:
+    versions, aside = done["versions"], done["put_aside"]
+    said = [f"{versions} version{'' if versions == 1 else 's'} of {len(done['ids'])}"] if versions else []
+    said += [f"what had been put aside of {aside}"] if aside else []
+    return f"{' and '.join(said)} purged for good.".capitalize()
 
 
 @app.command("retention")
