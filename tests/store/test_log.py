@@ -117,6 +117,32 @@ async def test_a_piece_that_hides_an_error_of_the_database_deceives_nobody_and_s
     assert held(log, 3) == [True]
 
 
+async def test_a_piece_that_fails_alone_writes_nothing(log: Log) -> None:
+    def halfway(tx: Tx) -> None:
+        add(1)(tx)
+        raise Conflict("halfway")
+
+    with pytest.raises(Conflict, match="halfway"):
+        await log.write(halfway)
+    await log.write(add(2))
+    assert held(log, 1, 2) == [False, True]
+    assert seqs(log) == [1, 2]
+
+
+@pytest.mark.parametrize("beside", [0, 2])
+async def test_what_is_written_after_the_database_undid_a_transaction_is_not_written(
+    log: Log, beside: int
+) -> None:
+    def careless(tx: Tx) -> None:
+        tx.conn.exec_driver_sql("ROLLBACK")  # as SQLite does by itself when its disk is full
+
+    outcomes = await together(log, *(add(number) for number in range(1, beside + 1)), careless)
+    assert all(isinstance(one, StoreError) for one in outcomes), outcomes
+    await log.write(add(9))
+    assert held(log, 1, 2, 9) == [False, False, True]
+    assert seqs(log) == [1, 2]
+
+
 async def test_a_commit_that_fails_fails_all_and_writes_nothing(log: Log) -> None:
     commits = itertools.count(1)
 

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from lezha.sharing.tlp import Tlp
 from lezha.stix.versions import substance
-from lezha.store import keys, schema, texts
+from lezha.store import engine, keys, schema, texts
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, each_raw, insert_rows, parts
@@ -308,6 +308,7 @@ def _remove_words(conn: Connection, gone: Sequence[tuple[int, str]]) -> bool:
         with conn.begin_nested():
             texts.remove(conn, gone)
     except DBAPIError:  # what is to be destroyed must go, whatever state the index is in
+        engine.require_transaction(conn)
         texts.clear(conn)
         return False
     return True

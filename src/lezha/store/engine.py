@@ -199,6 +199,22 @@ def _busy(connection: Any) -> bool:
         return True
 
 
+def require_transaction(conn: Connection) -> None:
+    """Raise StoreError if the database has ended the transaction by itself, as SQLite does when the disk is full.
+
+    What would be written then would be written at once, piece by piece.
+    """
+    driver: Any = conn.connection.driver_connection
+    within = (
+        driver.in_transaction if conn.dialect.name == "sqlite" else driver.info.transaction_status != _IDLE
+    )
+    if not within:
+        raise StoreError("The database has undone the transaction: nothing was written. Is its disk full?")
+
+
+_IDLE: Final = 0  # libpq's PQTRANS_IDLE
+
+
 def get_meta(conn: Connection, name: str) -> str | None:
     """Return a value of the node's own record, or None."""
     value: str | None = conn.scalar(select(schema.meta.c.value).where(schema.meta.c.name == name))
@@ -261,6 +277,7 @@ def _pragmas(connection: Any, cache: int) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "secure_delete=ON",  # what is deleted is overwritten: purging must leave nothing in free pages
+        "temp_store=MEMORY",  # what a savepoint keeps for going back must not lie in files of its own
         "foreign_keys=ON",
         f"busy_timeout={_BUSY_MS}",
         f"cache_size=-{cache}",
