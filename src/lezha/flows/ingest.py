@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -97,7 +98,7 @@ _LABELS: Final = {label.value: label for label in Tlp}
 
 def content(item: Object) -> Content:
     """Return what the log keeps of a valid object: its exact bytes and what is derived from them."""
-    levels = {markings.tlp_level(marking) for marking in item.markings}
+    levels, unreadable = (_remembered if len(item.markings) < _FEW else _levels)(item.markings)
     reading = _reading(item)
     return Content(
         hash=item.sha256,
@@ -107,8 +108,8 @@ def content(item: Object) -> Content:
         creator=_key(item.created_by or ""),
         name=_storable(_name(item)),
         raw=item.raw,
-        markings=tuple(sorted(_LABELS[level] for level in levels if level is not None)),
-        unreadable_marking=None in levels,
+        markings=levels,
+        unreadable_marking=unreadable,
         revoked=item.revoked,
         unmatched=_storable(reading.unmatched or ""),
         valid_until=_storable(_text(item, "valid_until")),
@@ -119,6 +120,16 @@ def content(item: Object) -> Content:
         marking_ids=item.markings,
         text=searchable(item.data),
     )
+
+
+def _levels(marking_ids: tuple[str, ...]) -> tuple[tuple[Tlp, ...], bool]:
+    """Return the TLP levels of an object's own markings, and whether there are others."""
+    levels = {markings.tlp_level(marking) for marking in marking_ids}
+    return tuple(sorted(_LABELS[level] for level in levels if level is not None)), None in levels
+
+
+_FEW: Final = 4
+_remembered: Final = lru_cache(maxsize=256)(_levels)  # the same few markings come again and again
 
 
 def _reading(item: Object) -> Reading:
@@ -165,15 +176,19 @@ def searchable(data: Mapping[str, Any]) -> str:
 
 def _collect(node: Mapping[str, Any], found: list[str]) -> None:
     for key, value in node.items():
-        if key in _NO_WORDS or key.endswith(("_ref", "_refs")):
+        if key in _NO_WORDS or key.endswith(_REFERENCE):
             continue
-        if isinstance(value, str):
+        kind = type(value)
+        if kind is str:
             found.append(value)
-        elif isinstance(value, dict):
+        elif kind is dict:
             _collect(value, found)
-        elif isinstance(value, list):
+        elif kind is list:
             for one in value:
                 if isinstance(one, str):
                     found.append(one)
                 elif isinstance(one, dict):
                     _collect(one, found)
+
+
+_REFERENCE: Final = ("_ref", "_refs")
