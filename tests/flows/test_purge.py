@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from tests.federation.keys import PODGORICA, TIRANA
 from tests.flows.alliance import PRISTINA, VIENNA, Station, deliver, pack, said, stream, take, told, written
 from tests.flows.alliance import batch as frames
@@ -192,13 +194,17 @@ async def test_what_was_put_aside_and_never_taken_is_purged_by_its_name(
     assert list(check.check(tirana.log)) == []
 
 
-async def test_a_damaged_index_of_words_stops_no_purge(pair: tuple[Station, Station], url: str) -> None:
+@pytest.mark.parametrize("where", ["1", "id > 10", "id = (SELECT max(id) FROM texts_data)"])
+async def test_a_damaged_index_of_words_stops_no_purge(
+    pair: tuple[Station, Station], url: str, where: str
+) -> None:
     tirana, _ = pair
     await tirana.publish(misfiled(1), told(TIRANA, 2))
     if url.startswith("postgresql"):
         tirana.log.write_now(lambda tx: tx.conn.exec_driver_sql("DELETE FROM texts"))
     else:
-        tirana.log.write_now(lambda tx: tx.conn.exec_driver_sql("UPDATE texts_data SET block = x'00'"))
+        damage = f"UPDATE texts_data SET block = x'00' WHERE {where}"
+        tirana.log.write_now(lambda tx: tx.conn.exec_driver_sql(damage))
     done = await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
     assert done.versions == 1
     assert traces(tirana, url) == []
@@ -214,16 +220,64 @@ async def test_a_purge_lets_others_write_while_it_waits_for_a_reader(
     await tirana.publish(misfiled(1))
     monkeypatch.setattr("lezha.store.engine._SCRUB_TRIES", 100_000)
     with tirana.log.read() as conn:
-        conn.execute(select(schema.meta)).all()
+        conn.execute(select(schema.contents)).all()
         purging = asyncio.create_task(
             purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
         )
         for number in range(2, 8):
             await tirana.publish(told(TIRANA, number))
+            assert found(tirana, type="indicator")
             await asyncio.sleep(0.1)
         assert not purging.done(), "it waits for the reader"
     assert (await purging).versions == 1
     assert traces(tirana, url) == []
+
+
+async def test_no_copies_of_what_is_purged_stay_in_the_gaps_of_pages(
+    pair: tuple[Station, Station], url: str
+) -> None:
+    tirana, _ = pair
+    chance = random.Random(3)  # an order in which pages are split and joined all over
+    marks = {number: f"zq{chance.getrandbits(64):016x}qz" for number in range(3000)}
+    order = chance.sample(list(marks), len(marks))
+    for start in range(0, len(order), 500):
+        await tirana.publish(
+            *(_marked(number, marks[number], chance) for number in order[start : start + 500])
+        )
+    gone = chance.sample(list(marks), 1500)
+    ids = [_marked(number, marks[number], chance)["id"] for number in gone]
+    assert (await purge.purge(tirana.log, tirana.member, ids, "a mistake", "officer")).versions == len(gone)
+    left = b"\n".join(path.read_bytes() for path in files(tirana, url))
+    there = set(re.findall(rb"zq[0-9a-f]{16}qz", left)) | set(re.findall(rb"zq[0-9a-f]{16}qz", left[::-1]))
+    assert there.isdisjoint({marks[number].encode() for number in gone})
+    assert there >= {mark.encode() for number, mark in marks.items() if number not in set(gone)}
+    assert list(check.check(tirana.log)) == []
+
+
+def _marked(number: int, mark: str, chance: random.Random) -> dict[str, Any]:
+    pattern = f"[domain-name:value = '{mark}.example']"
+    return told(TIRANA, number, name=mark, labels=[mark], pattern=pattern, x_pad="p" * chance.randrange(300))
+
+
+async def test_bytes_that_were_damaged_are_purged_too(pair: tuple[Station, Station]) -> None:
+    tirana, _ = pair
+    await tirana.publish(misfiled(1), told(TIRANA, 2))
+    seq = (
+        select(schema.contents.c.seq).where(schema.contents.c.stix_id == misfiled(1)["id"]).scalar_subquery()
+    )
+    damage = update(schema.bodies).where(schema.bodies.c.content == seq).values(bytes=b'{"type":"indica\x00')
+    tirana.log.write_now(lambda tx: tx.conn.execute(damage))
+    done = await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
+    assert done.versions == 1
+    assert rederive.is_due(tirana.log)
+    rederive.everything(tirana.log)
+    assert found(tirana, text="exercise") == [told(TIRANA, 2)["id"]]
+
+
+async def test_a_peer_s_identity_is_kept_as_long_as_it_is_a_peer(pair: tuple[Station, Station]) -> None:
+    tirana, podgorica = pair
+    with pytest.raises(FlowError, match="podgorica is a peer"):
+        await purge.purge(tirana.log, tirana.member, [podgorica.member], "a mistake", "officer")
 
 
 async def test_versions_of_many_megabytes_are_purged_some_at_a_time(

@@ -14,8 +14,9 @@ import msgspec
 from lezha.flows import rederive
 from lezha.flows.errors import FlowError
 from lezha.stix.clauses import COMPANION_TYPES
-from lezha.store import contents, engine, inbound, search, texts
+from lezha.store import contents, engine, inbound, peers, search, texts
 from lezha.store.contents import Held
+from lezha.store.errors import Damaged
 from lezha.store.log import Log, Tx
 
 _BLOCK: Final = 500
@@ -58,6 +59,11 @@ async def purge(log: Log, member: str, stix_ids: Sequence[str], why: str, actor:
         )
     if member in stix_ids:
         raise FlowError("This member's own identity can't be purged: it travels with what it publishes.")
+    with log.read() as conn:
+        if linked := [peer.name for peer in peers.listed(conn) if peer.member in stix_ids]:
+            raise FlowError(
+                f"{linked[0]} is a peer: its identity is kept with its keys as long as it is one."
+            )
     aside = await log.write(lambda tx: _forget_frames(tx, stix_ids, why, actor))
     gone = 0
     while count := await log.write(lambda tx: _purge_some(tx, stix_ids, why, actor)):
@@ -119,9 +125,12 @@ async def clean(log: Log) -> None:
     """Remove what purging has left in the index of words, in free pages and in the write-ahead log."""
     with log.read() as conn:
         due = engine.get_meta(conn, _DUE)
-    more = await log.write(lambda tx: texts.merge(tx.conn, first=True))
-    while more:
-        more = await log.write(lambda tx: texts.merge(tx.conn, first=False))
+    try:
+        more = await log.write(lambda tx: texts.merge(tx.conn, first=True))
+        while more:
+            more = await log.write(lambda tx: texts.merge(tx.conn, first=False))
+    except Damaged:
+        await log.write(rederive.words_anew)
     await asyncio.to_thread(log.scrub)
     await log.write(lambda tx: _cleaned(tx, due))
 
@@ -156,8 +165,14 @@ def _retire_some(tx: Tx, rule: Rule, after: int, counts: dict[str, int]) -> int:
 def _destroy(tx: Tx, gone: Sequence[Held], why: str, actor: str) -> None:
     if not gone:
         return
-    if contents.purge(tx, [(one, rederive.searchable(one.raw)) for one in gone], why, actor):
-        rederive.make_due(tx)
+    words = [rederive.searchable(one.raw) for one in gone]
+    try:
+        texts.remove(tx.conn, [(one.seq, text) for one, text in zip(gone, words, strict=True) if text])
+    except Damaged:  # what is to be destroyed must go, whatever state the index is in
+        words.append(None)
+    if None in words:
+        rederive.words_anew(tx)
+    contents.purge(tx, gone, why, actor)
     engine.set_meta(tx.conn, _DUE, str(tx.seq))
 
 

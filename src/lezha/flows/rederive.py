@@ -55,14 +55,18 @@ def into_empty(conn: Connection) -> None:
         engine.set_meta(conn, _MARK, "")
 
 
-def make_due(tx: Tx) -> None:
-    """Have everything derived anew when the node starts the next time."""
+def words_anew(tx: Tx) -> None:
+    """Empty an index of words that can't be relied on, and have everything derived anew as soon as may be."""
+    texts.clear(tx.conn)
     engine.set_meta(tx.conn, _MARK, "")
 
 
-def searchable(raw: bytes) -> str:
-    """Return the text of an object that was taken up for searches by words."""
-    return ingest.searchable(msgspec.json.decode(raw))
+def searchable(raw: bytes) -> str | None:
+    """Return the text of an object that was taken up for searches by words; None if its bytes are damaged."""
+    try:
+        return ingest.searchable(msgspec.json.decode(raw, type=dict))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _begin(tx: Tx) -> None:
@@ -90,5 +94,5 @@ def _readable(held: Sequence[Held]) -> Iterator[tuple[Content, int]]:
     for one in held:
         try:
             yield ingest.content(objects.reread(one.raw)), one.seq
-        except StixError:
+        except (StixError, KeyError):
             continue  # what can't be read any more is kept, and not looked for

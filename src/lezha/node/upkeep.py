@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from lezha.flows import purge
+from lezha.flows import purge, rederive
 from lezha.flows.errors import FlowError
 from lezha.flows.purge import Rule
 from lezha.node.clock import later, utc_now
@@ -16,6 +16,7 @@ from lezha.store.log import Log
 
 _FIRST_S: Final = 60.0
 _MINUTE_S: Final = 60.0
+_HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
 _logger = structlog.get_logger()
 
@@ -26,16 +27,27 @@ def rules(wanted: Sequence[Retention], now: str) -> list[Rule]:
 
 
 async def clean(log: Log) -> None:
-    """Clean up after a purge that was interrupted or that somebody's reading held up, every minute, until cancelled."""
+    """Clean up after a purge that was interrupted or that somebody's reading held up, until cancelled.
+
+    Looks every minute, and less often, down to once an hour, while it fails. What a damaged index made necessary to
+    derive anew is derived anew.
+    """
+    pause = _MINUTE_S
     while True:
         try:
             if await purge.clean_if_due(log):
                 _logger.info("purge.cleaned")
+            if rederive.is_due(log):
+                done = await asyncio.to_thread(rederive.everything, log)
+                _logger.info("log.derived", contents=done)
+            pause = _MINUTE_S
         except StoreError as error:
             _logger.warning("purge.not_cleaned", reason=str(error))
+            pause = min(2 * pause, _HOUR_S)
         except Exception:  # whatever it is, it is tried again
             _logger.exception("purge.not_cleaned")
-        await asyncio.sleep(_MINUTE_S)
+            pause = min(2 * pause, _HOUR_S)
+        await asyncio.sleep(pause)
 
 
 async def retire(log: Log, wanted: Sequence[Retention]) -> None:

@@ -6,11 +6,10 @@ from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
-from sqlalchemy.exc import DBAPIError
 
 from lezha.sharing.tlp import Tlp
 from lezha.stix.versions import substance
-from lezha.store import engine, keys, schema, texts
+from lezha.store import keys, schema, texts
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, each_raw, insert_rows, parts
@@ -282,36 +281,22 @@ def count_before(conn: Connection, stix_type: str, seq: int, most: int) -> int:
     return conn.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
-def purge(tx: Tx, gone: Sequence[tuple[Held, str]], why: str, actor: str) -> bool:
-    """Destroy bytes and all that is derived from them; `gone` has each content with the text that was taken up.
+def purge(tx: Tx, gone: Sequence[Held], why: str, actor: str) -> None:
+    """Destroy bytes and all that is derived from them but their words (`texts.remove`).
 
     The hash, the id, statements and events stay. What is left in free pages and in the index of words goes when
-    `texts.merge` and `Log.scrub` have run. Returns whether the index of words was damaged: then it is empty now, and
-    has to be derived anew.
+    `texts.merge` and `Log.scrub` have run.
     """
-    damaged = not _remove_words(tx.conn, [(one.seq, words) for one, words in gone if words])
-    rows = [{"of": one.seq} for one, _ in gone]
+    rows = [{"of": one.seq} for one in gone]
     for table in (schema.bodies, *_DERIVED):
         tx.conn.execute(delete(table).where(table.c.content == bindparam("of")), rows)
     tx.conn.execute(_FORGET, rows)
     insert_rows(
         tx.conn,
         schema.purges,
-        [(one.seq, bytes.fromhex(substance(one.raw)), why, actor, tx.at) for one, _ in gone],
+        [(one.seq, bytes.fromhex(substance(one.raw)), why, actor, tx.at) for one in gone],
     )
-    tx.events("purged", [one.hash for one, _ in gone], actor, why=why)
-    return damaged
-
-
-def _remove_words(conn: Connection, gone: Sequence[tuple[int, str]]) -> bool:
-    try:
-        with conn.begin_nested():
-            texts.remove(conn, gone)
-    except DBAPIError:  # what is to be destroyed must go, whatever state the index is in
-        engine.require_transaction(conn)
-        texts.clear(conn)
-        return False
-    return True
+    tx.events("purged", [one.hash for one in gone], actor, why=why)
 
 
 def bytes_of(conn: Connection, hashes: Iterable[str]) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -24,6 +24,8 @@ _CHECKPOINT: Final = (
     16_384  # pages: a write-ahead log of 64 MiB; a busy page is brought over once, not every time
 )
 _SCRUB_TRIES: Final = 50
+_MOST_TIMES: Final = 3  # that a table is written anew in vain
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 _BUSY_MS: Final = 10_000
 
 OUTSIDE: Final = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, sqlite3.OperationalError)
@@ -126,38 +128,97 @@ def said(error: Exception) -> str:
     return " ".join(str(cause).split())[:300] or type(cause).__name__
 
 
-def scrub(engine: Engine) -> None:
-    """Overwrite what deleted rows have left behind. Raises StoreError if something stands in the way."""
+def scrub(engine: Engine, in_turn: Callable[[Callable[[], None]], None]) -> None:
+    """Overwrite what deleted rows have left behind; `in_turn` does what no other writing may come between.
+
+    Raises StoreError if something stands in the way.
+    """
     raw = engine.raw_connection()
     try:
         if engine.dialect.name == "postgresql":
             _write_anew(raw.driver_connection)
         else:
+            _empty_wal(
+                raw.driver_connection
+            )  # that nobody reads for long is found out before the work is done
+            in_turn(lambda: _vacuum(engine))
             _empty_wal(raw.driver_connection)
+    except OUTSIDE as error:
+        raise failure(error, "What was purged is still in the database's files") from error
     finally:
+        raw.close()
+
+
+def _vacuum(engine: Engine) -> None:
+    """Write SQLite's file anew: when pages are split or joined, copies of rows stay in the gaps.
+
+    Needs room for two copies of it, one of them in a temporary file (SQLite, VACUUM).
+    """
+    raw = engine.raw_connection()
+    connection: Any = raw.driver_connection
+    try:
+        connection.execute("PRAGMA temp_store=FILE")
+        connection.execute("VACUUM")
+    finally:
+        connection.execute("PRAGMA temp_store=MEMORY")
         raw.close()
 
 
 def _write_anew(connection: Any) -> None:
     """Write the tables that bytes were purged from anew, with their indexes: VACUUM alone leaves bytes in pages.
 
-    Deleted rows that a transaction anywhere in the database may still see are copied, too: such tables come again.
+    Deleted rows that a transaction anywhere in the database may still see are copied, too: such tables come again. It
+    waits for no reader: all others would have to wait behind it.
     """
     connection.rollback()
     connection.autocommit = True
     try:
+        connection.execute("SET lock_timeout = '500ms'")
+        purged = connection.execute("SELECT pg_current_xact_id()::text").fetchone()[0]
         left = list(schema.PURGED)
+        times = 0
         for _ in range(_SCRUB_TRIES):
-            left = [table for table in left if _seen_by_others(connection, table)]
+            if not _reading_since_before(connection, purged):
+                left = [table for table in left if _in_use(connection, table)]
+                times += 1
             if not left:
                 connection.execute("CHECKPOINT")
                 return
+            if times == _MOST_TIMES:
+                break
             time.sleep(0.1)
     finally:
+        connection.execute("RESET lock_timeout")
         connection.autocommit = False
     raise StoreError(
         "Somebody has been reading the database for long: what was purged is still in its files."
     )
+
+
+def _reading_since_before(connection: Any, purged: str) -> bool:
+    """Say whether others may still see what was there before a transaction number, as far as this user may know."""
+    return bool(connection.execute(_OLD_SNAPSHOTS, (purged,)).fetchone()[0])
+
+
+_OLD_SNAPSHOTS: Final = """
+    SELECT coalesce(max(age(xmin)), 0) > age(%s::xid8::xid)
+    FROM (
+        SELECT backend_xmin AS xmin FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()
+        UNION ALL SELECT transaction FROM pg_prepared_xacts WHERE database = current_database()
+        UNION ALL SELECT xmin FROM pg_replication_slots
+    ) AS others
+    WHERE xmin IS NOT NULL
+"""
+
+
+def _in_use(connection: Any, table: str) -> bool:
+    """Write a table anew, and say whether somebody stood in the way."""
+    try:
+        return _seen_by_others(connection, table)
+    except Exception as error:
+        if getattr(error, "sqlstate", "") == _LOCK_NOT_AVAILABLE:
+            return True
+        raise
 
 
 def _seen_by_others(connection: Any, table: str) -> bool:

@@ -19,3 +19,7 @@ class Superseded(StoreError):
 
 class NoRoom(StoreError):
     """The disk that the log lies on is full."""
+
+
+class Damaged(StoreError):
+    """What is derived can't be relied on; it can be derived anew."""

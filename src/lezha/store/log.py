@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
 import structlog
@@ -25,7 +25,6 @@ T = TypeVar("T")
 
 _GROUP_LIMIT: Final = 256
 _LEAD_S: Final = 2.0  # until a server has noticed that whoever led before was killed
-_Job = tuple[Callable[["Tx"], Any], "Future[Any]"]
 _logger = structlog.get_logger()
 
 
@@ -99,6 +98,31 @@ class Reader:
         self._readers.dispose()
 
 
+class _Job(NamedTuple):
+    """A piece of work that goes into a commit, with others or alone."""
+
+    work: Callable[[Tx], Any]
+    future: "Future[Any]"
+
+
+class _Apart(NamedTuple):
+    """Work that no commit may come between."""
+
+    work: Callable[[], None]
+    future: "Future[None]"
+
+    def do(self) -> None:
+        """Do it, and give what comes of it to who asked."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            self.work()
+        except Exception as error:  # noqa: BLE001  # whatever it is, it goes to whoever asked
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(None)
+
+
 class _Done(msgspec.Struct, frozen=True):
     """What a transaction holds when all that is left to do is to commit it."""
 
@@ -131,7 +155,7 @@ class Log:
             self._readers.dispose()
             raise
         self._clock = clock
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[_Job | _Apart | None] = queue.SimpleQueue()
         self._epoch: int | None = None
         self._superseded = False
         self._closed = False
@@ -181,11 +205,12 @@ class Log:
             yield conn
 
     def scrub(self) -> None:
-        """Overwrite what deleted rows have left behind in the database's files; may take minutes.
+        """Overwrite what deleted rows have left behind in the database's files.
 
-        Raises StoreError if readers or another process stand in the way: try again later.
+        The files are written anew: what is to be written meanwhile waits (docs/design.md, Purge). Raises StoreError if
+        readers or another process stand in the way: try again later.
         """
-        engines.scrub(self._writer)
+        engines.scrub(self._writer, self._in_turn)
 
     def close(self) -> None:
         """Finish the work that waits, then close the database."""
@@ -216,32 +241,37 @@ class Log:
         """Answer whoever asked in the moment of closing."""
         while not self._jobs.empty():
             job = self._jobs.get()
-            if job is not None and job[1].set_running_or_notify_cancel():
-                job[1].set_exception(StoreError("The log is closed: the node is stopping."))
+            if job is not None and job.future.set_running_or_notify_cancel():
+                job.future.set_exception(StoreError("The log is closed: the node is stopping."))
 
     def _submit(self, work: Callable[[Tx], Any]) -> "Future[Any]":
+        return self._put(lambda future: _Job(work, future))
+
+    def _in_turn(self, work: Callable[[], None]) -> None:
+        """Do what is done outside of a transaction while nothing else is written."""
+        self._put(lambda future: _Apart(work, future)).result()
+
+    def _put(self, job: "Callable[[Future[Any]], _Job | _Apart]") -> "Future[Any]":
         if self._closed:
             raise StoreError("The log is closed: the node is stopping.")
         future: Future[Any] = Future()
-        self._jobs.put((work, future))
+        self._jobs.put(job(future))
         return future
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        then: list[_Job | _Apart | None] = []  # taken out of the queue, and not for the commit before
+        while (job := then.pop() if then else self._jobs.get()) is not None:
+            if isinstance(job, _Apart):
+                job.do()
+                continue
             group = [job]
-            stop = False
-            while len(group) < _GROUP_LIMIT and not stop:
-                try:
-                    more = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    stop = True
-                else:
+            while len(group) < _GROUP_LIMIT and not then and not self._jobs.empty():
+                more = self._jobs.get()
+                if isinstance(more, _Job):
                     group.append(more)
-            self._commit([one for one in group if one[1].set_running_or_notify_cancel()])
-            if stop:
-                return
+                else:
+                    then.append(more)
+            self._commit([one for one in group if one.future.set_running_or_notify_cancel()])
 
     def _commit(self, group: list[_Job]) -> None:
         done: _Done | None = None

@@ -7,10 +7,15 @@ letter nor a digit is a gap, so that `CVE-2022-1234` is a phrase of three words.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import Connection, TextClause, bindparam, text
+from sqlalchemy.exc import DatabaseError
+
+from lezha.store import engine
+from lezha.store.errors import Damaged
 
 TABLE: Final = "texts"
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -53,11 +58,14 @@ def add(conn: Connection, rows: Sequence[tuple[int, str]]) -> None:
 
 
 def remove(conn: Connection, rows: Sequence[tuple[int, str]]) -> None:
-    """Forget contents; the text must be the one that was taken up."""
+    """Forget contents; the text must be the one that was taken up. Raises Damaged, with nothing forgotten."""
     if not rows:
         return
     if conn.dialect.name == "sqlite":
-        conn.exec_driver_sql("INSERT INTO texts (texts, rowid, words) VALUES ('delete', ?, ?)", _folded(rows))
+        with _sound(conn):
+            conn.exec_driver_sql(
+                "INSERT INTO texts (texts, rowid, words) VALUES ('delete', ?, ?)", _folded(rows)
+            )
         return
     conn.execute(
         text("DELETE FROM texts WHERE content = :content"), [{"content": content} for content, _ in rows]
@@ -85,14 +93,31 @@ def merge(conn: Connection, *, first: bool, pages: int = 500) -> bool:
     """Do a part of the work that removes forgotten words from SQLite's index; return whether there is more to do.
 
     FTS5 notes what was deleted and drops it when parts of the index are merged; until then words are in the file.
-    The first call sets the whole index up for merging, the later ones go on with it (SQLite, FTS5, `merge`).
+    The first call sets the whole index up for merging, the later ones go on with it (SQLite, FTS5, `merge`). Raises
+    Damaged.
     """
     if conn.dialect.name != "sqlite":
         return False
     before: int = conn.exec_driver_sql("SELECT total_changes()").scalar_one()
-    conn.exec_driver_sql("INSERT INTO texts (texts, rank) VALUES ('merge', ?)", (-pages if first else pages,))
+    with _sound(conn):
+        conn.exec_driver_sql(
+            "INSERT INTO texts (texts, rank) VALUES ('merge', ?)", (-pages if first else pages,)
+        )
     # "If the difference is less than 2, then the merge command was a no-op."
     return int(conn.exec_driver_sql("SELECT total_changes()").scalar_one()) - before >= 2
+
+
+@contextmanager
+def _sound(conn: Connection) -> Iterator[None]:
+    """Raise Damaged, with nothing done, if SQLite finds that the index is not what it should be."""
+    try:
+        with conn.begin_nested():
+            yield
+    except DatabaseError as error:
+        if isinstance(error, engine.OUTSIDE):  # the disk is full, say
+            raise
+        engine.require_transaction(conn)
+        raise Damaged(f"The index of words is damaged: {engine.said(error)}") from error
 
 
 def matching(dialect: str, question: str) -> TextClause | None:
