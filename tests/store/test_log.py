@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, event, make_url, select
 from tests.store.examples import content, digest
 
 from lezha.node.clock import utc_now
@@ -294,3 +294,45 @@ def test_a_node_s_own_record_has_one_value_a_name(log: Log) -> None:
     with log.read() as conn:
         assert engine.get_meta(conn, "incarnation") == "b"
         assert engine.get_meta(conn, "other") is None
+
+
+@pytest.fixture
+def guest_url(postgres_url: str) -> Iterator[str]:
+    """Give the URL of a user without rights, and take the user away again."""
+    admin = engine.writer(postgres_url)
+    guest = make_url(postgres_url).update_query_dict({"user": "lezha_guest"})
+    with admin.begin() as conn:
+        conn.exec_driver_sql("CREATE ROLE lezha_guest LOGIN")
+    yield guest.render_as_string(hide_password=False)
+    with admin.begin() as conn:
+        conn.exec_driver_sql("DROP OWNED BY lezha_guest")
+        conn.exec_driver_sql("DROP ROLE lezha_guest")
+    admin.dispose()
+
+
+def grant(url: str, rights: str) -> None:
+    admin = engine.writer(url)
+    with admin.begin() as conn:
+        here = conn.exec_driver_sql("SELECT current_schema()").scalar_one()
+        conn.exec_driver_sql(f"GRANT {rights.format(here=here)} TO lezha_guest")
+    admin.dispose()
+
+
+def test_a_user_that_can_t_clean_postgresql_s_tables_is_not_told_that_they_are_clean(
+    postgres_url: str, guest_url: str
+) -> None:
+    Log(postgres_url, utc_now).close()
+    grant(postgres_url, "USAGE ON SCHEMA {here}")
+    grant(postgres_url, "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {here}")
+    guest = Log(guest_url, utc_now)
+    with pytest.raises(StoreError, match="own its tables"):
+        guest.scrub()
+    guest.close()
+
+
+def test_the_node_s_user_needs_to_own_its_tables_and_no_more(postgres_url: str, guest_url: str) -> None:
+    grant(postgres_url, "ALL ON SCHEMA {here}")
+    guest = Log(guest_url, utc_now)
+    guest.write_now(add(1))
+    guest.scrub()
+    guest.close()

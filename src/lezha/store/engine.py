@@ -25,6 +25,7 @@ _CHECKPOINT: Final = (
 )
 _SCRUB_TRIES: Final = 50
 _MOST_TIMES: Final = 3  # that a table is written anew in vain
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _BUSY_MS: Final = 10_000
 
@@ -182,7 +183,7 @@ def _write_anew(connection: Any) -> None:
                 left = [table for table in left if _in_use(connection, table)]
                 times += 1
             if not left:
-                connection.execute("CHECKPOINT")
+                _checkpoint(connection)
                 return
             if times == _MOST_TIMES:
                 break
@@ -193,6 +194,17 @@ def _write_anew(connection: Any) -> None:
     raise StoreError(
         "Somebody has been reading the database for long: what was purged is still in its files."
     )
+
+
+def _checkpoint(connection: Any) -> None:
+    """Have the names of the old files removed now; they were cut to nothing when the new ones took their place."""
+    try:
+        connection.execute("CHECKPOINT")
+    except Exception as error:
+        if (
+            getattr(error, "sqlstate", "") != _INSUFFICIENT_PRIVILEGE
+        ):  # PostgreSQL does it within minutes by itself
+            raise
 
 
 def _reading_since_before(connection: Any, purged: str) -> bool:
@@ -228,13 +240,24 @@ def _seen_by_others(connection: Any, table: str) -> bool:
     def hear(notice: Any) -> None:
         told.append(notice.message_detail or "")
 
+    before = _file_of(connection, table)
     connection.add_notice_handler(hear)
     try:
         connection.execute(f"VACUUM (FULL, VERBOSE) {table}")
     finally:
         connection.remove_notice_handler(hear)
+    if _file_of(connection, table) == before:
+        raise StoreError(
+            f"PostgreSQL has not written the table {table} anew, so that what was purged is still in its files: the "
+            "user that the node connects as has to own its tables."
+        )
     # "%.0f dead row versions cannot be removed yet.", in whatever language the server speaks.
     return any(int(number[0]) > 0 for one in told if (number := re.search(r"\d+", one)))
+
+
+def _file_of(connection: Any, table: str) -> int:
+    number: int = connection.execute("SELECT pg_relation_filenode(%s::regclass)", (table,)).fetchone()[0]
+    return number
 
 
 def _empty_wal(connection: Any) -> None:
