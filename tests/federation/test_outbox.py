@@ -49,6 +49,14 @@ def test_with_nothing_to_send_it_greets_all_the_same() -> None:
     Conversation(head=0).wants(Greet()).receipt(0).wants(Wait())
 
 
+def test_when_nothing_was_heard_for_long_it_greets() -> None:
+    talk = Conversation(head=2).wants(Greet()).receipt(2).wants(Wait())
+    talk.outbox.quiet()
+    talk.wants(Greet()).receipt(2).wants(Wait())
+    talk.outbox.quiet()
+    talk.wants(Greet()).fails().wants(Pause(0.2)).wants(Greet()).receipt(2).wants(Wait())
+
+
 def test_it_sends_the_same_again_until_that_is_acknowledged() -> None:
     talk = Conversation(head=5).wants(Greet()).receipt(2)
     talk.wants(Send(2)).receipt(2)

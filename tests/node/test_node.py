@@ -11,13 +11,15 @@ from tests.federation.keys import PODGORICA
 
 from lezha.cli.node import make
 from lezha.federation.document import Contact
-from lezha.node import identity
+from lezha.node import database, identity, settings
 from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
 from lezha.node.node import Node
 from lezha.node.settings import Settings
 from lezha.sharing.tlp import Tlp
 from lezha.store import peers
+from lezha.store.errors import StoreError
+from lezha.store.log import Reader
 from lezha.store.peers import Peer, PeerState
 
 
@@ -113,6 +115,16 @@ async def test_a_peer_that_is_confirmed_while_the_node_runs_is_known_at_once(hom
         assert PODGORICA.member in node.members.identities
         loops.cancel()
         await asyncio.gather(loops, return_exceptions=True)
+
+
+def test_a_node_whose_database_is_gone_does_not_begin_anew(home: Path) -> None:
+    for file in home.glob("lezha.db*"):
+        file.unlink()
+    with pytest.raises(NodeError, match=r"gone.*lezha restore"):
+        database.open_log(home, settings.load(home))
+    with pytest.raises(StoreError, match="There is no log"):
+        Reader(f"sqlite:///{home / 'lezha.db'}")
+    assert list(home.glob("lezha.db*")) == []
 
 
 async def test_a_folder_without_a_node_is_refused(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def keep_token(home: Path, name: str, role: Role, made: NewToken) -> None:
     from lezha.node.database import open_log
     from lezha.store import tokens
 
-    log = open_log(home, node_settings.load(home))
+    log = open_log(home, node_settings.load(home), new=True)
     try:
         log.write_now(lambda tx: tokens.add(tx, made.id, name, role, made.digest, "init"))
     finally:

@@ -1,8 +1,8 @@
 """The sending end of a stream: events in, commands out; no clock, no network.
 
 start ──Greet──▶ greeted ──Send──▶ receipted ─┐
-  ▲                 │ nothing to send: Wait   │
-  │                 └──────────◀──────────────┘
+  ▲ ▲               │ nothing to send: Wait   │
+  │ └─── quiet ─────┴──────────◀──────────────┘
   └──Pause── failed (0.2 s, doubling to 30 s, with jitter)
 """
 
@@ -54,6 +54,7 @@ class Outbox:
         self._incarnation = incarnation
         self._jitter = jitter
         self._pause_due = False
+        self._quiet = False
         self.acknowledged: int | None = None
         self.failures = 0
 
@@ -63,7 +64,7 @@ class Outbox:
             self._pause_due = False
             longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (min(self.failures, 16) - 1))
             return Pause(longest * (0.5 + self._jitter() / 2))
-        if self.acknowledged is None:
+        if self.acknowledged is None or self._quiet:
             return Greet()
         return Send(self.acknowledged) if self.acknowledged < head else Wait()
 
@@ -80,6 +81,11 @@ class Outbox:
             raise Fork(f"The peer holds another frame {receipt.head} than this node sent.")
         self.acknowledged = receipt.head
         self.failures = 0
+        self._quiet = False
+
+    def quiet(self) -> None:
+        """Note that nothing was heard for long: greet, to learn whether the peer is there."""
+        self._quiet = True
 
     def failed(self) -> None:
         """Note that a connection or a reply failed: pause, then greet again."""

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lezha.node import settings as node_settings
 from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
-from lezha.node.settings import Settings
+from lezha.node.settings import DATABASE, Settings
 from lezha.store import engine
 from lezha.store.log import Log
 
@@ -21,10 +21,10 @@ _OLDEST: Final = 14
 _DRIVERS: Final = ("postgresql", "postgresql+psycopg")
 
 
-def open_log(home: Path, settings: Settings, *, leads: bool = True) -> Log:
+def open_log(home: Path, settings: Settings, *, leads: bool = True, new: bool = False) -> Log:
     """Open the log of the node in `home`. One that does not lead hears of others and upgrades nothing.
 
-    Raises NodeError, StoreError.
+    Only a `new` node may find its database empty. Raises NodeError, StoreError.
     """
     url = node_settings.database(home, settings)
     if settings.database:
@@ -35,6 +35,12 @@ def open_log(home: Path, settings: Settings, *, leads: bool = True) -> Log:
             "which `lezha init --database` sets up, or `lezha restore --database` from a backup."
         )
     with answering(url):
+        if not new and not engine.is_there(url):
+            where = "the database that its settings name" if settings.database else home / DATABASE
+            raise NodeError(
+                f"The database of this node is gone: there is nothing in {where}. "
+                "`lezha restore` makes it again from a backup, in a new folder."
+            )
         return Log(url, utc_now, listen=True, upgrade=leads)
 
 

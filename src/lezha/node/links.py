@@ -59,6 +59,7 @@ class Link:
         self._keys = self._document.verification_keys()
         self._context = client_context(identity.leaf, self._document.tls_root)
         self._contact = asyncio.Event()
+        self._heard = time.monotonic()
         self._outbox = Outbox(incarnation, random.random)
         self.state = LinkState()
 
@@ -115,6 +116,8 @@ class Link:
             case Wait():
                 self.state.phase = "up to date"
                 await self._changes.beyond(serial, _IDLE_S)
+                if time.monotonic() - self._heard >= _IDLE_S:
+                    self._outbox.quiet()
             case Pause(seconds):
                 await self._pause(seconds)
 
@@ -124,8 +127,9 @@ class Link:
         receipt = frame.read_receipt(raw, self._keys, self._member, self._identity.member)
         before = self._outbox.acknowledged
         self._outbox.receipted(receipt, self._head.number, self._chain_at(batch, receipt.head))
+        self._heard = arrived
         self.state.phase, self.state.fault, self.state.last_receipt = "sending", "", receipt.at
-        if not batch.frames and not receipt.head:
+        if not batch.frames and receipt.head == (before or 0):
             return
         if batch.frames and before is not None:
             self._measure(before, receipt.head, arrived)

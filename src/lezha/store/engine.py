@@ -5,9 +5,10 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, insert, select, text, update
+from sqlalchemy import Connection, Engine, create_engine, event, exc, insert, inspect, select, text, update
 from sqlalchemy.engine import URL, make_url
 
 from lezha.store import schema
@@ -69,6 +70,25 @@ def readers(url: str) -> Engine:
     if engine.dialect.name == "postgresql":
         return engine.execution_options(isolation_level="REPEATABLE READ")
     return engine
+
+
+def is_there(url: str) -> bool:
+    """Say whether there is a database with anything in it at `url`, without making one as opening it would.
+
+    Raises StoreError if the database is away.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        file = Path(parsed.database or "")
+        return file.is_file() and file.stat().st_size > 0
+    opened = _server(parsed)
+    try:
+        with opened.connect() as conn:
+            return inspect(conn).has_table(schema.meta.name)
+    except OUTSIDE as error:
+        raise failure(error, "The database can't be opened") from error
+    finally:
+        opened.dispose()
 
 
 @contextmanager

@@ -79,6 +79,8 @@ class Reader:
     """
 
     def __init__(self, url: str) -> None:
+        if not engines.is_there(url):
+            raise StoreError("There is no log in this database: `lezha init` makes a node.")
         self._readers = engines.readers(url)
         try:
             with self.read() as conn:
