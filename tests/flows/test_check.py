@@ -53,8 +53,19 @@ def test_it_can_be_checked_beside_a_node_without_writing(tirana: Station, url: s
     reader.close()
 
 
-# Where it is found, and what does the damage.
 _contents, _events, _views = schema.contents, schema.events, schema.views
+
+
+def _purged_without_substance(tx: Tx) -> None:
+    bare = _contents.c.seq.not_in(select(schema.substances.c.content))
+    seq = tx.conn.scalar(select(_contents.c.seq).where(bare).limit(1))
+    tx.conn.execute(insert(schema.purges).values(content=seq, why="x", actor="x", at=tx.at))
+    for table in (schema.bodies, schema.observables, schema.refs, schema.tags):
+        tx.conn.execute(delete(table).where(table.c.content == seq))
+    tx.conn.execute(update(_contents).where(_contents.c.seq == seq).values(name="", unmatched=""))
+
+
+# Where it is found, and what does the damage.
 DAMAGE: dict[str, tuple[str, Callable[[Tx], object]]] = {
     "a byte of a content": (
         "contents",
@@ -111,9 +122,14 @@ DAMAGE: dict[str, tuple[str, Callable[[Tx], object]]] = {
     "what is left of what was purged": (
         "derived",
         lambda tx: tx.conn.execute(
-            insert(schema.purges).values(content=_any(tx), substance="0" * 64, why="x", actor="x", at=tx.at)
+            insert(schema.purges).values(content=_any(tx), why="x", actor="x", at=tx.at)
         ),
     ),
+    "the substance of a content": (
+        "derived",
+        lambda tx: tx.conn.execute(update(schema.substances).values(substance="0" * 64)),
+    ),
+    "the substance of what was purged": ("derived", _purged_without_substance),
     "a post that is missing": ("events", lambda tx: tx.event("posted", "0" * 64, "test")),
     "a dispute that is not marked": ("disputes", lambda tx: tx.conn.execute(delete(schema.disputes))),
 }

@@ -40,6 +40,8 @@ PARCELS: list[Parcel] = [
     said(TIRANA, written(TIRANA, 2, description="equivocation")),
     said(TIRANA, written(TIRANA, 2, modified=LATER[0])),
     said(TIRANA, written(TIRANA, 3)),
+    said(TIRANA, json.dumps(told(TIRANA, 3), indent=1).encode()),
+    said(TIRANA, json.dumps(told(TIRANA, 2), indent=1).encode()),
     # Vienna writes over Tirana's objects under its own name: it disputes nothing of hers.
     said(VIENNA, written(VIENNA, 1, id=told(TIRANA, 3)["id"], description="Vienna's own")),
     said(VIENNA, written(VIENNA, 1, id=told(TIRANA, 3)["id"], description="and another")),
@@ -49,8 +51,11 @@ PARCELS: list[Parcel] = [
 ]
 
 
-async def arriving(empty: Path, order: Sequence[int]) -> dict[str, object]:
-    """Podgorica's state after these have arrived in this order, each in a stream of its own."""
+async def arriving(empty: Path, order: Sequence[int], purged: tuple[int, str] = (0, "")) -> dict[str, object]:
+    """Podgorica's state after these have arrived in this order, each in a stream of its own.
+
+    `purged` is an object, and after how many arrivals it is purged.
+    """
     path = shutil.copyfile(empty, empty.with_name(f"{uuid4().hex}.db"))
     log = Log(f"sqlite:///{path}", utc_now)
     here = Station(PODGORICA, log)
@@ -61,6 +66,9 @@ async def arriving(empty: Path, order: Sequence[int]) -> dict[str, object]:
             sent = batch(*stream(PARCELS[place]))
             sent = type(sent)(sent.protocol, f"{number:032x}", sent.sent, sent.frames)
             await take(here, senders[0], sent)
+            if number == purged[0] and here.bytes_of(purged[1]):
+                await purge.purge(log, here.member, [purged[1]], "a mistake", "officer")
+        assert list(check.check(log)) == []
         return await state(here)
     finally:
         log.close()
@@ -102,6 +110,19 @@ async def test_the_state_is_what_the_rules_say(empty: Path) -> None:
 @given(order=st.permutations(range(len(PARCELS))))
 async def test_any_order_of_arrival_gives_the_same_state(empty: Path, order: list[int]) -> None:
     assert await arriving(empty, order) == await arriving(empty, range(len(PARCELS)))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    order=st.permutations(range(len(PARCELS))), after=st.integers(1, len(PARCELS)), number=st.integers(1, 3)
+)
+async def test_what_is_in_dispute_depends_neither_on_the_order_nor_on_what_was_purged_when(
+    empty: Path, order: list[int], after: int, number: int
+) -> None:
+    expected = await arriving(empty, range(len(PARCELS)))
+    found = await arriving(empty, order, (after, told(TIRANA, number)["id"]))
+    assert found["disputes"] == expected["disputes"]
+    assert {one[:3] for one in found["facts"]} == {one[:3] for one in expected["facts"]}  # type: ignore[attr-defined]  # lists
 
 
 async def test_what_claims_a_member_as_creator_does_not_count_once_that_member_is_known(empty: Path) -> None:

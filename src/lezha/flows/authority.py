@@ -1,15 +1,16 @@
 """Who may say what about whose objects: docs/design.md, Authority, as it holds for what is published or taken here."""
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
 from lezha.federation.members import Members
 from lezha.flows.errors import Rejected
-from lezha.store import contents, disputes
+from lezha.store import contents, disputes, substances
 from lezha.store.contents import Content
 from lezha.store.disputes import Version
-from lezha.store.log import Tx
+from lezha.store.log import Log, Tx
 
 
 def unfit(member: str, members: Members, content: Content, in_conflict: Collection[str]) -> Rejected | None:
@@ -46,24 +47,52 @@ def purged(content: Content) -> Rejected:
     return Rejected(content.stix_id, "lezha purge", "its bytes were purged here, and are not taken again.")
 
 
-def settle(tx: Tx, subjects: Sequence[Content]) -> set[str]:
+def weigh(log: Log, subjects: Sequence[Content]) -> dict[str, str]:
+    """Work out what `settle` will want to know of `subjects`, hash -> substance, before it has the writer's turn."""
+    coming: dict[Version, dict[str, bytes]] = {}
+    for one in subjects:
+        if one.creator:
+            coming.setdefault(_version(one), {})[one.hash] = one.raw
+    with log.read() as conn:
+        asked = disputes.questions(conn, coming.keys() - disputes.known(conn, coming), coming)
+
+    def read(content: str) -> str | None:
+        with log.read() as conn:
+            return substances.of(conn, content)
+
+    said: dict[str, str] = {}
+    for question in asked:
+        disputes.differ(question, said, read)
+    return said
+
+
+def settle(tx: Tx, subjects: Sequence[Content], said: Mapping[str, str]) -> set[str]:
     """Quarantine those versions of `subjects` of which their creator has signed different contents.
 
     Call it when their statements have been written: what it does depends on what is held, not on what came first.
-    Returns the hashes of those contents in dispute that were not the first of their version here.
+    `said` is what `weigh` has found. Returns the hashes of those contents in dispute that were not the first of their
+    version here.
     """
-    twice = disputes.signed_twice(
-        tx.conn, {(one.stix_id, one.version, one.creator) for one in subjects if one.creator}
-    )
-    disputes.begin(tx, [version for version, held in twice.items() if _differ(held)])
-    known = disputes.known(tx.conn, twice)
-    return {key for version in known for key in list(twice[version])[1:]}
+    versions = {one.hash: _version(one) for one in subjects if one.creator}
+    known = disputes.known(tx.conn, versions.values())
+    found = dict(said)
+    new = disputed(tx.conn, set(versions.values()) - known, found)
+    disputes.begin(tx, new)
+    substances.keep(tx.conn, {seq: found[key] for key, seq in contents.seqs(tx.conn, found).items()})
+    return disputes.later(tx.conn, [key for key, version in versions.items() if version in {*known, *new}])
 
 
-def disputed(conn: Connection, versions: Collection[Version]) -> list[Version]:
-    """Return those of `versions` of which their creator has signed contents that differ in substance."""
-    return [version for version, held in disputes.signed_twice(conn, versions).items() if _differ(held)]
+def disputed(
+    conn: Connection, versions: Collection[Version], said: dict[str, str] | None = None
+) -> list[Version]:
+    """Return those of `versions` of which their creator has signed contents that differ in substance.
+
+    `said` are substances by hash as far as they are known, and gets those that had to be worked out.
+    """
+    found = {} if said is None else said
+    asked = disputes.questions(conn, versions)
+    return [one.version for one in asked if disputes.differ(one, found, partial(substances.of, conn))]
 
 
-def _differ(held: Mapping[str, str]) -> bool:
-    return len(set(held.values())) > 1
+def _version(one: Content) -> Version:
+    return one.stix_id, one.version, one.creator

@@ -17,7 +17,7 @@ from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
 from lezha.federation.statement import Statement
 from lezha.flows import authority, ingest
-from lezha.stix import objects
+from lezha.stix import objects, versions
 from lezha.store import contents, disputes, posts, sequencer, survey, texts, views
 from lezha.store.contents import Held
 
@@ -105,10 +105,12 @@ def _contents(log: Reads, progress: Progress) -> Iterator[Finding]:
             bare = survey.without_bytes(conn, after, upto)
             misplaced = survey.without_event(conn, after, upto)
             remains = survey.remains(conn, after, upto)
+            unsaid = survey.without_substance(conn, after, upto)
             for one in block:
                 yield from _content(conn, one, derived[one.seq])
         yield from (Finding("contents", key, "its bytes are missing and were not purged") for key in bare)
         yield from (Finding("derived", key, "it was purged, and something of it is left") for key in remains)
+        yield from (Finding("derived", key, "it was purged, and its substance is not kept") for key in unsaid)
         yield from (Finding("contents", key, "there is no event of its arrival") for key in misplaced)
         if not block:
             return
@@ -129,6 +131,8 @@ def _content(conn: Connection, one: Held, derived: survey.Derived) -> Iterator[F
         Finding("derived", one.hash, f"{name} of {one.stix_id} are not what its bytes say")
         for name in survey.differences(wanted, derived)
     )
+    if derived.substance is not None and derived.substance != versions.substance(one.raw):
+        yield Finding("derived", one.hash, f"the substance of {one.stix_id} is not what its bytes say")
     if wanted.text and not texts.has(conn, one.seq, wanted.text):
         yield Finding("derived", one.hash, f"the words of {one.stix_id} can't be found")
 
@@ -185,8 +189,8 @@ def _views(log: Reads, progress: Progress) -> Iterator[Finding]:
 def _disputes(log: Reads) -> Iterator[Finding]:
     with log.read() as conn:
         known = {(one.stix_id, one.version, one.creator) for one in disputes.listed(conn)}
-        found = set(authority.disputed(conn, survey.signed_more_than_once(conn)))
+        found = authority.disputed(conn, set(survey.signed_more_than_once(conn)) - known)
     yield from (
         Finding("disputes", stix_id, f"version {version} is in dispute and not marked")
-        for stix_id, version, _ in found - known
+        for stix_id, version, _ in found
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -70,7 +70,9 @@ async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: 
         checked = await asyncio.to_thread(_check_all, fresh, receiver, latest)
     else:
         checked = _check_all(fresh, receiver, latest)
-    head, refused, at = await log.write(lambda tx: _take(tx, receiver, sender, sent, checked))
+    # A third of a second for each megabyte: neither the event loop nor the writer waits for that.
+    said = await asyncio.to_thread(authority.weigh, log, _by_creators(checked))
+    head, refused, at = await log.write(lambda tx: _take(tx, receiver, sender, sent, checked, said))
     receipt = Receipt(
         receiver=receiver.member,
         sender=sender,
@@ -162,8 +164,18 @@ def _check_identity(content: Content, member: str, members: Members) -> None:
         raise Refused("authority", f"{member} says who {content.stix_id} is, which only that member can.")
 
 
+def _by_creators(checked: Iterable[tuple[Frame, _Checked]]) -> list[Content]:
+    """Return the objects that their creators tell of."""
+    return [found.contents[0] for _, found in checked if isinstance(found, _Told) and found.by_creator]
+
+
 def _take(
-    tx: Tx, receiver: Receiver, sender: str, sent: Batch, checked: Sequence[tuple[Frame, _Checked]]
+    tx: Tx,
+    receiver: Receiver,
+    sender: str,
+    sent: Batch,
+    checked: Sequence[tuple[Frame, _Checked]],
+    said: Mapping[str, str],
 ) -> tuple[Head, list[tuple[int, str]], str]:
     start = head = inbound.head(tx.conn, sender, sent.incarnation)
     taken: list[tuple[Frame, _Checked]] = []
@@ -176,7 +188,7 @@ def _take(
             head = Head(one.number, one.chain())
         elif placement is not Placement.DUPLICATE:
             break
-    for one, refused in _keep(tx, receiver, sender, taken):
+    for one, refused in _keep(tx, receiver, sender, taken, said):
         raw = msgspec.msgpack.encode(one)
         names = tuple(filter(None, map(objects.claimed_id, one.contents)))
         inbound.put_aside(
@@ -189,7 +201,11 @@ def _take(
 
 
 def _keep(
-    tx: Tx, receiver: Receiver, sender: str, taken: Sequence[tuple[Frame, _Checked]]
+    tx: Tx,
+    receiver: Receiver,
+    sender: str,
+    taken: Sequence[tuple[Frame, _Checked]],
+    said: Mapping[str, str],
 ) -> list[tuple[Frame, Refused]]:
     """Write what is in order and return the frames that are not, or are in dispute, with the reasons."""
     refused = [(one, found) for one, found in taken if isinstance(found, Refused)]
@@ -199,7 +215,7 @@ def _keep(
     told = [(one, found) for one, found in taken if isinstance(found, _Told)]
     _keep_statements(tx, receiver, sender, [found for _, found in told])
     # Both contents of a version in dispute are kept, and neither counts (docs/design.md, Authority).
-    clashing = authority.settle(tx, [found.contents[0] for _, found in told if found.by_creator])
+    clashing = authority.settle(tx, _by_creators(taken), said)
     for one, found in told:
         subject = found.contents[0]
         if found.by_creator and subject.hash in clashing:

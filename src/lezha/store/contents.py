@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, bindparam, delete, func, select, upda
 
 from lezha.sharing.tlp import Tlp
 from lezha.stix.versions import substance
-from lezha.store import keys, schema, texts
+from lezha.store import keys, schema, substances, texts
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, each_raw, insert_rows, parts
@@ -287,16 +287,19 @@ def purge(tx: Tx, gone: Sequence[Held], why: str, actor: str) -> None:
     The hash, the id, statements and events stay. What is left in free pages and in the index of words goes when
     `texts.merge` and `Log.scrub` have run.
     """
+    _keep_substances(tx.conn, gone)
     rows = [{"of": one.seq} for one in gone]
     for table in (schema.bodies, *_DERIVED):
         tx.conn.execute(delete(table).where(table.c.content == bindparam("of")), rows)
     tx.conn.execute(_FORGET, rows)
-    insert_rows(
-        tx.conn,
-        schema.purges,
-        [(one.seq, bytes.fromhex(substance(one.raw)), why, actor, tx.at) for one in gone],
-    )
+    insert_rows(tx.conn, schema.purges, [(one.seq, why, actor, tx.at) for one in gone])
     tx.events("purged", [one.hash for one in gone], actor, why=why)
+
+
+def _keep_substances(conn: Connection, gone: Sequence[Held]) -> None:
+    """Keep what tells whether a content that comes later says the same (docs/design.md, Authority)."""
+    there = substances.kept(conn, [one.seq for one in gone])
+    substances.keep(conn, {one.seq: substance(one.raw) for one in gone if one.seq not in there})
 
 
 def bytes_of(conn: Connection, hashes: Iterable[str]) -> dict[str, bytes]:

@@ -4,19 +4,22 @@ Both are quarantined, whichever came first: neither is told to anyone, and senso
 one version; a later one that the creator signs is not touched by it.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, FromClause, ScalarSelect, and_, bindparam, case, exists, func, select
 
 from lezha.stix.versions import substance
 from lezha.store import schema
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows, record
+from lezha.store.rows import KEYS, each, insert_rows, parts, record
 
 Version = tuple[str, str, str]
 """The id and the version of an object, and who claims to have made it."""
+
+_NONE: Final[Mapping[Version, Mapping[str, bytes]]] = MappingProxyType({})
 
 
 class Dispute(msgspec.Struct, frozen=True):
@@ -28,40 +31,98 @@ class Dispute(msgspec.Struct, frozen=True):
     at: str
 
 
-_CONTENTS, _BODIES, _STATEMENTS = schema.contents, schema.bodies, schema.statements
+class Question(msgspec.Struct, frozen=True):
+    """Whether the contents that a creator signed of one version say the same.
+
+    `substances` are those of contents of which it is known, `unsaid` the hashes of the others, with the bytes of those
+    that are not in the log yet.
+    """
+
+    version: Version
+    substances: set[str] = msgspec.field(default_factory=set)
+    unsaid: dict[str, bytes | None] = msgspec.field(default_factory=dict)
+
+
+_CONTENTS, _STATEMENTS, _SUBSTANCES = schema.contents, schema.statements, schema.substances
 _VERSION: Final = (_CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator)
-_SIGNED: Final = (
-    select(*_VERSION, _CONTENTS.c.hash)
-    .join(_STATEMENTS, _STATEMENTS.c.content == _CONTENTS.c.seq)
-    .where(_CONTENTS.c.stix_id.in_(KEYS), _STATEMENTS.c.origin == _CONTENTS.c.creator)
-    .order_by(_STATEMENTS.c.seq)
+_BY_CREATOR: Final = and_(
+    _STATEMENTS.c.content == _CONTENTS.c.seq, _STATEMENTS.c.origin == _CONTENTS.c.creator
 )
-_SUBSTANCES: Final = (
-    select(_CONTENTS.c.hash, _BODIES.c.bytes, schema.purges.c.substance)
-    .outerjoin(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
-    .outerjoin(schema.purges, schema.purges.c.content == _CONTENTS.c.seq)
-    .where(_CONTENTS.c.hash.in_(KEYS))
+_UNSAID: Final = case((_SUBSTANCES.c.substance.is_(None), _CONTENTS.c.hash))
+# However many contents of a version say the same: they are one row.
+_SIGNED: Final = (
+    select(*_VERSION, _SUBSTANCES.c.substance, _UNSAID.label("unsaid"))
+    .outerjoin(_SUBSTANCES, _SUBSTANCES.c.content == _CONTENTS.c.seq)
+    .where(
+        _CONTENTS.c.stix_id.in_(KEYS),
+        _CONTENTS.c.version.in_(bindparam("versions", expanding=True)),
+        exists().where(_BY_CREATOR).correlate(_CONTENTS),
+    )
+    .distinct()
+)
+_OTHER: Final = _CONTENTS.alias("other")
+
+
+def _first_signed(content: FromClause) -> ScalarSelect[Any]:
+    """Return the number of the first statement by its creator about a content."""
+    made = _STATEMENTS.c.content == content.c.seq, _STATEMENTS.c.origin == content.c.creator
+    return select(func.min(_STATEMENTS.c.seq)).where(*made).correlate(content).scalar_subquery()
+
+
+# Nested, so that SQLite goes from a version to its statements, not through all that its creator ever signed.
+_LATER: Final = select(_CONTENTS.c.hash).where(
+    _CONTENTS.c.hash.in_(KEYS),
+    exists()
+    .where(
+        _OTHER.c.stix_id == _CONTENTS.c.stix_id,
+        _OTHER.c.version == _CONTENTS.c.version,
+        _OTHER.c.creator == _CONTENTS.c.creator,
+        _first_signed(_OTHER) < _first_signed(_CONTENTS),
+    )
+    .correlate(_CONTENTS),
 )
 _DISPUTES: Final = select(schema.disputes).where(schema.disputes.c.stix_id.in_(KEYS))
 _OF: Final = select(*_VERSION, _CONTENTS.c.hash).where(_CONTENTS.c.stix_id.in_(KEYS))
 
 
-def signed_twice(conn: Connection, versions: Iterable[Version]) -> dict[Version, dict[str, str]]:
-    """Return those of `versions` of which their creator signed more than one content: hash -> substance, oldest first.
+def questions(
+    conn: Connection, versions: Iterable[Version], coming: Mapping[Version, Mapping[str, bytes]] = _NONE
+) -> list[Question]:
+    """Return what there is to ask of those of `versions` of which their creator signed more than one content.
 
-    Contents of one substance (`stix.versions.substance`) say the same; of those purged it was kept.
+    `coming` are contents that the creator has signed, hash -> bytes, whether they are in the log yet or not.
     """
-    wanted = set(versions)
-    held: dict[Version, dict[str, None]] = {}
-    for row in each(conn, _SIGNED, (stix_id for stix_id, _, _ in wanted)):
-        if (version := (row.stix_id, row.version, row.creator)) in wanted:
-            held.setdefault(version, {})[row.hash] = None
-    twice = {version: list(hashes) for version, hashes in held.items() if len(hashes) > 1}
-    said = {
-        row.hash: row.substance or substance(row.bytes or b"")
-        for row in each(conn, _SUBSTANCES, (key for hashes in twice.values() for key in hashes))
-    }
-    return {version: {key: said[key] for key in hashes} for version, hashes in twice.items()}
+    asked = {version: Question(version, unsaid=dict(coming.get(version, {}))) for version in versions}
+    for part in parts(sorted(asked)):
+        ids, numbers = ({version[place] for version in part} for place in (0, 1))
+        for row in conn.execute(_SIGNED, {"keys": list(ids), "versions": list(numbers)}):
+            one = asked.get((row.stix_id, row.version, row.creator))
+            if one is not None and row.substance is not None:
+                one.substances.add(row.substance)
+            elif one is not None:
+                one.unsaid[row.unsaid] = None
+    return [one for one in asked.values() if len(one.substances) + len(one.unsaid) > 1]
+
+
+def differ(question: Question, said: dict[str, str], read: Callable[[str], str | None]) -> bool:
+    """Say whether contents of a version differ in substance, having looked at as few of them as that takes.
+
+    `said` are substances by hash as far as they are known; it gets those that had to be worked out. `read` finds
+    that of a content that is in the log (`substances.of`).
+    """
+    found = question.substances | {said[key] for key in question.unsaid if key in said}
+    for key, raw in question.unsaid.items():
+        if len(found) > 1:
+            break
+        if key not in said and (one := read(key) or (raw and substance(raw))):
+            said[key] = one
+            found.add(one)
+    return len(found) > 1
+
+
+def later(conn: Connection, hashes: Iterable[str]) -> set[str]:
+    """Return those of these contents before which their creator had signed another one of their version."""
+    return {row.hash for row in each(conn, _LATER, hashes)}
 
 
 def known(conn: Connection, versions: Iterable[Version]) -> set[Version]:
@@ -77,7 +138,7 @@ def since(conn: Connection, versions: Iterable[Version]) -> dict[Version, str]:
     return {version: at for version, at in found.items() if version in wanted}
 
 
-def begin(tx: Tx, versions: Sequence[Version]) -> None:
+def begin(tx: Tx, versions: Collection[Version]) -> None:
     """Put all contents of these versions into quarantine; those that are there already stay."""
     new = set(versions) - known(tx.conn, versions)
     if not new:

@@ -181,11 +181,22 @@ disputes: Final = Table(
     Column("at", String(27), nullable=False),
 )
 
+substances: Final = Table(
+    "substances",
+    metadata,
+    Column("content", _NUMBER, ForeignKey("contents.seq"), primary_key=True, autoincrement=False),
+    Column(
+        "substance",
+        Hex,
+        nullable=False,
+        comment="SHA-256 of the canonical form of the bytes, also once purged",
+    ),
+)
+
 purges: Final = Table(
     "purges",
     metadata,
     Column("content", _NUMBER, ForeignKey("contents.seq"), primary_key=True, autoincrement=False),
-    Column("substance", Hex, nullable=False, comment="SHA-256 of the canonical form that the bytes had"),
     Column("why", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("at", String(27), nullable=False),

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, exists, func, or_, select
 
-from lezha.store import keys, schema
+from lezha.store import keys, schema, substances
 from lezha.store.contents import Content
 from lezha.store.rows import KEYS, each
 
@@ -23,9 +23,10 @@ _BESIDE: Final = (
 
 
 class Derived(msgspec.Struct):
-    """What is kept as derived from one content."""
+    """What is kept as derived from one content; `substance` only if somebody asked for it."""
 
     row: tuple[Any, ...] = ()
+    substance: str | None = None
     observables: set[tuple[str, str, bool]] = msgspec.field(default_factory=set)
     refs: set[str] = msgspec.field(default_factory=set)
     tags: set[tuple[str, str]] = msgspec.field(default_factory=set)
@@ -108,6 +109,17 @@ def remains(conn: Connection, after: int, upto: int) -> list[str]:
     return [row.hash for row in rows]
 
 
+def without_substance(conn: Connection, after: int, upto: int) -> list[str]:
+    """Return purged contents, `after` < number <= `upto`, of which it is not kept what they said."""
+    rows = conn.execute(
+        select(_CONTENTS.c.hash)
+        .join(schema.purges, schema.purges.c.content == _CONTENTS.c.seq)
+        .outerjoin(schema.substances, schema.substances.c.content == _CONTENTS.c.seq)
+        .where(_CONTENTS.c.seq > after, _CONTENTS.c.seq <= upto, schema.substances.c.content.is_(None))
+    )
+    return [row.hash for row in rows]
+
+
 def without_event(conn: Connection, after: int, upto: int) -> list[str]:
     """Return contents, `after` < number <= `upto`, whose number is not that of the event of their arrival."""
     rows = conn.execute(
@@ -122,6 +134,8 @@ def derived(conn: Connection, seqs: Sequence[int]) -> dict[int, Derived]:
     """Return what is kept as derived from contents."""
     found = {seq: Derived() for seq in seqs}
     values, refs, tags = schema.observables, schema.refs, schema.tags
+    for seq, substance in substances.kept(conn, seqs).items():
+        found[seq].substance = substance
     for row in each(conn, select(_CONTENTS).where(_CONTENTS.c.seq.in_(KEYS)), seqs):
         found[row.seq].row = tuple(row)[2:]
     for row in each(conn, select(values).where(values.c.content.in_(KEYS)), seqs):

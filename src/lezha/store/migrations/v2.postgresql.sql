@@ -210,7 +210,6 @@ CREATE TABLE posts (
 CREATE INDEX posts_by_seq ON posts (seq);
 CREATE TABLE purges (
   content BIGINT NOT NULL,
-  substance BYTEA NOT NULL,
   why TEXT NOT NULL,
   actor TEXT NOT NULL,
   at VARCHAR(27) NOT NULL,
@@ -233,6 +232,12 @@ CREATE TABLE statements (
 CREATE INDEX statements_by_content ON statements (content);
 CREATE UNIQUE INDEX statements_by_hash ON statements (hash);
 CREATE INDEX statements_by_origin ON statements (origin, content);
+CREATE TABLE substances (
+  content BIGINT NOT NULL,
+  substance BYTEA NOT NULL,
+  PRIMARY KEY (content),
+  FOREIGN KEY(content) REFERENCES contents (seq)
+);
 CREATE TABLE arrivals (
   statement BIGINT NOT NULL,
   member TEXT NOT NULL,
