@@ -32,6 +32,7 @@ from lezha.federation import roster
 from lezha.federation.envelope import PayloadType, seal
 from lezha.federation.frame import FrameKind, Parcel
 from lezha.flows import convene
+from lezha.flows.errors import NothingTaken
 from lezha.node.clock import later, utc_now
 from lezha.stix import encode
 from lezha.stix.lines import current
@@ -313,6 +314,37 @@ async def test_equivocation_is_found_over_batches_and_senders(pair: tuple[Statio
     again = said(TIRANA, written(TIRANA, 1, description="something else"))
     receipt = await take(here, Station(VIENNA, sender.log), batch(*stream(again)))
     assert receipt.refused == ((1, "equivocation"),)
+
+
+NOTE = {
+    "type": "identity",
+    "spec_version": "2.1",
+    "id": "identity--00000000-0000-4000-8000-0000000000aa",
+    "created_by_ref": PODGORICA.member,
+    "created": "2022-07-15T08:00:00.000Z",
+    "modified": "2022-07-15T08:00:00.000Z",
+    "name": "Ministry",
+}
+
+
+async def test_a_forged_companion_stops_nobody_from_publishing_the_object_itself(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    forged = said(TIRANA, written(TIRANA, 1), encode(NOTE | {"name": "Not the ministry"}))
+    assert (await take(here, sender, batch(*stream(forged)))).refused == ()
+    assert [stix_id for stix_id, _ in (await here.publish(NOTE)).taken] == [NOTE["id"]]
+    assert [stix_id for stix_id, _ in (await here.publish(NOTE, to=("tirana",))).taken] == [NOTE["id"]]
+    with pytest.raises(NothingTaken) as refused:
+        await here.publish(NOTE | {"name": "Another ministry"})
+    assert [one.clause for one in refused.value.rejected] == ["STIX 2.1 §3.6.1"]
+
+
+async def test_a_companion_that_a_third_member_made_is_taken(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    beside = said(TIRANA, written(TIRANA, 1), encode(NOTE | {"created_by_ref": VIENNA.member}))
+    assert (await take(here, sender, batch(*stream(beside)))).refused == ()
+    assert here.holds(str(NOTE["id"])) == [True]
 
 
 async def test_a_second_statement_about_the_same_bytes_is_none(pair: tuple[Station, Station]) -> None:

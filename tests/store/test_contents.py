@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
-from tests.store.examples import ALBANIA, AT, MONTENEGRO, content, digest
+from tests.store.examples import ALBANIA, AT, MONTENEGRO, content, digest, publish, signed
 
 from lezha.sharing.tlp import Tlp
-from lezha.store import contents, schema, search
+from lezha.store import contents, posts, schema, search, statements
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
 
@@ -85,10 +85,29 @@ async def test_an_object_without_a_creator_can_be_kept_with_all_that_is_derived(
 
 
 async def test_other_bytes_of_one_version_and_creator_are_in_conflict(log: Log) -> None:
-    await keep(log, content(1))
+    await log.write(lambda tx: publish(tx, 1))
     other = content(1, hash=digest("other"))
     with log.read() as conn:
         assert contents.in_conflict(conn, [other]) == {other.hash}
+
+
+async def test_bytes_that_were_brought_without_a_statement_are_in_conflict_too(log: Log) -> None:
+    await log.write(
+        lambda tx: posts.add(tx, contents.add(tx, [content(1)], "test", kind="posted"), [], "test")
+    )
+    other = content(1, hash=digest("other"))
+    with log.read() as conn:
+        assert contents.in_conflict(conn, [other]) == {other.hash}
+
+
+@pytest.mark.parametrize("signers", [(), (MONTENEGRO,)])
+async def test_bytes_for_which_their_creator_does_not_stand_are_in_conflict_with_nothing(
+    log: Log, signers: tuple[str, ...]
+) -> None:
+    await keep(log, content(1))
+    await log.write(lambda tx: statements.add(tx, [signed(1, origin=one) for one in signers], "test"))
+    with log.read() as conn:
+        assert contents.in_conflict(conn, [content(1, hash=digest("other"))]) == set()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +122,7 @@ async def test_other_bytes_of_one_version_and_creator_are_in_conflict(log: Log) 
 async def test_the_same_bytes_another_version_or_another_creator_s_are_not(
     log: Log, other: contents.Content
 ) -> None:
-    await keep(log, content(1))
+    await log.write(lambda tx: publish(tx, 1))
     with log.read() as conn:
         assert contents.in_conflict(conn, [other]) == set()
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, exists, func, or_, select, update
 
 from lezha.sharing.tlp import Tlp
 from lezha.stix.versions import substance
@@ -83,9 +83,14 @@ _BYTES: Final = (
     .join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.hash.in_(KEYS))
 )
+_STATED: Final = exists().where(
+    schema.statements.c.content == _CONTENTS.c.seq, schema.statements.c.origin == _CONTENTS.c.creator
+)
+_POSTED: Final = exists().where(schema.posts.c.content == _CONTENTS.c.seq)
+# Nobody stands for what came only beside something else, or with another member's statement.
 _VERSIONS: Final = select(
     _CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator, _CONTENTS.c.hash
-).where(_CONTENTS.c.stix_id.in_(KEYS))
+).where(_CONTENTS.c.stix_id.in_(KEYS), or_(_STATED, _POSTED))
 _REDERIVE: Final = (
     update(_CONTENTS)
     .where(_CONTENTS.c.seq == bindparam("of"))
@@ -322,7 +327,10 @@ def ids_held(conn: Connection, stix_ids: Iterable[str]) -> set[str]:
 
 
 def in_conflict(conn: Connection, contents: Iterable[Content]) -> set[str]:
-    """Return the hashes of those contents of whose id, version and creator other bytes are held."""
+    """Return the hashes of those contents of whose id, version and creator other bytes are held.
+
+    Only such bytes count as their creator has signed for, or as were brought here without a statement.
+    """
     given = list(contents)
     there: dict[tuple[str, str, str], set[str]] = {}
     for row in each(conn, _VERSIONS, (content.stix_id for content in given)):
