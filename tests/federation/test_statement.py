@@ -104,3 +104,17 @@ def test_an_object_s_id_is_one_word(object_id: str) -> None:
 def test_a_tlp_that_is_none_is_refused(tlp: object) -> None:
     with refused("malformed_statement"):
         statement.read(signed(payload() | {"terms": {"tlp": tlp, "audience": {"everyone": True}}}), KNOWN)
+
+
+def test_what_a_statement_seems_to_speak_of_is_seen_without_believing_it() -> None:
+    name, other = (f"tool--0000000{number}-0000-4000-8000-000000000000" for number in (1, 2))
+    forged = statement.sign(TIRANA.statement(object_id=name), MALLORY.signer).raw
+    assert statement.claimed_objects(forged) == (name,)
+    twice = f'{{"object_id":"{name}","x":1,"object_id":"{other}"}}'.encode()
+    assert statement.claimed_objects(signed(twice)) == (name, other)
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff", b"{}", b"[]"])
+def test_what_can_t_be_read_seems_to_speak_of_nothing(raw: bytes) -> None:
+    assert statement.claimed_objects(raw) == ()
+    assert statement.claimed_objects(signed(raw)) == ()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.stix.examples import AMBER, AUTHOR, RED, indicator, indicator_bytes, sco
 
-from lezha.stix import Limits, StixError, TooLarge, encode, read
+from lezha.stix import Limits, StixError, TooLarge, encode, objects, read
 
 words = st.text(max_size=20)
 
@@ -176,3 +176,35 @@ def test_no_object_raises_anything_but_a_stix_error(
     for candidate in (data, indicator(**changes)):
         with suppress(StixError):
             read(encode(candidate))
+
+
+A, B = (f"tool--0000000{number}-0000-4000-8000-000000000000" for number in (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("raw", "claimed"),
+    [
+        (f'{{"id":"{A}"}}', (A,)),
+        (f' {{"id" : "{A}","x":{{"id":"{B}"}}}}', (A,)),
+        (f'{{"x":{{"id":"{B}"}},"id":"{A}"}}', (A,)),
+        (f'{{"id":"{A}","id":"{B}","id":"x","id":1}}', (A, B)),
+        (f'{{"id":"{A}","\\u0069d":"{B}"}}', (A, B)),
+        (f'{{"id":"{A}","x":{{"id":"{B}"}}', (A, B)),
+        (f'[{{"id":"{A}"}},["id","{B}"]]', (A,)),
+        (f'{{"id":"{A}","x":{"9" * 5000}}}', (A,)),
+        (f'{{"id":"{A}","x":{"[" * 100_000}', (A,)),
+        ('{"id":"x"}', ()),
+        ("", ()),
+    ],
+    ids=range(11),
+)
+def test_all_ids_that_an_object_gives_itself_are_seen_though_it_can_t_be_taken(
+    raw: str, claimed: tuple[str, ...]
+) -> None:
+    assert objects.claimed_ids(raw.encode()) == claimed
+    of = raw.replace('"id"', '"of"').replace("\\u0069d", "\\u006ff")
+    assert objects.claimed_ids(of.encode(), "of") == claimed
+
+
+def test_bytes_that_are_no_text_are_looked_through() -> None:
+    assert objects.claimed_ids(f'{{"id":"{A}","x":"'.encode() + b"\xff") == (A,)

@@ -54,3 +54,14 @@ async def test_what_was_put_aside_is_forgotten_by_the_names_in_it(log: Log) -> N
     with log.read() as conn:
         assert set(conn.scalars(select(table.c.frame))) == {b""}
         assert inbound.refusals(conn, MONTENEGRO, "one", 0) == [(n, "authority") for n in (1, 2, 3)]
+
+
+async def test_what_could_not_be_purged_by_each_of_its_names_is_not_kept(log: Log) -> None:
+    many = tuple(f"tool--{number}" for number in range(65))
+    for number, names in enumerate((many, many[:64])):
+        item = Quarantined(MONTENEGRO, "one", number, "authority", "why", b"frame", names)
+        await log.write(partial(inbound.put_aside, item=item))
+    with log.read() as conn:
+        frames = conn.scalars(select(schema.quarantine.c.frame).order_by(schema.quarantine.c.number))
+        assert list(frames) == [b"", b"frame"]
+    assert await log.write(lambda tx: inbound.forget(tx.conn, ["tool--64"])) == []

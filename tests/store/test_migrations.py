@@ -1,8 +1,10 @@
 """From a database of version 1, made by the program that had it, to the present one; on both engines."""
 
+import base64
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import Boolean, Connection, MetaData, Table, inspect, select
 from tests.federation.keys import PODGORICA, TIRANA
@@ -175,3 +177,45 @@ def test_what_was_put_aside_can_be_purged_by_its_name(old: str) -> None:
     with log.read() as conn:
         assert conn.scalar(select(schema.quarantine.c.frame)) == b""
     log.close()
+
+
+# Number -> what a frame carried that had been put aside, and what the statement with it spoke of; then its names.
+ASIDE: dict[int, tuple[bytes, str, list[int]]] = {
+    11: (b'{"x_first":{"id":"%d"},"id":"%d"}', "", [2]),
+    12: (b'{"id":"%d","id":"%d"}', "", [1, 2]),
+    13: (b'{"id":"%d","x":{"id":"%d"', "", [1, 2]),
+    14: (b"\xff", "3", [3]),
+    15: (b'{"id":"%d"}', "3", [1, 3]),
+}
+
+
+def name_of(number: int) -> str:
+    return f"tool--{number:08d}-0000-4000-8000-0000000000AA"
+
+
+def aside(number: int) -> bytes:
+    raw, of, _ = ASIDE[number]
+    for one in (1, 2):
+        raw = raw.replace(b"%d", name_of(one).encode(), 1)
+    payload = base64.b64encode(b'{"object_id":"%s"}' % name_of(int(of)).encode()).decode() if of else "?"
+    envelope = msgspec.json.encode({"payload": payload})
+    return msgspec.msgpack.encode((number, "statement", bytes(32), envelope, (raw,)))
+
+
+def test_what_had_been_put_aside_is_found_by_every_name_that_it_gives_itself(old: str) -> None:
+    opened = engine.writer(old)
+    mark = "?" if old.startswith("sqlite") else "%s"
+    row = "INSERT INTO quarantine (member, incarnation, number, code, detail, frame, at) VALUES "
+    with opened.begin() as conn:
+        for number in ASIDE:
+            values = ("m", "i", number, "invalid_object", "", aside(number), "")
+            conn.exec_driver_sql(f"{row} ({', '.join([mark] * 7)})", values)
+    opened.dispose()
+    log = Log(old, utc_now)
+    ids = schema.quarantined_ids
+    with log.read() as conn:
+        rows = conn.execute(select(ids.c.number, ids.c.stix_id).where(ids.c.member == "m")).all()
+    log.close()
+    assert sorted(map(tuple, rows)) == [
+        (number, name_of(one)) for number, (_, _, names) in ASIDE.items() for one in names
+    ]

@@ -11,6 +11,7 @@ from lezha.federation import envelope
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
 from lezha.sharing.terms import Terms, Time
+from lezha.stix import objects
 
 MAX_COMPANIONS: Final = 4
 
@@ -72,3 +73,11 @@ def read(raw: bytes, keyring: Keyring) -> KnownStatement:
     if len(statement.companions) > MAX_COMPANIONS:
         raise Refused("malformed_statement", f"A statement has more than {MAX_COMPANIONS} companions.")
     return KnownStatement(statement, raw, opened.digest)
+
+
+def claimed_objects(raw: bytes) -> tuple[str, ...]:
+    """Return the ids of the object that an envelope seems to speak of, WITHOUT verifying anything."""
+    try:
+        return objects.claimed_ids(envelope.peek(raw, PayloadType.STATEMENT), "object_id")
+    except Refused:
+        return ()

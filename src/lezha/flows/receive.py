@@ -53,7 +53,14 @@ class _Told(msgspec.Struct, frozen=True):
         return self.contents[0].creator == self.known.statement.member
 
 
-_Checked = _Told | KnownRoster | Refused | None
+class _Unfit(msgspec.Struct, frozen=True):
+    """Why a frame is put aside, and the ids of the objects that it seems to carry or to speak of."""
+
+    reason: Refused
+    names: tuple[str, ...] = ()
+
+
+_Checked = _Told | KnownRoster | _Unfit | None
 
 
 async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:
@@ -97,7 +104,13 @@ def _check(one: Frame, receiver: Receiver, latest: str) -> _Checked:
             return _check_roster(one, receiver)
         return _check_statement(one, receiver.members, latest)
     except Refused as refused:
-        return refused
+        return _Unfit(refused, _names(one))
+
+
+def _names(one: Frame) -> tuple[str, ...]:
+    """Return the ids by which a frame that can't be taken can be found for purging."""
+    found = [statement.claimed_objects(one.envelope), *map(objects.claimed_ids, one.contents)]
+    return tuple(dict.fromkeys(name for names in found for name in names))
 
 
 def _check_roster(one: Frame, receiver: Receiver) -> KnownRoster:
@@ -188,12 +201,10 @@ def _take(
             head = Head(one.number, one.chain())
         elif placement is not Placement.DUPLICATE:
             break
-    for one, refused in _keep(tx, receiver, sender, taken, said):
-        raw = msgspec.msgpack.encode(one)
-        names = tuple(filter(None, map(objects.claimed_id, one.contents)))
-        inbound.put_aside(
-            tx, Quarantined(sender, sent.incarnation, one.number, refused.code, str(refused), raw, names)
-        )
+    for one, unfit in _keep(tx, receiver, sender, taken, said):
+        raw, why = msgspec.msgpack.encode(one), unfit.reason
+        item = Quarantined(sender, sent.incarnation, one.number, why.code, str(why), raw, unfit.names)
+        inbound.put_aside(tx, item)
     if head != start:
         inbound.move(tx, sender, sent.incarnation, head)
     first = sent.frames[0].number if sent.frames else head.number + 1
@@ -206,12 +217,12 @@ def _keep(
     sender: str,
     taken: Sequence[tuple[Frame, _Checked]],
     said: Mapping[str, str],
-) -> list[tuple[Frame, Refused]]:
+) -> list[tuple[Frame, _Unfit]]:
     """Write what is in order and return the frames that are not, or are in dispute, with the reasons."""
-    refused = [(one, found) for one, found in taken if isinstance(found, Refused)]
+    refused = [(one, found) for one, found in taken if isinstance(found, _Unfit)]
     for one, found in taken:
         if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found)):
-            refused.append((one, reason))
+            refused.append((one, _Unfit(reason)))
     told = [(one, found) for one, found in taken if isinstance(found, _Told)]
     _keep_statements(tx, receiver, sender, [found for _, found in told])
     # Both contents of a version in dispute are kept, and neither counts (docs/design.md, Authority).
@@ -220,7 +231,7 @@ def _keep(
         subject = found.contents[0]
         if found.by_creator and subject.hash in clashing:
             words = f"{subject.creator} signed two different {subject.stix_id} of one version."
-            refused.append((_bare(one), Refused("equivocation", words)))
+            refused.append((_bare(one), _Unfit(Refused("equivocation", words))))
     return refused
 
 

@@ -1,7 +1,9 @@
 """One STIX object: its exact bytes, and what the rest of the node wants to know of it."""
 
+import json
 import re
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -18,7 +20,6 @@ _ID: Final = re.compile(
     "--[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 )
 _LONGEST_ID: Final = 250 + len("--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f")  # STIX 2.1 §3.1 bounds the type
-_CLAIMED_ID: Final = re.compile(rb'"id"[ \t\r\n]*:[ \t\r\n]*"(' + _ID.pattern.encode() + rb')"')
 _MARKINGS: Final = frozenset({"object_marking_refs", "marking_ref"})
 
 
@@ -71,8 +72,40 @@ def claimed_id(raw: bytes) -> str | None:
         claimed = msgspec.json.decode(raw, type=_Named).id
         return claimed if _is_id(claimed) else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        found = _CLAIMED_ID.search(raw)
+        found = _claims("id").search(raw)
         return found[1].decode("ascii") if found and len(found[1]) <= _LONGEST_ID else None
+
+
+def claimed_ids(raw: bytes, name: str = "id") -> tuple[str, ...]:
+    """Return all ids that `raw` gives itself, in order, however often the property `name` stands in it.
+
+    For finding bytes by what they are about, though they can't be taken: whoever reads them may take any of these.
+    Where they are no JSON object, ids count that stand anywhere under that name.
+    """
+    try:
+        members = _MEMBERS.decode(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        members = None
+    if isinstance(members, _Members):
+        found: Iterable[Any] = (value for key, value in members if key == name)
+    else:
+        found = (one[1].decode("ascii") for one in _claims(name).finditer(raw))
+    return tuple(dict.fromkeys(filter(_is_id, found)))
+
+
+class _Members(list[tuple[str, Any]]):
+    """What stands between the braces of a JSON object, names that stand twice included."""
+
+
+_MEMBERS: Final = json.JSONDecoder(object_pairs_hook=_Members)
+
+
+@cache
+def _claims(name: str) -> re.Pattern[bytes]:
+    blank = rb"[ \t\r\n]*"
+    return re.compile(
+        b'"' + name.encode() + b'"' + blank + b":" + blank + b'"(' + _ID.pattern.encode() + b')"'
+    )
 
 
 def _is_id(value: object) -> bool:

@@ -12,6 +12,7 @@ from lezha.store.rows import KEYS, each, insert_rows, parts
 from lezha.store.views import GENESIS, Head
 
 _BYTES_KEPT: Final = 64 << 20
+_MOST_NAMES: Final = 64
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -57,16 +58,19 @@ def move(tx: Tx, member: str, incarnation: str, to: Head) -> None:
 
 
 def put_aside(tx: Tx, item: Quarantined) -> None:
-    """Keep a refused frame for an analyst to look at; of one peer at most 64 MiB, after that only the reason."""
+    """Keep a refused frame for an analyst to look at; of one peer at most 64 MiB, after that only the reason.
+
+    A frame that names more than 64 objects is not kept either: it must be possible to purge it by each of them.
+    """
     table = schema.quarantine
     kept = select(func.sum(func.length(table.c.frame))).where(table.c.member == item.member)
     row = msgspec.structs.asdict(item) | {"at": tx.at}
-    names = row.pop("names")
-    if (tx.conn.scalar(kept) or 0) + len(item.frame) > _BYTES_KEPT:
-        row["frame"] = b""
+    names = tuple(dict.fromkeys(row.pop("names")))
+    if len(names) > _MOST_NAMES or (tx.conn.scalar(kept) or 0) + len(item.frame) > _BYTES_KEPT:
+        row["frame"], names = b"", ()
     tx.conn.execute(insert(table).values(**row))
     keys = (item.member, item.incarnation, item.number)
-    insert_rows(tx.conn, schema.quarantined_ids, [(name, *keys) for name in dict.fromkeys(names)])
+    insert_rows(tx.conn, schema.quarantined_ids, [(name, *keys) for name in names])
     tx.event("quarantined", item.member, "peer", number=item.number, code=item.code)
 
 

@@ -1,5 +1,6 @@
 """Version 1 to 2: contents and statements by number instead of hash, bytes apart, events chained, a sequencer."""
 
+import base64
 import hashlib
 import json
 import re
@@ -12,7 +13,8 @@ from sqlalchemy import Connection
 
 _BLOCK: Final = 100  # rows: those of contents may have a megabyte each
 _GENESIS: Final = bytes(32)
-_NAME: Final = re.compile(rb'"id"\s*:\s*"([a-z0-9-]+--[0-9a-f-]{36})"')
+_ID: Final = re.compile("[a-z][a-z0-9-]{0,250}--[0-9a-fA-F-]{36}")
+_NAMED: Final = re.compile(rb'"(id|object_id)"\s*:\s*"([a-z][a-z0-9-]{0,250}--[0-9a-fA-F-]{36})"')
 
 # Table -> its columns in version 2, for those whose rows stay as they are but for hashes, which become bytes.
 _KEPT: Final = {
@@ -106,13 +108,43 @@ def _quarantined(conn: Connection) -> None:
 
 
 def _names(frame: bytes) -> Iterator[str]:
+    """Give the ids of the objects that a frame carries or speaks of, as far as they can be read."""
     try:
-        contents = msgspec.msgpack.decode(frame)[4]
-    except (msgspec.DecodeError, TypeError, IndexError):  # it was too large to be kept
+        _, _, _, envelope, contents = msgspec.msgpack.decode(frame)
+    except (msgspec.DecodeError, TypeError, ValueError):  # it was too large to be kept
         return
+    yield from _stated(envelope)
     for raw in contents:
-        if found := _NAME.search(raw):
-            yield found[1].decode()
+        yield from _claimed(raw, "id")
+
+
+def _stated(envelope: bytes) -> list[str]:
+    """Return the ids of the object that an envelope's statement speaks of."""
+    try:
+        payload = base64.b64decode(json.loads(envelope)["payload"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return []
+    return _claimed(payload, "object_id")
+
+
+def _claimed(raw: bytes, name: str) -> list[str]:
+    """Return the ids under `name` in a JSON object, or, if it is none, wherever they stand."""
+    try:
+        members = _MEMBERS.decode(raw.decode())
+    except (ValueError, RecursionError):
+        members = None
+    if isinstance(members, _Members):
+        found = [value for key, value in members if key == name and isinstance(value, str)]
+    else:
+        found = [one[2].decode() for one in _NAMED.finditer(raw) if one[1].decode() == name]
+    return [one for one in dict.fromkeys(found) if _ID.fullmatch(one)]
+
+
+class _Members(list[tuple[str, Any]]):
+    """The members of a JSON object, names that stand twice included."""
+
+
+_MEMBERS: Final = json.JSONDecoder(object_pairs_hook=_Members)
 
 
 def _events(conn: Connection) -> tuple[int, str, bytes]:
