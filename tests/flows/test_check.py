@@ -131,6 +131,10 @@ DAMAGE: dict[str, tuple[str, Callable[[Tx], object]]] = {
     ),
     "the substance of what was purged": ("derived", _purged_without_substance),
     "a post that is missing": ("events", lambda tx: tx.event("posted", "0" * 64, "test")),
+    "how much was put aside": (
+        "quarantine",
+        lambda tx: tx.conn.execute(update(schema.quarantine_sizes).values(bytes=1)),
+    ),
     "a dispute that is not marked": ("disputes", lambda tx: tx.conn.execute(delete(schema.disputes))),
 }
 

@@ -9,9 +9,12 @@ from tests.flows.alliance import Station, said, stream, take, told
 from tests.flows.alliance import batch as frames
 from tests.flows.test_purge import SECRET, misfiled, pair, traces, written_down
 
-from lezha.federation.frame import Parcel
-from lezha.flows import purge
+from lezha.federation.frame import Batch, Parcel
+from lezha.flows import check, purge
+from lezha.flows.purge import Rule
+from lezha.node.clock import later, utc_now
 from lezha.stix import encode
+from lezha.store import schema
 
 __all__ = ["pair"]  # fixtures: Tirana on both engines, and Podgorica
 
@@ -49,4 +52,57 @@ async def test_a_frame_is_purged_by_any_name_that_it_gives_itself(
     assert traces(tirana, url), "it must be there before, or this test proves nothing"
     done = await purge.purge(tirana.log, tirana.member, [NAME], "names a citizen", "officer")
     assert (done.ids, done.put_aside) == ((NAME,), 1)
+    assert traces(tirana, url) == []
+
+
+def resent(incarnation: str, *parcels: Parcel) -> Batch:
+    """The same once more, after the sender was restored."""
+    return replace(frames(*stream(*parcels)), incarnation=incarnation)
+
+
+def kept(here: Station) -> list[tuple[str, str, bool]]:
+    """Of what was put aside: code, words, and whether the bytes are there."""
+    rows = here.rows(schema.quarantine, "incarnation", "number", "code", "detail", "frame")
+    return [(code, detail, bool(raw)) for _, _, code, detail, raw in rows]
+
+
+@pytest.mark.parametrize("what", HIDDEN)
+async def test_a_frame_that_was_purged_does_not_come_back_when_it_is_sent_again(
+    pair: tuple[Station, Station], url: str, what: str
+) -> None:
+    tirana, podgorica = pair
+    code, parcel = HIDDEN[what]
+    await take(tirana, podgorica, frames(*stream(parcel)))
+    await purge.purge(tirana.log, tirana.member, [NAME], "names a citizen", "officer")
+    receipt = await take(tirana, podgorica, resent("f" * 16, parcel))
+    assert receipt.refused == ((1, code),)
+    assert kept(tirana) == [(code, "purged", False)] * 2
+    assert NAME not in [name for (name,) in tirana.rows(schema.quarantined_ids, "stix_id")]
+    assert traces(tirana, url) == []
+    assert list(check.check(tirana.log)) == []
+
+
+async def test_bytes_that_were_purged_are_not_put_aside_when_a_peer_sends_them_back(
+    pair: tuple[Station, Station], url: str
+) -> None:
+    tirana, podgorica = pair
+    await tirana.publish(misfiled(), told(TIRANA, 2))
+    await purge.purge(tirana.log, tirana.member, [NAME], "names a citizen", "officer")
+    back = said(PODGORICA, RAW), said(PODGORICA, encode(misfiled(description=SECRET * 2)))
+    receipt = await take(tirana, podgorica, frames(*stream(*back, said(PODGORICA, encode(told(TIRANA, 2))))))
+    assert [code for _, code in receipt.refused] == ["authority"] * 3
+    assert [one[1:] for one in kept(tirana)][:2] == [("purged", False)] * 2
+    assert kept(tirana)[2][2], "what names nothing that was purged is kept"
+    assert tirana.rows(schema.quarantined_ids, "stix_id", "number") == [(OTHER, 3)]
+    written_down(tirana, url)
+    assert traces(tirana, url) == []
+
+
+async def test_what_retention_took_is_not_put_aside_again(pair: tuple[Station, Station], url: str) -> None:
+    tirana, podgorica = pair
+    await tirana.publish(misfiled())
+    await take(tirana, podgorica, frames(*stream(said(PODGORICA, RAW))))
+    await purge.retire(tirana.log, [Rule("indicator", 1, later(utc_now(), days=1))])
+    await take(tirana, podgorica, resent("f" * 16, said(PODGORICA, RAW)))
+    assert kept(tirana) == [("authority", "purged", False)] * 2
     assert traces(tirana, url) == []

@@ -2,10 +2,12 @@
 
 from functools import partial
 
+import pytest
+from msgspec.structs import replace
 from sqlalchemy import select
 from tests.store.examples import ALBANIA, MONTENEGRO
 
-from lezha.store import inbound, schema
+from lezha.store import inbound, schema, survey
 from lezha.store.inbound import Quarantined
 from lezha.store.log import Log
 from lezha.store.views import GENESIS, Head
@@ -30,7 +32,7 @@ async def test_each_incarnation_of_a_peer_has_a_stream_of_its_own(log: Log) -> N
 
 async def test_refusals_are_told_by_number(log: Log) -> None:
     for one in (aside(5), aside(2, "companion"), aside(9)):
-        await log.write(partial(inbound.put_aside, item=one))
+        await log.write(partial(inbound.put_aside, items=[one]))
     with log.read() as conn:
         assert inbound.refusals(conn, MONTENEGRO, "one", 2) == [(5, "authority"), (9, "authority")]
         assert inbound.refusals(conn, MONTENEGRO, "two", 0) == []
@@ -39,7 +41,7 @@ async def test_refusals_are_told_by_number(log: Log) -> None:
 
 async def test_what_was_put_aside_is_forgotten_by_the_names_in_it(log: Log) -> None:
     for number in (1, 2, 3):
-        await log.write(partial(inbound.put_aside, item=aside(number)))
+        await log.write(partial(inbound.put_aside, items=[aside(number)]))
     assert await log.write(lambda tx: inbound.forget(tx.conn, ["tool--2", "tool--9"])) == ["tool--2"]
     table = schema.quarantine
     with log.read() as conn:
@@ -60,8 +62,42 @@ async def test_what_could_not_be_purged_by_each_of_its_names_is_not_kept(log: Lo
     many = tuple(f"tool--{number}" for number in range(65))
     for number, names in enumerate((many, many[:64])):
         item = Quarantined(MONTENEGRO, "one", number, "authority", "why", b"frame", names)
-        await log.write(partial(inbound.put_aside, item=item))
+        await log.write(partial(inbound.put_aside, items=[item]))
     with log.read() as conn:
         frames = conn.scalars(select(schema.quarantine.c.frame).order_by(schema.quarantine.c.number))
         assert list(frames) == [b"", b"frame"]
     assert await log.write(lambda tx: inbound.forget(tx.conn, ["tool--64"])) == []
+
+
+def size(log: Log, member: str = MONTENEGRO) -> int:
+    table = schema.quarantine_sizes
+    with log.read() as conn:
+        assert survey.sizes_that_differ(conn) == []
+        return conn.scalar(select(table.c.bytes).where(table.c.member == member)) or 0
+
+
+async def test_of_one_peer_so_many_bytes_are_kept_whatever_became_of_others(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbound, "_BYTES_KEPT", 12)
+    theirs = [replace(aside(number), member=ALBANIA) for number in range(9)]
+    await log.write(partial(inbound.put_aside, items=[aside(1), *theirs[:3], aside(2), aside(3)]))
+    await log.write(partial(inbound.put_aside, items=[aside(4)]))
+    assert (size(log), size(log, ALBANIA)) == (10, 10)
+    await log.write(lambda tx: inbound.forget(tx.conn, ["tool--1"]))
+    assert (size(log), size(log, ALBANIA)) == (5, 5)
+    await log.write(partial(inbound.put_aside, items=[aside(5), aside(6)]))
+    assert size(log) == 10
+    table = schema.quarantine
+    kept = select(table.c.number).where(table.c.frame != b"", table.c.member == MONTENEGRO)
+    with log.read() as conn:
+        assert sorted(conn.scalars(kept)) == [2, 5]
+        assert len(inbound.refusals(conn, MONTENEGRO, "one", 0)) == 6
+
+
+async def test_names_by_which_frames_were_destroyed_are_remembered(log: Log) -> None:
+    for number in (1, 2):
+        await log.write(partial(inbound.put_aside, items=[replace(aside(1), number=number)]))
+        assert await log.write(lambda tx: inbound.forget(tx.conn, ["tool--1", "tool--9"])) == ["tool--1"]
+        with log.read() as conn:
+            assert inbound.forgotten(conn, ["tool--1", "tool--9", "malware--1"]) == {"tool--1"}

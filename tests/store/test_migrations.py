@@ -11,7 +11,7 @@ from tests.federation.keys import PODGORICA, TIRANA
 from tests.flows.alliance import Station, deliver, told
 
 from lezha.node.clock import utc_now
-from lezha.store import contents, engine, inbound, migrations, schema, sequencer, statements, views
+from lezha.store import contents, engine, inbound, migrations, schema, sequencer, statements, survey, views
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
 
@@ -215,6 +215,7 @@ def test_what_had_been_put_aside_is_found_by_every_name_that_it_gives_itself(old
     ids = schema.quarantined_ids
     with log.read() as conn:
         rows = conn.execute(select(ids.c.number, ids.c.stix_id).where(ids.c.member == "m")).all()
+        assert survey.sizes_that_differ(conn) == []
     log.close()
     assert sorted(map(tuple, rows)) == [
         (number, name_of(one)) for number, (_, _, names) in ASIDE.items() for one in names

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 from securesystemslib.signer import CryptoSigner
 
 from lezha.federation import frame, inbox, roster, statement
@@ -201,10 +202,8 @@ def _take(
             head = Head(one.number, one.chain())
         elif placement is not Placement.DUPLICATE:
             break
-    for one, unfit in _keep(tx, receiver, sender, taken, said):
-        raw, why = msgspec.msgpack.encode(one), unfit.reason
-        item = Quarantined(sender, sent.incarnation, one.number, why.code, str(why), raw, unfit.names)
-        inbound.put_aside(tx, item)
+    unfit = _keep(tx, receiver, sender, taken, said)
+    _put_aside(tx, sender, sent.incarnation, unfit)
     if head != start:
         inbound.move(tx, sender, sent.incarnation, head)
     first = sent.frames[0].number if sent.frames else head.number + 1
@@ -235,9 +234,24 @@ def _keep(
     return refused
 
 
+def _put_aside(tx: Tx, sender: str, incarnation: str, unfit: Sequence[tuple[Frame, _Unfit]]) -> None:
+    """Keep frames that can't be taken; of what names something that was purged here, its code alone."""
+    names = {name for _, why in unfit for name in why.names}
+    gone = {*contents.purged_ids(tx.conn, names), *inbound.forgotten(tx.conn, names)}
+    items: list[Quarantined] = []
+    for one, why in unfit:
+        item = Quarantined(sender, incarnation, one.number, why.reason.code, str(why.reason), b"")
+        if gone.isdisjoint(why.names):
+            item = replace(item, frame=msgspec.msgpack.encode(one), names=why.names)
+        else:
+            item = replace(item, detail=inbound.PURGED)
+        items.append(item)
+    inbound.put_aside(tx, items)
+
+
 def _bare(one: Frame) -> Frame:
     # What it carried is in the log.
-    return msgspec.structs.replace(one, envelope=b"", contents=())
+    return replace(one, envelope=b"", contents=())
 
 
 def _keep_roster(tx: Tx, known: KnownRoster) -> Refused | None:

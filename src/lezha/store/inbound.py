@@ -1,6 +1,6 @@
 """What peers have sent here: how far each stream has come, and what was put aside."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -13,6 +13,8 @@ from lezha.store.views import GENESIS, Head
 
 _BYTES_KEPT: Final = 64 << 20
 _MOST_NAMES: Final = 64
+PURGED: Final = "purged"
+"""All that is said of a frame whose bytes may not be here."""
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -57,29 +59,39 @@ def move(tx: Tx, member: str, incarnation: str, to: Head) -> None:
         )
 
 
-def put_aside(tx: Tx, item: Quarantined) -> None:
-    """Keep a refused frame for an analyst to look at; of one peer at most 64 MiB, after that only the reason.
+def put_aside(tx: Tx, items: Sequence[Quarantined]) -> None:
+    """Keep refused frames for an analyst to look at; of one peer at most 64 MiB, after that only the reasons.
 
     A frame that names more than 64 objects is not kept either: it must be possible to purge it by each of them.
     """
-    table = schema.quarantine
-    kept = select(func.sum(func.length(table.c.frame))).where(table.c.member == item.member)
-    row = msgspec.structs.asdict(item) | {"at": tx.at}
-    names = tuple(dict.fromkeys(row.pop("names")))
-    if len(names) > _MOST_NAMES or (tx.conn.scalar(kept) or 0) + len(item.frame) > _BYTES_KEPT:
-        row["frame"], names = b"", ()
-    tx.conn.execute(insert(table).values(**row))
-    keys = (item.member, item.incarnation, item.number)
-    insert_rows(tx.conn, schema.quarantined_ids, [(name, *keys) for name in names])
-    tx.event("quarantined", item.member, "peer", number=item.number, code=item.code)
+    before = _sizes(tx.conn, {one.member for one in items})
+    sizes = dict(before)
+    rows: list[tuple[object, ...]] = []
+    named: list[tuple[str, str, str, int]] = []
+    for one in items:
+        names = dict.fromkeys(one.names)
+        kept = len(names) <= _MOST_NAMES and sizes[one.member] + len(one.frame) <= _BYTES_KEPT
+        frame = one.frame if kept else b""
+        sizes[one.member] += len(frame)
+        rows.append((one.member, one.incarnation, one.number, one.code, one.detail, frame, tx.at))
+        named += [(name, one.member, one.incarnation, one.number) for name in names if kept]
+        tx.event("quarantined", one.member, "peer", number=one.number, code=one.code)
+    insert_rows(tx.conn, schema.quarantine, rows)
+    insert_rows(tx.conn, schema.quarantined_ids, named)
+    for member, size in sizes.items():
+        if size != before[member]:
+            _put_size(tx.conn, member, size)
 
 
 def forget(conn: Connection, stix_ids: Iterable[str]) -> list[str]:
-    """Blank the frames that name any of these objects, with the words about them; return which were named."""
+    """Blank the frames that name any of these objects, with the words about them; return which were named.
+
+    Those are remembered: a frame that names them is not to be kept any more (`forgotten`).
+    """
     table, ids = schema.quarantine, schema.quarantined_ids
-    found: set[str] = set()
-    for row in each(conn, _NAMING, stix_ids):
-        found.add(row.stix_id)
+    rows = list(each(conn, _NAMING, stix_ids))
+    found = sorted({row.stix_id for row in rows})
+    for row in rows:
         conn.execute(
             update(table)
             .where(
@@ -87,14 +99,40 @@ def forget(conn: Connection, stix_ids: Iterable[str]) -> list[str]:
                 table.c.incarnation == row.incarnation,
                 table.c.number == row.number,
             )
-            .values(frame=b"", detail="purged")
+            .values(frame=b"", detail=PURGED)
         )
     for part in parts(found):
         conn.execute(delete(ids).where(ids.c.stix_id.in_(part)))
-    return sorted(found)
+    there = forgotten(conn, found)
+    insert_rows(conn, schema.forgotten, [(stix_id,) for stix_id in found if stix_id not in there])
+    for member in {row.member for row in rows}:
+        left = select(func.coalesce(func.sum(func.length(table.c.frame)), 0)).where(table.c.member == member)
+        _put_size(conn, member, int(conn.scalar(left) or 0))
+    return found
+
+
+def forgotten(conn: Connection, stix_ids: Iterable[str]) -> set[str]:
+    """Return those of `stix_ids` by which frames that were put aside have been destroyed here."""
+    return {row.stix_id for row in each(conn, _FORGOTTEN, stix_ids)}
+
+
+def _sizes(conn: Connection, members: Iterable[str]) -> dict[str, int]:
+    """Return how many bytes are kept of what each of these members sent and was refused."""
+    given = list(members)
+    there = {row.member: row.bytes for row in each(conn, _SIZES, given)}
+    return {member: there.get(member, 0) for member in given}
+
+
+def _put_size(conn: Connection, member: str, size: int) -> None:
+    table = schema.quarantine_sizes
+    changed = conn.execute(update(table).where(table.c.member == member).values(bytes=size))
+    if not changed.rowcount:
+        conn.execute(insert(table).values(member=member, bytes=size))
 
 
 _NAMING: Final = select(schema.quarantined_ids).where(schema.quarantined_ids.c.stix_id.in_(KEYS))
+_FORGOTTEN: Final = select(schema.forgotten).where(schema.forgotten.c.stix_id.in_(KEYS))
+_SIZES: Final = select(schema.quarantine_sizes).where(schema.quarantine_sizes.c.member.in_(KEYS))
 
 
 def refusals(conn: Connection, member: str, incarnation: str, after: int) -> list[tuple[int, str]]:

@@ -341,6 +341,19 @@ quarantined_ids: Final = Table(
     sqlite_with_rowid=False,
 )
 
+quarantine_sizes: Final = Table(
+    "quarantine_sizes",
+    metadata,
+    Column("member", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False, comment="of the frames that are kept of what it sent"),
+)
+
+forgotten: Final = Table(
+    "forgotten",
+    metadata,
+    Column("stix_id", _KEY, primary_key=True, comment="by which a frame that was put aside was destroyed"),
+)
+
 tokens: Final = Table(
     "tokens",
     metadata,

@@ -218,6 +218,15 @@ def recipients(conn: Connection) -> list[str]:
     return list(conn.scalars(select(schema.views.c.recipient).distinct()))
 
 
+def sizes_that_differ(conn: Connection) -> list[str]:
+    """Return the members of whose refused frames other amounts are kept than is written down."""
+    frames, sizes = schema.quarantine, schema.quarantine_sizes
+    kept = select(frames.c.member, func.sum(func.length(frames.c.frame))).group_by(frames.c.member)
+    there = {member: size for member, size in conn.execute(kept) if size}
+    said = {row.member: row.bytes for row in conn.execute(select(sizes)) if row.bytes}
+    return sorted(member for member in there.keys() | said.keys() if there.get(member) != said.get(member))
+
+
 def signed_more_than_once(conn: Connection) -> list[tuple[str, str, str]]:
     """Return the (id, version, creator) of which that creator has signed more than one content."""
     version = (_CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator)

@@ -101,10 +101,14 @@ def _by_hash(row: tuple[Any, ...], place: int = 1) -> tuple[Any, ...]:
 
 
 def _quarantined(conn: Connection) -> None:
-    """Name the objects in what was put aside."""
+    """Name the objects in what was put aside, and say how much it is."""
     for rows in _blocks(conn, "SELECT member, incarnation, number, frame FROM v1_quarantine"):
         named = [(name, *row[:3]) for row in rows for name in dict.fromkeys(_names(row[3]))]
         _insert(conn, "quarantined_ids", "stix_id member incarnation number", named)
+    conn.exec_driver_sql(
+        "INSERT INTO quarantine_sizes (member, bytes) "
+        "SELECT member, SUM(LENGTH(frame)) FROM v1_quarantine GROUP BY member"
+    )
 
 
 def _names(frame: bytes) -> Iterator[str]:

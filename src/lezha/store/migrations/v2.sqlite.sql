@@ -45,6 +45,10 @@ CREATE TABLE events (
   chain BLOB NOT NULL,
   PRIMARY KEY (seq)
 );
+CREATE TABLE forgotten (
+  stix_id TEXT NOT NULL,
+  PRIMARY KEY (stix_id)
+);
 CREATE TABLE inbound (
   member TEXT NOT NULL,
   incarnation TEXT NOT NULL,
@@ -94,6 +98,11 @@ CREATE TABLE quarantine (
   frame BLOB NOT NULL,
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (member, incarnation, number)
+);
+CREATE TABLE quarantine_sizes (
+  member TEXT NOT NULL,
+  bytes BIGINT NOT NULL,
+  PRIMARY KEY (member)
 );
 CREATE TABLE quarantined_ids (
   stix_id TEXT NOT NULL,
