@@ -76,10 +76,11 @@ def settle(tx: Tx, subjects: Sequence[Content], said: Mapping[str, str]) -> set[
     versions = {one.hash: _version(one) for one in subjects if one.creator}
     known = disputes.known(tx.conn, versions.values())
     found = dict(said)
-    new = disputed(tx.conn, set(versions.values()) - known, found)
+    new = set(disputed(tx.conn, set(versions.values()) - known, found))
     disputes.begin(tx, new)
     substances.keep(tx.conn, {seq: found[key] for key, seq in contents.seqs(tx.conn, found).items()})
-    return disputes.later(tx.conn, [key for key, version in versions.items() if version in {*known, *new}])
+    both = known | new
+    return disputes.later(tx.conn, [key for key, version in versions.items() if version in both])
 
 
 def disputed(
