@@ -64,16 +64,16 @@ async def purge(log: Log, member: str, stix_ids: Sequence[str], why: str, actor:
             raise FlowError(
                 f"{linked[0]} is a peer: its identity is kept with its keys as long as it is one."
             )
-    aside = await log.write(lambda tx: _forget_frames(tx, stix_ids, why, actor))
     gone = 0
-    while count := await log.write(lambda tx: _purge_some(tx, stix_ids, why, actor)):
+    aside: set[str] = set()
+    while count := await log.write(lambda tx: _purge_some(tx, stix_ids, why, actor, aside)):
         gone += count
     with log.read() as conn:
-        known = dict.fromkeys([*contents.purged_ids(conn, stix_ids), *aside])
+        known = {*contents.purged_ids(conn, stix_ids), *inbound.forgotten(conn, stix_ids)}
     if not known:
         raise FlowError(f"Nothing of {', '.join(stix_ids[:3])} is held here.")
     await clean(log)
-    return Purged(gone, tuple(known), len(aside))
+    return Purged(gone, tuple(one for one in dict.fromkeys(stix_ids) if one in known), len(aside))
 
 
 async def retire(
@@ -135,7 +135,9 @@ async def clean(log: Log) -> None:
     await log.write(lambda tx: _cleaned(tx, due))
 
 
-def _purge_some(tx: Tx, stix_ids: Sequence[str], why: str, actor: str) -> int:
+def _purge_some(tx: Tx, stix_ids: Sequence[str], why: str, actor: str, aside: set[str]) -> int:
+    # What arrives from now on and names what is purged is put aside without its bytes.
+    aside.update(_forget_frames(tx, stix_ids, why, actor))
     gone = contents.held_of(tx.conn, stix_ids)
     _destroy(tx, gone, why, actor)
     return len(gone)
