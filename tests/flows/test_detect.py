@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -25,7 +25,6 @@ from tests.flows.alliance import batch as frames
 from lezha.detection.feed import Feed
 from lezha.detection.sensor import Batch, Report
 from lezha.flows import detect, ingest, purge
-from lezha.flows.errors import FlowError
 from lezha.node.clock import later, utc_now
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
@@ -194,6 +193,58 @@ async def test_a_report_that_makes_no_sense_is_left_out_and_named(four: Four) ->
     assert await report(podgorica, reports(KEY, count=-1)) == ((), (KEY,))
 
 
+@pytest.mark.parametrize(
+    "seen",
+    [
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-14))),
+        SEEN.replace(tzinfo=None),
+    ],
+)
+async def test_a_report_of_a_time_that_can_t_be_written_costs_no_other(four: Four, seen: datetime) -> None:
+    _, podgorica, *_ = four
+    await podgorica.publish(told(PODGORICA, 2))
+    await feed(podgorica)
+    whole = reports(KEY)
+    batch = replace(whole, reports=(Report(keyed(PODGORICA, 2), 1, seen, seen), *whole.reports))
+    made, unknown = await report(podgorica, batch)
+    assert (len(made), unknown) == (1, (keyed(PODGORICA, 2),))
+
+
+async def test_an_indicator_in_capital_letters_is_sighted_as_any_other(
+    log: Log, station: Callable[..., Station]
+) -> None:
+    podgorica, tirana = Station(PODGORICA, log), station(TIRANA)
+    await alliance(podgorica, tirana)
+    loud = told(TIRANA, 1, id="indicator--ABCDEF01-0000-4000-8000-00000000C15A")
+    await tirana.publish(loud, told(TIRANA, 2))
+    await deliver(tirana, podgorica)
+    keys = [one.key for one in (await feed(podgorica)).items]
+    made, unknown = await report(podgorica, reports(*keys))
+    assert (len(made), unknown) == (2, ())
+    assert {object_of(podgorica, one)["sighting_of_ref"] for one in made} == {
+        loud["id"],
+        told(TIRANA, 2)["id"],
+    }
+    await deliver(podgorica, tirana)
+    assert tirana.holds(*made) == [True, True]
+
+
+@pytest.mark.parametrize(
+    "key", ["", " ", "\0", f"{KEY}\0", f"\ud800 {INDICATOR}", INDICATOR, f"x {INDICATOR}"]
+)
+async def test_a_key_that_no_sensor_was_given_costs_no_other(
+    log: Log, station: Callable[..., Station], key: str
+) -> None:
+    podgorica, tirana = Station(PODGORICA, log), station(TIRANA)
+    await alliance(podgorica, tirana)
+    await tirana.publish(told(TIRANA, 1))
+    await deliver(tirana, podgorica)
+    await feed(podgorica)
+    made, unknown = await report(podgorica, reports(key, KEY))
+    assert (len(made), unknown) == (1, (key,))
+
+
 async def test_what_expires_after_it_was_numbered_is_nothing_to_watch_for(four: Four) -> None:
     _, podgorica, *_ = four
     await podgorica.publish(told(PODGORICA, 2), expires=later(utc_now(), hours=1))
@@ -265,8 +316,9 @@ async def test_what_is_no_indicator_is_not_sighted(four: Four) -> None:
     at = {"created": "2022-07-15T08:00:00.000Z", "modified": "2022-07-15T08:00:00.000Z", "is_family": False}
     await podgorica.publish(malware | at)
     await feed(podgorica)
-    with pytest.raises(FlowError, match="only indicators"):
-        await report(podgorica, reports(f"{PODGORICA.member} {malware['id']}"))
+    key = f"{PODGORICA.member} {malware['id']}"
+    made, unknown = await report(podgorica, reports(key, KEY))
+    assert (len(made), unknown) == (1, (key,))
 
 
 async def test_an_exercise_stays_one(four: Four) -> None:

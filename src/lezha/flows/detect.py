@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from lezha.detection import sighting
@@ -12,7 +12,6 @@ from lezha.detection.errors import SightingError
 from lezha.detection.feed import Feed, Item, Taken
 from lezha.detection.sensor import Batch, Report
 from lezha.flows import ingest, publish, share
-from lezha.flows.errors import FlowError
 from lezha.flows.publish import Author
 from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts, Recipient, Released, release
@@ -21,7 +20,8 @@ from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import lines, objects
 from lezha.stix.lines import Version
 from lezha.store import communities, contents, engine, posts, statements, views
-from lezha.store.contents import Watched
+from lezha.store.contents import Content, Watched
+from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
 from lezha.store.views import Entry, ViewKind
 
@@ -47,7 +47,8 @@ async def report(log: Log, author: Author, sensor: Recipient, batch: Batch) -> T
     """Turn a sensor's reports into signed sightings; a batch that comes twice makes them once.
 
     A sighting goes to the member whose statement brought the indicator, AMBER+STRICT and not onward: whoever
-    told the circle who saw it would tell who was hit (docs/design.md, Sightings).
+    told the circle who saw it would tell who was hit (docs/design.md, Sightings). A report of which no sighting can be
+    made is named as unknown and costs no other.
     """
     return await log.write(lambda tx: _report(tx, author, sensor, batch))
 
@@ -57,40 +58,55 @@ def _report(tx: Tx, author: Author, sensor: Recipient, batch: Batch) -> Taken:
     unknown: list[str] = []
     contents.add(tx, [author.identity], sensor.id)
     for one in batch.reports:
-        origin, _, indicator = one.key.partition(" ")
-        told = _told_by(tx.conn, sensor.id, indicator, origin)
-        if told is None or not _makes_sense(one):
+        sighted = _sighted(tx.conn, author, sensor.id, batch, one)
+        if sighted is None:
             unknown.append(one.key)
-            continue
-        report = msgspec.structs.replace(one, key=indicator)
-        raw = _build(tx.conn, author, f"{sensor.id} {batch.id} {origin}", batch.taken, report, told)
-        made.append(_keep(tx, author, sensor.id, raw, origin))
+        else:
+            made.append(_keep(tx, author, sensor.id, sighted, _named(one.key)[0]))
     return Taken(tuple(made), tuple(unknown))
 
 
-def _makes_sense(one: Report) -> bool:
-    aware = one.first_seen.tzinfo is not None and one.last_seen.tzinfo is not None
-    return one.count >= 1 and aware and one.first_seen <= one.last_seen
+def _named(key: str) -> tuple[str, str]:
+    """Return the member and the object id that a key names."""
+    origin, _, stix_id = key.partition(" ")
+    return origin, stix_id
 
 
-def _build(
-    conn: Connection, author: Author, report_key: str, taken: datetime, one: Report, told: str
-) -> bytes:
+def _sighted(conn: Connection, author: Author, sensor: str, batch: Batch, one: Report) -> Content | None:
+    """Return the sighting that a report makes, None if it makes none."""
+    origin, indicator = _named(one.key)
+    if not objects.is_id(indicator) or not (objects.is_id(origin) or not origin):
+        return None
+    told = _told_by(conn, sensor, indicator, origin)
+    if told is None:
+        return None
+    report_key = f"{sensor} {batch.id} {origin}"
     try:
-        return sighting.build(
-            one,
-            indicator_id=one.key,
-            member_id=author.member,
-            report_key=report_key,
-            now=taken,
-            labels=_labels(conn, told),
-        )
-    except SightingError as error:
-        raise FlowError(str(error)) from error
+        return _build(author, report_key, batch.taken, replace(one, key=indicator), _labels(conn, told))
+    except (SightingError, NotFound, ValueError, OverflowError):
+        return None
 
 
-def _keep(tx: Tx, author: Author, sensor: str, raw: bytes, origin: str) -> str:
-    content = ingest.content(objects.read(raw))
+def _build(author: Author, report_key: str, taken: datetime, one: Report, labels: Sequence[str]) -> Content:
+    """Return the sighting of a report, whose key is the indicator's id.
+
+    Raises SightingError, ValueError or OverflowError if it makes no sense.
+    """
+    aware = one.first_seen.tzinfo is not None and one.last_seen.tzinfo is not None
+    if one.count < 1 or not aware or one.first_seen > one.last_seen:
+        raise ValueError("a report counts at least one, from a time on to another, both with their zone")
+    raw = sighting.build(
+        one,
+        indicator_id=one.key,
+        member_id=author.member,
+        report_key=report_key,
+        now=taken,
+        labels=labels,
+    )
+    return ingest.content(objects.read(raw))
+
+
+def _keep(tx: Tx, author: Author, sensor: str, content: Content, origin: str) -> str:
     if not contents.held(tx.conn, [content.hash]):
         contents.add(tx, [content], sensor)
         audience = Audience(members=() if origin in ("", author.member) else (origin,))

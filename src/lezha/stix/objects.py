@@ -69,13 +69,14 @@ def claimed_id(raw: bytes) -> str | None:
     """Return the id that `raw` seems to have, for naming it in an error, even where it cannot be read."""
     try:
         claimed = msgspec.json.decode(raw, type=_Named).id
-        return claimed if _is_id(claimed) else None
+        return claimed if is_id(claimed) else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         found = _CLAIMED_ID.search(raw)
         return found[1].decode("ascii") if found and len(found[1]) <= _LONGEST_ID else None
 
 
-def _is_id(value: object) -> bool:
+def is_id(value: object) -> bool:
+    """Say whether `value` is an identifier as objects that are taken may have it (STIX 2.1 §2.9, §3.1)."""
     return isinstance(value, str) and len(value) <= _LONGEST_ID and _has_form_of_id(value)
 
 
@@ -129,7 +130,7 @@ def _named_ids(
     for name, values in references:
         target = markings if name in _MARKINGS else refs
         for value in values:
-            if _is_id(value):
+            if is_id(value):
                 target[value] = None
     refs.pop(own_id, None)
     if len(refs) + len(markings) > limits.refs:
