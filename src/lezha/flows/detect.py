@@ -188,8 +188,12 @@ def _counting(
     facts = statements.facts(conn, [key for keys in about.values() for key in keys])
     posted = posts.about(conn, stix_ids)
     facts += posts.facts(conn, [key for keys in posted.values() for key in keys]).values()
-    # Any one statement that releases suffices.
-    may = {(one.origin, one.content) for one in facts if _released(one, sensor, present, now)}
+    # Any one statement that releases suffices. What was purged keeps its place in its line, and is not told.
+    may = {
+        (one.origin, one.content)
+        for one in facts
+        if _released(replace(one, purged=False), sensor, present, now)
+    }
     found: dict[tuple[str, str], Version] = {}
     for stix_id, told in statements.lines(conn, stix_ids).items():
         for origin, line in told.items():

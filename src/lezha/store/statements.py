@@ -116,7 +116,8 @@ _LINES: Final = (
         _CONTENTS.c.hash,
         _CONTENTS.c.revoked,
         _STATEMENTS.c.origin,
-        or_(_DISPUTED.c.stix_id.is_not(None), _PURGED.c.content.is_not(None), _UNAUTHORISED).label("barred"),
+        or_(_DISPUTED.c.stix_id.is_not(None), _UNAUTHORISED).label("barred"),
+        _PURGED.c.content.is_not(None).label("purged"),
     )
     .outerjoin(_STATEMENTS, _SUBJECT)
     .outerjoin(_DISPUTED, IN_DISPUTE)
@@ -237,7 +238,7 @@ def lines(conn: Connection, stix_ids: Iterable[str]) -> dict[str, dict[str, list
     """
     found: dict[str, dict[str, list[Version]]] = {}
     for row in each(conn, _LINES, stix_ids):
-        one = Version(row.version, row.hash, row.revoked, row.barred)
+        one = Version(row.version, row.hash, row.revoked, row.barred, row.purged)
         found.setdefault(row.stix_id, {}).setdefault(row.origin or "", []).append(one)
     return found
 
