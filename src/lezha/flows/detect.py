@@ -1,6 +1,6 @@
 """Indicators go to a sensor; what it reports becomes sightings in the log, from where `share` takes them home."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -33,7 +33,8 @@ async def feed(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
     """Bring the sensor's view up to date and return what follows row `after`, at most 1,000 rows.
 
     For each object that the rows tell of, and each member that told of it, an item says what counts of it now: the
-    version that counts of those that may be told (`stix.lines`), or nothing if none does.
+    version that counts of those that may be told (`stix.lines`), or nothing if none does. What was brought here without
+    a statement is told likewise, under the member "", but for what a member's item says already.
     """
     await share.decide(log, sensor)
     with log.read() as conn:
@@ -169,7 +170,7 @@ def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[tuple[st
     by_ref = [(one.statement, one) for one in statements.subjects(conn, said)]
     by_ref += [(one.content, one) for one in statements.subjects_of(conn, others)]
     about = [(ref, one) for ref, one in by_ref if one.stix_id.startswith(_INDICATOR)]
-    # What came without a statement is watched as such until a member has signed for it.
+    # What one member tells of an object may do the work of what was brought here without a statement, or end that.
     posted = posts.about(conn, [one.stix_id for _, one in about])
     told: dict[str, list[tuple[str, str]]] = {}
     for ref, one in about:
@@ -189,18 +190,23 @@ def _counting(
     posted = posts.about(conn, stix_ids)
     facts += posts.facts(conn, [key for keys in posted.values() for key in keys]).values()
     # Any one statement that releases suffices. What was purged keeps its place in its line, and is not told.
-    may = {
-        (one.origin, one.content)
-        for one in facts
-        if _released(replace(one, purged=False), sensor, present, now)
-    }
+    told = [one for one in facts if _released(replace(one, purged=False), sensor, present, now)]
+    may = {(one.origin, one.content) for one in told} | {("", one.content) for one in told if one.author_here}
     found: dict[tuple[str, str], Version] = {}
-    for stix_id, told in statements.lines(conn, stix_ids).items():
-        for origin, line in told.items():
-            now_counting = lines.current(one for one in line if (origin, one.hash) in may)
-            if now_counting is not None:
-                found[origin, stix_id] = now_counting
+    for stix_id, by_origin in statements.lines(conn, stix_ids).items():
+        counting = {
+            origin: now_counting
+            for origin, line in by_origin.items()
+            if (now_counting := lines.current(one for one in line if (origin, one.hash) in may)) is not None
+        }
+        found |= {(origin, stix_id): one for origin, one in _once(counting).items()}
     return found
+
+
+def _once(counting: Mapping[str, Version]) -> dict[str, Version]:
+    """Leave out what was brought here without a statement where a member's word does its work: one hit, one report."""
+    said = {one.hash for origin, one in counting.items() if origin}
+    return {origin: one for origin, one in counting.items() if origin or one.hash not in said}
 
 
 def _released(one: Facts, sensor: Recipient, present: Communities, now: str) -> bool:
