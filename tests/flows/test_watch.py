@@ -210,6 +210,27 @@ async def test_pages_say_what_sensors_do(story: Story) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("before", "then", "wanted"),
+    [
+        ([("vienna", 1)], [("enrols", 0)], {}),
+        ([("vienna", 1)], [("creates", 1)], {"pristina": "1"}),
+        ([("brought", 1)], [("creates", 1)], {"pristina": "1"}),
+        ([("brought", 1), ("vienna", 1)], [("creates", 2)], {"pristina": "2"}),
+        ([("vienna", 1)], [("invites", 0), ("asks", 0), ("enrols", 0)], {}),
+        ([("vienna", 2), ("retires", 0), ("vienna", 1)], [("creates", 1)], {"pristina": "1"}),
+    ],
+)
+async def test_a_running_sensor_drops_what_was_forged_once_its_creator_is_enrolled(
+    log: Log, before: list[Step], then: list[Step], wanted: Watch
+) -> None:
+    story = Story(log, PRISTINA.member)
+    await story.begin()
+    await story.happens(*before, ("asks", 0))
+    await story.happens(*then)
+    assert await story.running() == await story.anew() == wanted
+
+
 steps = st.tuples(
     st.sampled_from(
         [

@@ -233,11 +233,17 @@ def subjects_of(conn: Connection, hashes: Iterable[str]) -> list[Subject]:
 
 
 def claims(conn: Connection, member: str) -> list[str]:
-    """Return contents of indicators that name a member as creator and that this member did not sign."""
-    signed = exists().where(_SUBJECT, _STATEMENTS.c.origin == member).correlate(_CONTENTS)
+    """Return contents of indicators that name a member known here as creator and that not it alone has told of."""
+    by_others = exists().where(_SUBJECT, _STATEMENTS.c.origin != member).correlate(_CONTENTS)
+    brought = exists().where(schema.posts.c.content == _CONTENTS.c.seq).correlate(_CONTENTS)
     rows = conn.execute(
         select(_CONTENTS.c.hash)
-        .where(_CONTENTS.c.creator == member, _CONTENTS.c.type == "indicator", ~signed)
+        .where(
+            _CONTENTS.c.creator == member,
+            _CONTENTS.c.type == "indicator",
+            CLAIMS_A_MEMBER,
+            or_(by_others, brought),
+        )
         .order_by(_CONTENTS.c.seq)
     )
     return [row.hash for row in rows]
