@@ -25,6 +25,7 @@ from tests.flows.alliance import batch as frames
 from lezha.detection.feed import Feed
 from lezha.detection.sensor import Batch, Report
 from lezha.flows import detect, ingest, purge
+from lezha.flows.purge import Rule
 from lezha.node.clock import later, utc_now
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
@@ -191,6 +192,85 @@ async def test_a_running_sensor_hears_that_an_indicator_was_forged(station: Call
 async def test_a_report_that_makes_no_sense_is_left_out_and_named(four: Four) -> None:
     _, podgorica, *_ = four
     assert await report(podgorica, reports(KEY, count=-1)) == ((), (KEY,))
+
+
+def labels_of(here: Station, sighting: str) -> list[str]:
+    found: list[str] = object_of(here, sighting).get("labels", [])
+    return found
+
+
+LATER, LATEST = "2022-07-16T09:00:00.000Z", "2022-07-17T09:00:00.000Z"
+
+
+async def brought(here: Station, *given: dict[str, Any]) -> None:
+    raw = bundle.write([encode(one) for one in given])
+    await ingest.take(here.log, here.members, here.member, raw, "test")
+
+
+@pytest.mark.parametrize("imported", [True, False])
+async def test_a_report_is_taken_though_what_was_told_last_was_purged(
+    log: Log, station: Callable[..., Station], imported: bool
+) -> None:
+    podgorica, vienna = Station(PODGORICA, log), station(VIENNA)
+    await alliance(podgorica, vienna)
+    drill = told(PRISTINA, 2)
+    real = told(PRISTINA, 2, modified=LATER, labels=None)
+    await vienna.publish(drill)
+    await deliver(vienna, podgorica)
+    between = utc_now()
+    if imported:
+        await brought(podgorica, real)
+        await brought(podgorica, drill)
+    else:
+        await vienna.publish(real)
+        await vienna.publish(drill, tlp=Tlp.CLEAR)
+        await deliver(vienna, podgorica)
+    await feed(podgorica)
+    key = f"{'' if imported else VIENNA.member} {real['id']}"
+    [made], _ = await report(podgorica, reports(key))
+    assert labels_of(podgorica, made) == [], "of the version that counts, not of the one that was told last"
+    assert await purge.retire(log, [Rule("indicator", 1, between)]) == {"indicator": 1}
+    [made], unknown = await report(podgorica, reports(key, batch_id="run-2"))
+    assert (labels_of(podgorica, made), unknown) == ([], ())
+
+
+async def test_a_report_of_what_counts_no_more_is_taken_as_what_was_told(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await tirana.publish(told(TIRANA, 1, revoked=True, modified=LATEST), to=["podgorica"])
+    await deliver(tirana, podgorica)
+    assert len((await report(podgorica, reports(KEY)))[0]) == 1
+    await feed(podgorica)
+    assert len((await report(podgorica, reports(KEY, batch_id="run-2")))[0]) == 1
+
+
+async def test_a_batch_that_comes_twice_makes_its_sightings_once_though_the_indicator_has_changed(
+    four: Four,
+) -> None:
+    tirana, podgorica, *_ = four
+    [made], _ = await report(podgorica, reports(KEY))
+    await tirana.publish(told(TIRANA, 1, labels=None, modified=LATER), to=["podgorica"])
+    await deliver(tirana, podgorica)
+    await feed(podgorica)
+    assert await report(podgorica, reports(KEY)) == ((made,), ())
+    assert labels_of(podgorica, made) == ["exercise"]
+
+
+@pytest.mark.parametrize("by_creator", [True, False])
+async def test_who_forged_an_indicator_is_not_told_who_saw_it(
+    log: Log, station: Callable[..., Station], by_creator: bool
+) -> None:
+    podgorica, vienna, tirana = Station(PODGORICA, log), station(VIENNA), station(TIRANA)
+    await podgorica.links(vienna, since=AT)
+    forged = said(VIENNA, written(TIRANA, 1))
+    assert (await take(podgorica, vienna, frames(*stream(forged)))).refused == ()
+    await feed(podgorica)
+    await podgorica.links(tirana, since=AT)
+    if by_creator:
+        await take(podgorica, tirana, frames(*stream(said(TIRANA, written(TIRANA, 1)))))
+        await feed(podgorica)
+    key = f"{VIENNA.member} {INDICATOR}"
+    made, unknown = await report(podgorica, reports(key, KEY))
+    assert (len(made), unknown) == ((1, (key,)) if by_creator else (0, (key, KEY)))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Indicators go to a sensor; what it reports becomes sightings in the log, from where `share` takes them home."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +27,8 @@ from lezha.store.views import Entry, ViewKind
 
 _ITEMS: Final = 1000
 _INDICATOR: Final = "indicator--"
+_Key = tuple[str, str]
+"""The member that told of an object, "" for what came without a statement, and the object's id."""
 
 
 async def feed(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
@@ -58,34 +60,39 @@ def _report(tx: Tx, author: Author, sensor: Recipient, batch: Batch) -> Taken:
     made: list[str] = []
     unknown: list[str] = []
     contents.add(tx, [author.identity], sensor.id)
+    given = _given(tx.conn, sensor, [_named(one.key) for one in batch.reports], tx.at)
     for one in batch.reports:
-        sighted = _sighted(tx.conn, author, sensor.id, batch, one)
-        if sighted is None:
+        told = given.get(_named(one.key))
+        made_of_it = None if told is None else _sight(tx, author, sensor.id, batch, one, told)
+        if made_of_it is None:
             unknown.append(one.key)
         else:
-            made.append(_keep(tx, author, sensor.id, sighted, _named(one.key)[0]))
+            made.append(made_of_it)
     return Taken(tuple(made), tuple(unknown))
 
 
-def _named(key: str) -> tuple[str, str]:
-    """Return the member and the object id that a key names."""
+def _named(key: str) -> _Key:
     origin, _, stix_id = key.partition(" ")
     return origin, stix_id
 
 
-def _sighted(conn: Connection, author: Author, sensor: str, batch: Batch, one: Report) -> Content | None:
-    """Return the sighting that a report makes, None if it makes none."""
+def _sight(tx: Tx, author: Author, sensor: str, batch: Batch, one: Report, told: str) -> str | None:
+    """Have the sighting of a report in the log and return its id; None if the report makes no sense.
+
+    A report that comes twice makes one sighting, also if what is `told` has changed meanwhile.
+    """
     origin, indicator = _named(one.key)
-    if not objects.is_id(indicator) or not (objects.is_id(origin) or not origin):
-        return None
-    told = _told_by(conn, sensor, indicator, origin)
-    if told is None:
-        return None
     report_key = f"{sensor} {batch.id} {origin}"
+    stix_id = sighting.sighting_id(report_key, indicator, author.member)
+    if contents.ids_held(tx.conn, [stix_id]):
+        return stix_id
     try:
-        return _build(author, report_key, batch.taken, replace(one, key=indicator), _labels(conn, told))
+        labels = _labels(tx.conn, told)
+        content = _build(author, report_key, batch.taken, replace(one, key=indicator), labels)
     except (SightingError, NotFound, ValueError, OverflowError):
         return None
+    _keep(tx, author, sensor, content, origin)
+    return stix_id
 
 
 def _build(author: Author, report_key: str, taken: datetime, one: Report, labels: Sequence[str]) -> Content:
@@ -107,33 +114,52 @@ def _build(author: Author, report_key: str, taken: datetime, one: Report, labels
     return ingest.content(objects.read(raw))
 
 
-def _keep(tx: Tx, author: Author, sensor: str, content: Content, origin: str) -> str:
-    if not contents.held(tx.conn, [content.hash]):
-        contents.add(tx, [content], sensor)
-        audience = Audience(members=() if origin in ("", author.member) else (origin,))
-        terms = Terms(tlp=Tlp.STRICT, audience=audience, pap=Pap.AMBER)
-        statements.add(tx, [publish.sign(tx, author, content, terms)], sensor)
-    return content.stix_id
+def _keep(tx: Tx, author: Author, sensor: str, content: Content, origin: str) -> None:
+    contents.add(tx, [content], sensor)
+    audience = Audience(members=() if origin in ("", author.member) else (origin,))
+    terms = Terms(tlp=Tlp.STRICT, audience=audience, pap=Pap.AMBER)
+    statements.add(tx, [publish.sign(tx, author, content, terms)], sensor)
 
 
-def _told_by(conn: Connection, sensor: str, indicator: str, origin: str) -> str | None:
-    """Return the content by which `origin` last gave this sensor an indicator, None if it never did or it was purged.
+def _given(conn: Connection, sensor: Recipient, keys: Sequence[_Key], now: str) -> dict[_Key, str]:
+    """Return by which content each key was given to this sensor: the version that counts, else the last one given.
 
-    What came without a statement has the origin "".
+    Left out is what the sensor was never given, and what may not count whatever else is told: what is in dispute, what
+    claims a member as creator that has not signed it, and what was purged, of which nothing can be said any more.
     """
-    if not origin:
-        posted = posts.about(conn, [indicator]).get(indicator, [])
-        given = views.offered(conn, sensor, posted)
-        return _held(conn, [key for key in posted if key in given])
-    hashes = statements.about(conn, indicator)
-    given = views.offered(conn, sensor, hashes)
-    facts = statements.facts(conn, [key for key in hashes if key in given])
-    return _held(conn, [one.content for one in facts if one.origin == origin])
+    asked = [(origin, stix_id) for origin, stix_id in keys if objects.is_id(stix_id)]
+    about = _told_about(conn, [stix_id for _, stix_id in asked])
+    given = views.offered(conn, sensor.id, [_ref(one) for told in about.values() for one in told])
+    counting = _counting(conn, sensor, about, now)
+    found: dict[_Key, str] = {}
+    for origin, stix_id in asked:
+        told = [
+            one.content
+            for one in about[stix_id]
+            if one.origin == origin and _ref(one) in given and not one.purged and not one.quarantined
+        ]
+        if told:
+            counts = counting.get((origin, stix_id))
+            found[origin, stix_id] = counts.hash if counts is not None and counts.hash in told else told[-1]
+    return found
 
 
-def _held(conn: Connection, told: Sequence[str]) -> str | None:
-    """Return the last of some contents, unless it was purged: of that nothing can be said any more."""
-    return told[-1] if told and not contents.purged(conn, told[-1:]) else None
+def _ref(one: Facts) -> str:
+    """Return under what a view gives something: a statement, or a content that came without."""
+    return one.statement or one.content
+
+
+def _told_about(conn: Connection, stix_ids: Iterable[str]) -> dict[str, list[Facts]]:
+    """Return by object all statements about it, oldest first, and then what came of it without a statement."""
+    ids = list(dict.fromkeys(stix_ids))
+    about, posted = statements.about_any(conn, ids), posts.about(conn, ids)
+    said = statements.facts(conn, [key for keys in about.values() for key in keys])
+    facts = {one.statement: one for one in said}
+    brought = posts.facts(conn, [key for keys in posted.values() for key in keys])
+    return {
+        one: [*(facts[key] for key in about.get(one, ())), *(brought[key] for key in posted.get(one, ()))]
+        for one in ids
+    }
 
 
 def _labels(conn: Connection, content: str) -> list[str]:
@@ -142,12 +168,12 @@ def _labels(conn: Connection, content: str) -> list[str]:
 
 
 def _items(conn: Connection, sensor: Recipient, rows: Sequence[Entry], now: str) -> list[Item]:
-    numbers: dict[tuple[str, str], int] = {}
+    numbers: dict[_Key, int] = {}
     told = _told_of(conn, rows)
     for row in rows:
         for key in told.get(row.ref, ()):
             numbers[key] = row.number
-    counting = _counting(conn, sensor, [stix_id for _, stix_id in numbers], now)
+    counting = _counting(conn, sensor, _told_about(conn, [stix_id for _, stix_id in numbers]), now)
     watched = contents.watched(conn, [one.hash for one in counting.values()])
     items = [
         _item(number, key, watched.get(one.hash) if (one := counting.get(key)) is not None else None)
@@ -156,14 +182,14 @@ def _items(conn: Connection, sensor: Recipient, rows: Sequence[Entry], now: str)
     return sorted(items, key=lambda one: one.number)
 
 
-def _item(number: int, key: tuple[str, str], watched: Watched | None) -> Item:
+def _item(number: int, key: _Key, watched: Watched | None) -> Item:
     name = " ".join(key)
     if watched is None:
         return Item(number, name, "", (), "", "")
     return Item(number, name, watched.version, watched.observables, watched.valid_until, watched.unmatched)
 
 
-def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[tuple[str, str]]]:
+def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[_Key]]:
     """Return by ref of a row the (member, object id) of the indicators that it tells of."""
     said = [row.ref for row in rows if row.kind is ViewKind.STATEMENT]
     others = [row.ref for row in rows if row.kind in (ViewKind.POST, ViewKind.CHANGE)]
@@ -172,7 +198,7 @@ def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[tuple[st
     about = [(ref, one) for ref, one in by_ref if one.stix_id.startswith(_INDICATOR)]
     # What one member tells of an object may do the work of what was brought here without a statement, or end that.
     posted = posts.about(conn, [one.stix_id for _, one in about])
-    told: dict[str, list[tuple[str, str]]] = {}
+    told: dict[str, list[_Key]] = {}
     for ref, one in about:
         told.setdefault(ref, []).append((one.origin, one.stix_id))
         if one.stix_id in posted:
@@ -181,19 +207,20 @@ def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[tuple[st
 
 
 def _counting(
-    conn: Connection, sensor: Recipient, stix_ids: Sequence[str], now: str
-) -> dict[tuple[str, str], Version]:
-    """Return by (member, object id) the version that counts of those that may be told to the sensor."""
+    conn: Connection, sensor: Recipient, about: Mapping[str, Sequence[Facts]], now: str
+) -> dict[_Key, Version]:
+    """Return by key the version that counts of those that may be told to the sensor; `about` is by object."""
     present = communities.current(conn)
-    about = statements.about_any(conn, stix_ids)
-    facts = statements.facts(conn, [key for keys in about.values() for key in keys])
-    posted = posts.about(conn, stix_ids)
-    facts += posts.facts(conn, [key for keys in posted.values() for key in keys]).values()
     # Any one statement that releases suffices. What was purged keeps its place in its line, and is not told.
-    told = [one for one in facts if _released(replace(one, purged=False), sensor, present, now)]
+    told = [
+        one
+        for facts in about.values()
+        for one in facts
+        if _released(replace(one, purged=False), sensor, present, now)
+    ]
     may = {(one.origin, one.content) for one in told} | {("", one.content) for one in told if one.author_here}
-    found: dict[tuple[str, str], Version] = {}
-    for stix_id, by_origin in statements.lines(conn, stix_ids).items():
+    found: dict[_Key, Version] = {}
+    for stix_id, by_origin in statements.lines(conn, about).items():
         counting = {
             origin: now_counting
             for origin, line in by_origin.items()
