@@ -1,6 +1,7 @@
 """The loop closes: indicators to a sensor, its reports into sightings, and these to the origin alone."""
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -24,13 +25,13 @@ from tests.flows.alliance import batch as frames
 
 from lezha.detection.feed import Feed
 from lezha.detection.sensor import Batch, Report
-from lezha.flows import detect, ingest, purge
+from lezha.flows import detect, ingest, purge, share
 from lezha.flows.purge import Rule
 from lezha.node.clock import later, utc_now
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode
-from lezha.store import schema, statements
+from lezha.store import schema, statements, views
 from lezha.store.log import Log
 
 SENSOR = Recipient("sensor:1", Standing.OWN, Tlp.RED)
@@ -333,6 +334,97 @@ async def test_what_expires_after_it_was_numbered_is_nothing_to_watch_for(four: 
     watched = [{item.key for item in told.items if item.observables} for told in (now, then)]
     assert watched[0] - watched[1] == {keyed(PODGORICA, 2)}
     assert then.head == now.head
+
+
+def valued(number: int, count: int) -> dict[str, Any]:
+    """An indicator with so many values."""
+    values = " OR ".join(f"ipv4-addr:value = '198.51.{number}.{one}'" for one in range(count))
+    return told(PODGORICA, number, pattern=f"[{values}]")
+
+
+async def pages(here: Station) -> list[Feed]:
+    """All answers to a sensor that starts."""
+    got = [await feed(here)]
+    while got[-1].more:
+        got.append(await feed(here, got[-1].head))
+    return got
+
+
+@pytest.fixture
+async def five(log: Log) -> Station:
+    """Podgorica with indicators of 3, 1, 2, 9 and 1 values."""
+    podgorica = Station(PODGORICA, log)
+    await podgorica.publish(*(valued(number, count) for number, count in enumerate((3, 1, 2, 9, 1), 1)))
+    return podgorica
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "sizes"),
+    [
+        ("_VALUES", 20_000, [[3, 1, 2, 9, 1]]),
+        ("_VALUES", 16, [[3, 1, 2, 9, 1]]),
+        ("_VALUES", 15, [[3, 1, 2, 9], [1]]),
+        ("_VALUES", 4, [[3, 1], [2], [9], [1]]),
+        ("_VALUES", 1, [[3], [1], [2], [9], [1]]),
+        ("_BYTES", 1, [[3], [1], [2], [9], [1]]),
+        ("_ROWS", 2, [[3, 1], [2, 9], [1]]),
+    ],
+)
+async def test_an_answer_holds_few_large_indicators_but_always_one(
+    five: Station, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, sizes: list[list[int]]
+) -> None:
+    [whole] = await pages(five)
+    monkeypatch.setattr(detect, limit, most)
+    got = await pages(five)
+    assert [[len(one.observables) for one in page.items] for page in got] == sizes
+    assert [page.head for page in got] == [page.items[-1].number for page in got]
+    assert tuple(one for page in got for one in page.items) == whole.items
+
+
+async def test_what_is_told_again_further_on_costs_an_answer_once(
+    five: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await five.publish(valued(4, 9), tlp=Tlp.CLEAR)
+    monkeypatch.setattr(detect, "_VALUES", 9)
+    assert [[len(one.observables) for one in page.items] for page in await pages(five)] == [
+        [3, 1, 2],
+        [9],
+        [1],
+        [9],
+    ]
+    monkeypatch.setattr(detect, "_VALUES", 10)
+    assert [[len(one.observables) for one in page.items] for page in await pages(five)][1:] == [[1, 9]]
+
+
+async def test_what_takes_long_to_decide_is_left_for_the_next_answer(
+    five: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [whole] = await pages(five)
+    other = replace(SENSOR, id="sensor:2")
+    monkeypatch.setattr(share, "_CHANGES_PER_COMMIT", 2)
+    monkeypatch.setattr(detect, "_DECIDING_S", -1.0)
+    first = await feed(five, sensor=other)
+    assert (len(first.items), first.more) == (2, True)
+    got = [first]
+    while got[-1].more:
+        got.append(await feed(five, got[-1].head, sensor=other))
+    assert tuple(one for page in got for one in page.items) == whole.items
+
+
+async def test_an_answer_is_read_beside_the_event_loop(
+    five: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+    entries = views.entries
+
+    def noted(*given: Any) -> Any:
+        threads.add(threading.get_ident())
+        return entries(*given)
+
+    monkeypatch.setattr(views, "entries", noted)
+    await feed(five)
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 # --- from the sensor ------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Indicators go to a sensor; what it reports becomes sightings in the log, from where `share` takes them home."""
 
+import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -25,25 +27,45 @@ from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
 from lezha.store.views import Entry, ViewKind
 
-_ITEMS: Final = 1000
+_ROWS: Final = 1000
+_VALUES: Final = 20_000
+_BYTES: Final = 1 << 20  # of the indicators told: reading their values costs as much
+_DECIDING_S: Final = 5.0  # with the longest wait for news well below the sensor's time-out
 _INDICATOR: Final = "indicator--"
 _Key = tuple[str, str]
 """The member that told of an object, "" for what came without a statement, and the object's id."""
 
 
 async def feed(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
-    """Bring the sensor's view up to date and return what follows row `after`, at most 1,000 rows.
+    """Bring the sensor's view up to date and return what follows row `after`.
+
+    At most 1,000 rows, 20,000 values and indicators of 1 MiB, but at least one row. What takes longer than 5 s to
+    decide is left for the next time; `more` says so.
 
     For each object that the rows tell of, and each member that told of it, an item says what counts of it now: the
     version that counts of those that may be told (`stix.lines`), or nothing if none does. What was brought here without
     a statement is told likewise, under the member "", but for what a member's item says already.
     """
-    await share.decide(log, sensor)
+    up_to_date = await _decide(log, sensor)
+    found = await asyncio.to_thread(_read, log, sensor, after, now)
+    return found if up_to_date else replace(found, more=True)
+
+
+async def _decide(log: Log, sensor: Recipient) -> bool:
+    """Decide what the sensor may have, for some seconds at most; say whether that is done."""
+    end = time.monotonic() + _DECIDING_S
+    while await share.decide_some(log, sensor) is None:
+        if time.monotonic() > end:
+            return False
+    return True
+
+
+def _read(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
     with log.read() as conn:
-        rows = views.entries(conn, sensor.id, after, _ITEMS)
-        items = _items(conn, sensor, rows, now)
+        rows = views.entries(conn, sensor.id, after, _ROWS + 1)
+        told, items = _page(conn, sensor, rows[:_ROWS], now)
         incarnation = engine.get_meta(conn, "incarnation") or ""
-    return Feed(rows[-1].number if rows else after, tuple(items), incarnation)
+    return Feed(told[-1].number if told else after, tuple(items), incarnation, more=len(told) < len(rows))
 
 
 async def report(log: Log, author: Author, sensor: Recipient, batch: Batch) -> Taken:
@@ -167,19 +189,36 @@ def _labels(conn: Connection, content: str) -> list[str]:
     return ["exercise"] if "exercise" in objects.reread(contents.raw(conn, content)).labels else []
 
 
-def _items(conn: Connection, sensor: Recipient, rows: Sequence[Entry], now: str) -> list[Item]:
-    numbers: dict[_Key, int] = {}
+def _page(
+    conn: Connection, sensor: Recipient, rows: Sequence[Entry], now: str
+) -> tuple[Sequence[Entry], list[Item]]:
+    """Return as many of the rows as make one answer, and what they tell."""
     told = _told_of(conn, rows)
-    for row in rows:
-        for key in told.get(row.ref, ()):
-            numbers[key] = row.number
-    counting = _counting(conn, sensor, _told_about(conn, [stix_id for _, stix_id in numbers]), now)
-    watched = contents.watched(conn, [one.hash for one in counting.values()])
-    items = [
-        _item(number, key, watched.get(one.hash) if (one := counting.get(key)) is not None else None)
-        for key, number in numbers.items()
-    ]
-    return sorted(items, key=lambda one: one.number)
+    about = _told_about(conn, [stix_id for keys in told.values() for _, stix_id in keys])
+    counting = {key: one.hash for key, one in _counting(conn, sensor, about, now).items()}
+    sizes = contents.sizes(conn, counting.values())
+    rows = _within(rows, told, {key: sizes.get(content, 0) for key, content in counting.items()}, _BYTES)
+    keys = {key for row in rows for key in told.get(row.ref, ())}
+    held = contents.watched(conn, [counting[key] for key in keys if key in counting])
+    by_key = {key: held[counting[key]] for key in keys if counting.get(key) in held}
+    rows = _within(rows, told, {key: len(one.observables) for key, one in by_key.items()}, _VALUES)
+    numbers = {key: row.number for row in rows for key in told.get(row.ref, ())}
+    items = [_item(number, key, by_key.get(key)) for key, number in numbers.items()]
+    return rows, sorted(items, key=lambda one: one.number)
+
+
+def _within(
+    rows: Sequence[Entry], told: Mapping[str, Sequence[_Key]], costs: Mapping[_Key, int], most: int
+) -> Sequence[Entry]:
+    """Return the first rows, at least one, whose keys together cost at most `most`; each key costs once."""
+    counted: set[_Key] = set()
+    for place, row in enumerate(rows):
+        fresh = {key for key in told.get(row.ref, ()) if key not in counted}
+        most -= sum(costs.get(key, 0) for key in fresh)
+        if place and most < 0:
+            return rows[:place]
+        counted |= fresh
+    return rows
 
 
 def _item(number: int, key: _Key, watched: Watched | None) -> Item:

@@ -30,9 +30,14 @@ _Row = tuple[ViewKind, str, str, bytes]
 
 async def decide(log: Log, recipient: Recipient) -> Head:
     """Bring the view of `recipient` up to date and return its head."""
-    while (head := await log.write(lambda tx: _decide_some(tx, recipient))) is None:
+    while (head := await decide_some(log, recipient)) is None:
         pass
     return head
+
+
+async def decide_some(log: Log, recipient: Recipient) -> Head | None:
+    """Decide for the next changes; return the head of the view, or None if there may be more of them."""
+    return await log.write(lambda tx: _decide_some(tx, recipient))
 
 
 def preview(

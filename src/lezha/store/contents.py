@@ -84,6 +84,11 @@ _BYTES: Final = (
     .join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.hash.in_(KEYS))
 )
+_SIZES: Final = (
+    select(_CONTENTS.c.hash, func.length(_BODIES.c.bytes).label("size"))
+    .join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS))
+)
 _VERSIONS: Final = select(
     _CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator, _CONTENTS.c.hash
 ).where(_CONTENTS.c.stix_id.in_(KEYS))
@@ -317,6 +322,11 @@ def _remove_words(conn: Connection, gone: Sequence[tuple[int, str]]) -> bool:
 def bytes_of(conn: Connection, hashes: Iterable[str]) -> dict[str, bytes]:
     """Return the exact bytes of each of some contents, as far as they are held and not purged."""
     return {row.hash: row.bytes for row in each(conn, _BYTES, hashes)}
+
+
+def sizes(conn: Connection, hashes: Iterable[str]) -> dict[str, int]:
+    """Return how many bytes each of some contents has, as far as they are held and not purged."""
+    return {row.hash: row.size for row in each(conn, _SIZES, hashes)}
 
 
 def raw(conn: Connection, content: str) -> bytes:
