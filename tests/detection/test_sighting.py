@@ -77,6 +77,11 @@ def test_the_count_stops_at_what_stix_allows() -> None:
     assert json.loads(sighting(Report(INDICATOR, 10**10, SEEN, SEEN)))["count"] == 999_999_999
 
 
+def test_an_id_is_written_as_its_author_wrote_it() -> None:
+    loud = "indicator--8E2E2D2B-17D4-4CBF-938F-98EE46B3CD3F"
+    assert json.loads(sighting(indicator_id=loud))["sighting_of_ref"] == loud
+
+
 @pytest.mark.parametrize("wrong", ["malware--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f", "", "indicator--x"])
 def test_only_indicators_are_sighted(wrong: str) -> None:
     with pytest.raises(SightingError):

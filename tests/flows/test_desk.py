@@ -9,6 +9,8 @@ from tests.flows.alliance import VIENNA, Station, batch, said, stream, take, tol
 from lezha.federation.frame import Parcel
 from lezha.flows import desk, look, purge
 from lezha.flows.desk import Dispute
+from lezha.flows.purge import Rule
+from lezha.node.clock import utc_now
 from lezha.store.log import Tx
 
 LATER = "2022-07-16T09:00:00.000Z"
@@ -51,6 +53,15 @@ async def test_a_later_version_by_the_same_signer_ends_it(pair: tuple[Station, S
     assert sorted(one.found.barred for one in reports(here, told(TIRANA, 1)["id"])) == [
         "", "disputed", "disputed",
     ]  # fmt: skip
+
+
+async def test_a_later_version_ends_it_also_when_its_bytes_are_gone(pair: tuple[Station, Station]) -> None:
+    await take(*pair, batch(*stream(later := said(TIRANA, written(TIRANA, 1, modified=LATER)))))
+    here, between = pair[0], utc_now()
+    await take(*pair, batch(*stream(later, ONE, OTHER)[1:]))
+    await purge.retire(here.log, [Rule("indicator", 1, between)])
+    assert {one.found.barred for one in reports(here, told(TIRANA, 1)["id"])} == {"purged", "disputed"}
+    assert warned(here) == []
 
 
 async def test_an_earlier_version_does_not_end_it(pair: tuple[Station, Station]) -> None:

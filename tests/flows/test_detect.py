@@ -1,8 +1,9 @@
 """The loop closes: indicators to a sensor, its reports into sightings, and these to the origin alone."""
 
 import json
+import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -24,13 +25,13 @@ from tests.flows.alliance import batch as frames
 
 from lezha.detection.feed import Feed
 from lezha.detection.sensor import Batch, Report
-from lezha.flows import detect, ingest, purge
-from lezha.flows.errors import FlowError
+from lezha.flows import detect, ingest, purge, share
+from lezha.flows.purge import Rule
 from lezha.node.clock import later, utc_now
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode
-from lezha.store import schema, statements
+from lezha.store import schema, statements, views
 from lezha.store.log import Log
 
 SENSOR = Recipient("sensor:1", Standing.OWN, Tlp.RED)
@@ -194,6 +195,137 @@ async def test_a_report_that_makes_no_sense_is_left_out_and_named(four: Four) ->
     assert await report(podgorica, reports(KEY, count=-1)) == ((), (KEY,))
 
 
+def labels_of(here: Station, sighting: str) -> list[str]:
+    found: list[str] = object_of(here, sighting).get("labels", [])
+    return found
+
+
+LATER, LATEST = "2022-07-16T09:00:00.000Z", "2022-07-17T09:00:00.000Z"
+
+
+async def brought(here: Station, *given: dict[str, Any]) -> None:
+    raw = bundle.write([encode(one) for one in given])
+    await ingest.take(here.log, here.members, here.member, raw, "test")
+
+
+@pytest.mark.parametrize("imported", [True, False])
+async def test_a_report_is_taken_though_what_was_told_last_was_purged(
+    log: Log, station: Callable[..., Station], imported: bool
+) -> None:
+    podgorica, vienna = Station(PODGORICA, log), station(VIENNA)
+    await alliance(podgorica, vienna)
+    drill = told(PRISTINA, 2)
+    real = told(PRISTINA, 2, modified=LATER, labels=None)
+    await vienna.publish(drill)
+    await deliver(vienna, podgorica)
+    between = utc_now()
+    if imported:
+        await brought(podgorica, real)
+        await brought(podgorica, drill)
+    else:
+        await vienna.publish(real)
+        await vienna.publish(drill, tlp=Tlp.CLEAR)
+        await deliver(vienna, podgorica)
+    await feed(podgorica)
+    key = f"{'' if imported else VIENNA.member} {real['id']}"
+    [made], _ = await report(podgorica, reports(key))
+    assert labels_of(podgorica, made) == [], "of the version that counts, not of the one that was told last"
+    assert await purge.retire(log, [Rule("indicator", 1, between)]) == {"indicator": 1}
+    [made], unknown = await report(podgorica, reports(key, batch_id="run-2"))
+    assert (labels_of(podgorica, made), unknown) == ([], ())
+
+
+async def test_a_report_of_what_counts_no_more_is_taken_as_what_was_told(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await tirana.publish(told(TIRANA, 1, revoked=True, modified=LATEST), to=["podgorica"])
+    await deliver(tirana, podgorica)
+    assert len((await report(podgorica, reports(KEY)))[0]) == 1
+    await feed(podgorica)
+    assert len((await report(podgorica, reports(KEY, batch_id="run-2")))[0]) == 1
+
+
+async def test_a_batch_that_comes_twice_makes_its_sightings_once_though_the_indicator_has_changed(
+    four: Four,
+) -> None:
+    tirana, podgorica, *_ = four
+    [made], _ = await report(podgorica, reports(KEY))
+    await tirana.publish(told(TIRANA, 1, labels=None, modified=LATER), to=["podgorica"])
+    await deliver(tirana, podgorica)
+    await feed(podgorica)
+    assert await report(podgorica, reports(KEY)) == ((made,), ())
+    assert labels_of(podgorica, made) == ["exercise"]
+
+
+@pytest.mark.parametrize("by_creator", [True, False])
+async def test_who_forged_an_indicator_is_not_told_who_saw_it(
+    log: Log, station: Callable[..., Station], by_creator: bool
+) -> None:
+    podgorica, vienna, tirana = Station(PODGORICA, log), station(VIENNA), station(TIRANA)
+    await podgorica.links(vienna, since=AT)
+    forged = said(VIENNA, written(TIRANA, 1))
+    assert (await take(podgorica, vienna, frames(*stream(forged)))).refused == ()
+    await feed(podgorica)
+    await podgorica.links(tirana, since=AT)
+    if by_creator:
+        await take(podgorica, tirana, frames(*stream(said(TIRANA, written(TIRANA, 1)))))
+        await feed(podgorica)
+    key = f"{VIENNA.member} {INDICATOR}"
+    made, unknown = await report(podgorica, reports(key, KEY))
+    assert (len(made), unknown) == ((1, (key,)) if by_creator else (0, (key, KEY)))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
+        datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-14))),
+        SEEN.replace(tzinfo=None),
+    ],
+)
+async def test_a_report_of_a_time_that_can_t_be_written_costs_no_other(four: Four, seen: datetime) -> None:
+    _, podgorica, *_ = four
+    await podgorica.publish(told(PODGORICA, 2))
+    await feed(podgorica)
+    whole = reports(KEY)
+    batch = replace(whole, reports=(Report(keyed(PODGORICA, 2), 1, seen, seen), *whole.reports))
+    made, unknown = await report(podgorica, batch)
+    assert (len(made), unknown) == (1, (keyed(PODGORICA, 2),))
+
+
+async def test_an_indicator_in_capital_letters_is_sighted_as_any_other(
+    log: Log, station: Callable[..., Station]
+) -> None:
+    podgorica, tirana = Station(PODGORICA, log), station(TIRANA)
+    await alliance(podgorica, tirana)
+    loud = told(TIRANA, 1, id="indicator--ABCDEF01-0000-4000-8000-00000000C15A")
+    await tirana.publish(loud, told(TIRANA, 2))
+    await deliver(tirana, podgorica)
+    keys = [one.key for one in (await feed(podgorica)).items]
+    made, unknown = await report(podgorica, reports(*keys))
+    assert (len(made), unknown) == (2, ())
+    assert {object_of(podgorica, one)["sighting_of_ref"] for one in made} == {
+        loud["id"],
+        told(TIRANA, 2)["id"],
+    }
+    await deliver(podgorica, tirana)
+    assert tirana.holds(*made) == [True, True]
+
+
+@pytest.mark.parametrize(
+    "key", ["", " ", "\0", f"{KEY}\0", f"\ud800 {INDICATOR}", INDICATOR, f"x {INDICATOR}"]
+)
+async def test_a_key_that_no_sensor_was_given_costs_no_other(
+    log: Log, station: Callable[..., Station], key: str
+) -> None:
+    podgorica, tirana = Station(PODGORICA, log), station(TIRANA)
+    await alliance(podgorica, tirana)
+    await tirana.publish(told(TIRANA, 1))
+    await deliver(tirana, podgorica)
+    await feed(podgorica)
+    made, unknown = await report(podgorica, reports(key, KEY))
+    assert (len(made), unknown) == (1, (key,))
+
+
 async def test_what_expires_after_it_was_numbered_is_nothing_to_watch_for(four: Four) -> None:
     _, podgorica, *_ = four
     await podgorica.publish(told(PODGORICA, 2), expires=later(utc_now(), hours=1))
@@ -202,6 +334,97 @@ async def test_what_expires_after_it_was_numbered_is_nothing_to_watch_for(four: 
     watched = [{item.key for item in told.items if item.observables} for told in (now, then)]
     assert watched[0] - watched[1] == {keyed(PODGORICA, 2)}
     assert then.head == now.head
+
+
+def valued(number: int, count: int) -> dict[str, Any]:
+    """An indicator with so many values."""
+    values = " OR ".join(f"ipv4-addr:value = '198.51.{number}.{one}'" for one in range(count))
+    return told(PODGORICA, number, pattern=f"[{values}]")
+
+
+async def pages(here: Station) -> list[Feed]:
+    """All answers to a sensor that starts."""
+    got = [await feed(here)]
+    while got[-1].more:
+        got.append(await feed(here, got[-1].head))
+    return got
+
+
+@pytest.fixture
+async def five(log: Log) -> Station:
+    """Podgorica with indicators of 3, 1, 2, 9 and 1 values."""
+    podgorica = Station(PODGORICA, log)
+    await podgorica.publish(*(valued(number, count) for number, count in enumerate((3, 1, 2, 9, 1), 1)))
+    return podgorica
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "sizes"),
+    [
+        ("_VALUES", 20_000, [[3, 1, 2, 9, 1]]),
+        ("_VALUES", 16, [[3, 1, 2, 9, 1]]),
+        ("_VALUES", 15, [[3, 1, 2, 9], [1]]),
+        ("_VALUES", 4, [[3, 1], [2], [9], [1]]),
+        ("_VALUES", 1, [[3], [1], [2], [9], [1]]),
+        ("_BYTES", 1, [[3], [1], [2], [9], [1]]),
+        ("_ROWS", 2, [[3, 1], [2, 9], [1]]),
+    ],
+)
+async def test_an_answer_holds_few_large_indicators_but_always_one(
+    five: Station, monkeypatch: pytest.MonkeyPatch, limit: str, most: int, sizes: list[list[int]]
+) -> None:
+    [whole] = await pages(five)
+    monkeypatch.setattr(detect, limit, most)
+    got = await pages(five)
+    assert [[len(one.observables) for one in page.items] for page in got] == sizes
+    assert [page.head for page in got] == [page.items[-1].number for page in got]
+    assert tuple(one for page in got for one in page.items) == whole.items
+
+
+async def test_what_is_told_again_further_on_costs_an_answer_once(
+    five: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await five.publish(valued(4, 9), tlp=Tlp.CLEAR)
+    monkeypatch.setattr(detect, "_VALUES", 9)
+    assert [[len(one.observables) for one in page.items] for page in await pages(five)] == [
+        [3, 1, 2],
+        [9],
+        [1],
+        [9],
+    ]
+    monkeypatch.setattr(detect, "_VALUES", 10)
+    assert [[len(one.observables) for one in page.items] for page in await pages(five)][1:] == [[1, 9]]
+
+
+async def test_what_takes_long_to_decide_is_left_for_the_next_answer(
+    five: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [whole] = await pages(five)
+    other = replace(SENSOR, id="sensor:2")
+    monkeypatch.setattr(share, "_CHANGES_PER_COMMIT", 2)
+    monkeypatch.setattr(detect, "_DECIDING_S", -1.0)
+    first = await feed(five, sensor=other)
+    assert (len(first.items), first.more) == (2, True)
+    got = [first]
+    while got[-1].more:
+        got.append(await feed(five, got[-1].head, sensor=other))
+    assert tuple(one for page in got for one in page.items) == whole.items
+
+
+async def test_an_answer_is_read_beside_the_event_loop(
+    five: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+    entries = views.entries
+
+    def noted(*given: Any) -> Any:
+        threads.add(threading.get_ident())
+        return entries(*given)
+
+    monkeypatch.setattr(views, "entries", noted)
+    await feed(five)
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 # --- from the sensor ------------------------------------------------------------------------------------------------
@@ -265,8 +488,9 @@ async def test_what_is_no_indicator_is_not_sighted(four: Four) -> None:
     at = {"created": "2022-07-15T08:00:00.000Z", "modified": "2022-07-15T08:00:00.000Z", "is_family": False}
     await podgorica.publish(malware | at)
     await feed(podgorica)
-    with pytest.raises(FlowError, match="only indicators"):
-        await report(podgorica, reports(f"{PODGORICA.member} {malware['id']}"))
+    key = f"{PODGORICA.member} {malware['id']}"
+    made, unknown = await report(podgorica, reports(key, KEY))
+    assert (len(made), unknown) == (1, (key,))
 
 
 async def test_an_exercise_stays_one(four: Four) -> None:

@@ -14,6 +14,7 @@ from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode, objects
 from lezha.store.errors import NotFound
+from lezha.store.log import Log
 
 UNREADABLE = "marking-definition--00000000-0000-4000-8000-000000000000"
 OWN = export.own_system("export:test")
@@ -81,6 +82,21 @@ async def test_an_expired_statement_gives_nothing_to_anybody(tirana: Station) ->
     await tirana.publish(told(TIRANA, 6), expires=later(utc_now(), hours=-1))
     assert ids(6)[0] not in exported(tirana)[0]
     assert exported(tirana)[1]["expired"] == 1
+
+
+@pytest.mark.parametrize("brought_first", [True, False])
+async def test_what_was_brought_here_stays_with_own_systems_whatever_statements_say(
+    log: Log, station: Callable[..., Station], brought_first: bool
+) -> None:
+    here, ended = Station(TIRANA, log), later(utc_now(), hours=-1)
+    await here.links(station(PODGORICA))
+    if brought_first:
+        await keep(here, told(TIRANA, 6))
+    await here.publish(told(TIRANA, 6), expires=ended)
+    if not brought_first:
+        await keep(here, told(TIRANA, 6))
+    assert exported(here)[0] == ids(6)
+    assert exported(here, "podgorica") == ([], {"no_statement": 1, "expired": 1})  # the identity, and 6
 
 
 async def test_a_peer_that_is_not_there_is_refused(tirana: Station) -> None:

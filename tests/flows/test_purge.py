@@ -413,3 +413,50 @@ async def test_while_somebody_still_sees_what_is_purged_the_purge_does_not_claim
             await purge.purge(tirana.log, tirana.member, [misfiled(1)["id"]], "a mistake", "officer")
     tirana.log.scrub()
     assert traces(tirana, url) == []
+
+
+SECOND, THIRD = "2022-07-16T09:30:00.123Z", "2022-07-17T09:30:00.123Z"
+
+
+@pytest.mark.parametrize(
+    ("taken", "kept", "state"),
+    [
+        ({"modified": SECOND, "revoked": True}, {}, "superseded"),
+        ({"modified": SECOND}, {}, "superseded"),
+        ({"revoked": True}, {"modified": SECOND}, "after its revocation"),
+        ({}, {"modified": SECOND}, "current"),
+    ],
+)
+@pytest.mark.parametrize("imported", [True, False])
+async def test_what_is_purged_gives_no_other_version_its_place(
+    pair: tuple[Station, Station],
+    taken: dict[str, Any],
+    kept: dict[str, Any],
+    state: str,
+    imported: bool,
+) -> None:
+    tirana, _ = pair
+
+    async def arrives(changes: dict[str, Any]) -> None:
+        if imported:
+            raw = bundle.write([encode(misfiled(**changes))])
+            await ingest.take(tirana.log, tirana.members, tirana.member, raw, "test")
+        else:
+            await tirana.publish(misfiled(**changes))
+
+    await arrives(taken)
+    between = utc_now()
+    await arrives(kept)
+    before = await detect.feed(tirana.log, SENSOR, 0, utc_now())
+    assert await purge.retire(tirana.log, [Rule("indicator", 1, between)]) == {"indicator": 1}
+    running = {one.key: one.observables for one in before.items}
+    running |= {
+        one.key: one.observables
+        for one in (await detect.feed(tirana.log, SENSOR, before.head, utc_now())).items
+    }
+    anew = {one.key: one.observables for one in (await detect.feed(tirana.log, SENSOR, 0, utc_now())).items}
+    assert running == anew
+    assert any(anew.values()) == (state == "current")
+    with tirana.log.read() as conn:
+        listed = look.listed(conn, search.find(conn, Query(limit=10)))
+    assert {one.barred or one.state.value for one in listed if one.type == "indicator"} == {"purged", state}

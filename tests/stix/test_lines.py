@@ -2,8 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from lezha.stix.lines import State, Version, current, state
+from lezha.stix.lines import State, Version, current, decisive, state
 
 versions = st.lists(
     st.builds(
@@ -12,6 +13,7 @@ versions = st.lists(
         hash=st.sampled_from("abcdef"),
         revoked=st.booleans(),
         barred=st.booleans(),
+        purged=st.booleans(),
     ),
     max_size=6,
     unique_by=lambda one: one.hash,
@@ -26,19 +28,30 @@ def test_the_order_does_not_matter(lines: tuple[list[Version], list[Version]]) -
 
 
 @given(versions)
-def test_exactly_one_version_counts_unless_all_are_barred(line: list[Version]) -> None:
+def test_exactly_one_version_counts_unless_all_are_barred_or_that_one_was_purged(line: list[Version]) -> None:
     counting = [one for one in line if state(one, line) in (State.CURRENT, State.REVOKED)]
     assert counting == [one for one in line if one == current(line)]
-    assert bool(counting) == any(not one.barred for one in line)
+    last = decisive(line)
+    assert bool(counting) == (last is not None and not last.purged)
 
 
 @given(versions)
 def test_revoked_is_terminal(line: list[Version]) -> None:
-    now = current(line)
+    last = decisive(line)
     revoked = [one for one in line if one.revoked and not one.barred]
-    assert (now is not None and now.revoked) == bool(revoked)
-    if now is not None and now.revoked:
-        assert now == min(revoked)
+    assert (last is not None and last.revoked) == bool(revoked)
+    if last is not None and last.revoked:
+        assert last == min(revoked)
+
+
+@given(versions)
+def test_purging_ends_what_counts_and_makes_nothing_else_count(line: list[Version]) -> None:
+    held = [replace(one, purged=False) for one in line]
+    before, now = current(held), current(line)
+    gone = {one.hash for one in line if one.purged}
+    assert now == (None if before is None or before.hash in gone else before)
+    for one, then in zip(line, held, strict=True):
+        assert one.purged or state(one, line) == state(then, held)
 
 
 def test_the_states_have_their_names() -> None:
@@ -47,10 +60,12 @@ def test_the_states_have_their_names() -> None:
         Version("2", "b", revoked=True),
         Version("3", "c"),
         Version("2", "a", barred=True),
+        Version("1", "b", purged=True),
     ]
     assert [state(one, line).value for one in line] == [
         "superseded",
         "revoked",
         "after its revocation",
+        "barred",
         "barred",
     ]

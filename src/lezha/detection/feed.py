@@ -26,12 +26,13 @@ class Feed(msgspec.Struct, frozen=True):
     """The rows of a sensor's view after the one it named. `head` is the last number looked at.
 
     `incarnation` names one life of the node's database: when it changes, the node was restored, numbers mean something
-    else, and the sensor begins anew.
+    else, and the sensor reads its view anew. `more` says that there are rows after `head`, or may be.
     """
 
     head: int
     items: tuple[Item, ...]
     incarnation: str = ""
+    more: bool = False
 
 
 class Taken(msgspec.Struct, frozen=True):

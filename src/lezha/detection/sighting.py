@@ -1,6 +1,5 @@
 """A report as a STIX 2.1 sighting: who saw which indicator how often and when; never where inside, never the log."""
 
-import re
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ import rfc8785
 
 from lezha.detection.errors import SightingError
 from lezha.detection.sensor import Report
+from lezha.stix import objects
 
 __all__ = ["MAX_COUNT", "NAMESPACE", "build", "sighting_id"]
 
@@ -17,10 +17,6 @@ __all__ = ["MAX_COUNT", "NAMESPACE", "build", "sighting_id"]
 # a report that is sent again because its confirmation was lost must be the same object, not a second sighting.
 NAMESPACE = uuid.UUID("b31bf44d-66d5-5dd5-90d0-af2f141472ca")
 MAX_COUNT = 999_999_999  # STIX 2.1 §5.2
-
-_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_INDICATOR = re.compile(rf"indicator--{_UUID}")
-_IDENTITY = re.compile(rf"identity--{_UUID}")
 
 
 def build(
@@ -38,11 +34,13 @@ def build(
     (`Batch.taken`), not of the attempt. `count` stops at STIX's own limit.
 
     Raises:
-        SightingError: `indicator_id` is not an indicator's or `member_id` not an identity's.
+        SightingError: `indicator_id` is not an indicator's or `member_id` not an identity's; any id that an object
+            may have here (`stix.objects.is_id`) will do.
+        OverflowError: a time of the report is none of the years 1 to 9999 in UTC.
     """
-    if _INDICATOR.fullmatch(indicator_id) is None:
+    if not _names("indicator", indicator_id):
         raise SightingError(f"only indicators are sighted here, not {indicator_id!r}")
-    if _IDENTITY.fullmatch(member_id) is None:
+    if not _names("identity", member_id):
         raise SightingError(f"a sighting is made by an identity, not by {member_id!r}")
     sighting: dict[str, str | int | list[str]] = {
         "type": "sighting",
@@ -66,6 +64,10 @@ def sighting_id(report_key: str, indicator_id: str, member_id: str) -> str:
     """Name the sighting that a member's report makes of an indicator."""
     # The ids have a fixed length and stand first, so the three can't run into one another.
     return f"sighting--{uuid.uuid5(NAMESPACE, f'{member_id} {indicator_id} {report_key}')}"
+
+
+def _names(stix_type: str, stix_id: str) -> bool:
+    return stix_id.startswith(f"{stix_type}--") and objects.is_id(stix_id)
 
 
 def _timestamp(moment: datetime) -> str:

@@ -1,14 +1,15 @@
 """The sensor process: follows logs, matches what its node tells it, and reports.
 
 Three loops share one engine. *Learn* keeps the index as the node's view of this sensor says, from row 1 after each
-start. *Watch* scans what the logs grow by. *Tell* delivers batches of reports until each is confirmed. A node that is
-away stops none of the matching: reports wait, and are delivered once it is back.
+start; when the node was restored it reads anew, and drops what was not told again once it has come to the end. *Watch*
+scans what the logs grow by. *Tell* delivers batches of reports until each is confirmed. A node that is away stops none
+of the matching: reports wait, and are delivered once it is back.
 """
 
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -88,6 +89,7 @@ class Station:
 
     async def _learn(self) -> None:
         head, incarnation = 0, ""
+        untold: set[str] = set()  # what a node told before it was restored, and has not told again
         while True:
             try:
                 feed = await self._uplink.fetch(head, incarnation)
@@ -96,13 +98,17 @@ class Station:
                 continue
             if incarnation and feed.incarnation != incarnation:
                 _logger.warning("sensor.node_restored", indicators=len(self._watched))
-                self._drop_all()
+                untold = set(self._watched)
                 head, incarnation = 0, ""
                 continue
             incarnation = feed.incarnation
             for item in feed.items:
                 self._take(item)
+                untold.discard(item.key)
             head = feed.head
+            if not feed.more:
+                self._drop_all(untold)
+                untold = set()
 
     async def _watch(self) -> None:
         async for path, chunk in follow(self._follower):
@@ -138,8 +144,7 @@ class Station:
     async def _forget_expired(self) -> None:
         while True:
             now = self._clock()
-            for key in [key for key, end in self._ending.items() if end <= now]:
-                self._drop(key)
+            self._drop_all([key for key, end in self._ending.items() if end <= now])
             await asyncio.sleep(_EXPIRY_S)
 
     def _take(self, item: Item) -> None:
@@ -157,8 +162,8 @@ class Station:
             _logger.warning("sensor.unmatched", indicator=item.key, reason=item.unmatched)
         self.counts.indicators = len(self._watched)
 
-    def _drop_all(self) -> None:
-        for key in list(self._watched):
+    def _drop_all(self, keys: Iterable[str]) -> None:
+        for key in keys:
             self._drop(key)
 
     def _drop(self, key: str) -> None:

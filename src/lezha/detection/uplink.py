@@ -1,6 +1,6 @@
 """The sensor's line to its node: HTTP with a token."""
 
-from typing import Final
+from typing import Final, TypeVar
 
 import aiohttp
 import msgspec
@@ -10,6 +10,7 @@ from lezha.detection.errors import UplinkError
 from lezha.detection.feed import Feed, Taken
 from lezha.detection.sensor import Batch
 
+T = TypeVar("T")
 _WAIT_S: Final = 25
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=_WAIT_S + 15, sock_connect=5)
 
@@ -28,16 +29,22 @@ class Uplink:
         """
         query = {"after": str(after), "wait": str(_WAIT_S), "incarnation": incarnation}
         raw = await self._call("GET", (self._url / "indicators").with_query(query), None)
-        return msgspec.json.decode(raw, type=Feed)
+        return self._read(raw, Feed)
 
     async def deliver(self, batch: Batch) -> Taken:
         """Deliver a batch; when this returns the node has it durably. Raises UplinkError."""
         raw = await self._call("POST", self._url / "reports", msgspec.json.encode(batch))
-        return msgspec.json.decode(raw, type=Taken)
+        return self._read(raw, Taken)
 
     async def close(self) -> None:
         """Close the connection."""
         await self._session.close()
+
+    def _read(self, raw: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise UplinkError(f"what answers at {self._url.origin()} is no node: {error}") from error
 
     async def _call(self, method: str, url: URL, body: bytes | None) -> bytes:
         try:

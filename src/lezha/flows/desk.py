@@ -203,7 +203,7 @@ def open_disputes(conn: Connection) -> Iterator[Dispute]:
     for one in listed:
         if one.stix_id not in held:
             continue
-        now = stix_lines.current(told.get(one.stix_id, {}).get(one.creator, ()))
+        now = stix_lines.decisive(told.get(one.stix_id, {}).get(one.creator, ()))
         if now is None or now.version < one.version:
             yield Dispute(one.stix_id, held[one.stix_id].name, one.version, one.creator, one.at)
 

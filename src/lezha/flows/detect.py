@@ -1,10 +1,12 @@
 """Indicators go to a sensor; what it reports becomes sightings in the log, from where `share` takes them home."""
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from lezha.detection import sighting
@@ -12,7 +14,6 @@ from lezha.detection.errors import SightingError
 from lezha.detection.feed import Feed, Item, Taken
 from lezha.detection.sensor import Batch, Report
 from lezha.flows import ingest, publish, share
-from lezha.flows.errors import FlowError
 from lezha.flows.publish import Author
 from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts, Recipient, Released, release
@@ -21,33 +22,58 @@ from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import lines, objects
 from lezha.stix.lines import Version
 from lezha.store import communities, contents, engine, posts, statements, views
-from lezha.store.contents import Watched
+from lezha.store.contents import Content, Watched
+from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
 from lezha.store.views import Entry, ViewKind
 
-_ITEMS: Final = 1000
+_ROWS: Final = 1000
+_VALUES: Final = 20_000
+_BYTES: Final = 1 << 20  # of the indicators told: reading their values costs as much
+_DECIDING_S: Final = 5.0  # with the longest wait for news well below the sensor's time-out
 _INDICATOR: Final = "indicator--"
+_Key = tuple[str, str]
+"""The member that told of an object, "" for what came without a statement, and the object's id."""
 
 
 async def feed(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
-    """Bring the sensor's view up to date and return what follows row `after`, at most 1,000 rows.
+    """Bring the sensor's view up to date and return what follows row `after`.
+
+    At most 1,000 rows, 20,000 values and indicators of 1 MiB, but at least one row. What takes longer than 5 s to
+    decide is left for the next time; `more` says so.
 
     For each object that the rows tell of, and each member that told of it, an item says what counts of it now: the
-    version that counts of those that may be told (`stix.lines`), or nothing if none does.
+    version that counts of those that may be told (`stix.lines`), or nothing if none does. What was brought here without
+    a statement is told likewise, under the member "", but for what a member's item says already.
     """
-    await share.decide(log, sensor)
+    up_to_date = await _decide(log, sensor)
+    found = await asyncio.to_thread(_read, log, sensor, after, now)
+    return found if up_to_date else replace(found, more=True)
+
+
+async def _decide(log: Log, sensor: Recipient) -> bool:
+    """Decide what the sensor may have, for some seconds at most; say whether that is done."""
+    end = time.monotonic() + _DECIDING_S
+    while await share.decide_some(log, sensor) is None:
+        if time.monotonic() > end:
+            return False
+    return True
+
+
+def _read(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
     with log.read() as conn:
-        rows = views.entries(conn, sensor.id, after, _ITEMS)
-        items = _items(conn, sensor, rows, now)
+        rows = views.entries(conn, sensor.id, after, _ROWS + 1)
+        told, items = _page(conn, sensor, rows[:_ROWS], now)
         incarnation = engine.get_meta(conn, "incarnation") or ""
-    return Feed(rows[-1].number if rows else after, tuple(items), incarnation)
+    return Feed(told[-1].number if told else after, tuple(items), incarnation, more=len(told) < len(rows))
 
 
 async def report(log: Log, author: Author, sensor: Recipient, batch: Batch) -> Taken:
     """Turn a sensor's reports into signed sightings; a batch that comes twice makes them once.
 
     A sighting goes to the member whose statement brought the indicator, AMBER+STRICT and not onward: whoever
-    told the circle who saw it would tell who was hit (docs/design.md, Sightings).
+    told the circle who saw it would tell who was hit (docs/design.md, Sightings). A report of which no sighting can be
+    made is named as unknown and costs no other.
     """
     return await log.write(lambda tx: _report(tx, author, sensor, batch))
 
@@ -56,67 +82,106 @@ def _report(tx: Tx, author: Author, sensor: Recipient, batch: Batch) -> Taken:
     made: list[str] = []
     unknown: list[str] = []
     contents.add(tx, [author.identity], sensor.id)
+    given = _given(tx.conn, sensor, [_named(one.key) for one in batch.reports], tx.at)
     for one in batch.reports:
-        origin, _, indicator = one.key.partition(" ")
-        told = _told_by(tx.conn, sensor.id, indicator, origin)
-        if told is None or not _makes_sense(one):
+        told = given.get(_named(one.key))
+        made_of_it = None if told is None else _sight(tx, author, sensor.id, batch, one, told)
+        if made_of_it is None:
             unknown.append(one.key)
-            continue
-        report = msgspec.structs.replace(one, key=indicator)
-        raw = _build(tx.conn, author, f"{sensor.id} {batch.id} {origin}", batch.taken, report, told)
-        made.append(_keep(tx, author, sensor.id, raw, origin))
+        else:
+            made.append(made_of_it)
     return Taken(tuple(made), tuple(unknown))
 
 
-def _makes_sense(one: Report) -> bool:
-    aware = one.first_seen.tzinfo is not None and one.last_seen.tzinfo is not None
-    return one.count >= 1 and aware and one.first_seen <= one.last_seen
+def _named(key: str) -> _Key:
+    origin, _, stix_id = key.partition(" ")
+    return origin, stix_id
 
 
-def _build(
-    conn: Connection, author: Author, report_key: str, taken: datetime, one: Report, told: str
-) -> bytes:
-    try:
-        return sighting.build(
-            one,
-            indicator_id=one.key,
-            member_id=author.member,
-            report_key=report_key,
-            now=taken,
-            labels=_labels(conn, told),
-        )
-    except SightingError as error:
-        raise FlowError(str(error)) from error
+def _sight(tx: Tx, author: Author, sensor: str, batch: Batch, one: Report, told: str) -> str | None:
+    """Have the sighting of a report in the log and return its id; None if the report makes no sense.
 
-
-def _keep(tx: Tx, author: Author, sensor: str, raw: bytes, origin: str) -> str:
-    content = ingest.content(objects.read(raw))
-    if not contents.held(tx.conn, [content.hash]):
-        contents.add(tx, [content], sensor)
-        audience = Audience(members=() if origin in ("", author.member) else (origin,))
-        terms = Terms(tlp=Tlp.STRICT, audience=audience, pap=Pap.AMBER)
-        statements.add(tx, [publish.sign(tx, author, content, terms)], sensor)
-    return content.stix_id
-
-
-def _told_by(conn: Connection, sensor: str, indicator: str, origin: str) -> str | None:
-    """Return the content by which `origin` last gave this sensor an indicator, None if it never did or it was purged.
-
-    What came without a statement has the origin "".
+    A report that comes twice makes one sighting, also if what is `told` has changed meanwhile.
     """
-    if not origin:
-        posted = posts.about(conn, [indicator]).get(indicator, [])
-        given = views.offered(conn, sensor, posted)
-        return _held(conn, [key for key in posted if key in given])
-    hashes = statements.about(conn, indicator)
-    given = views.offered(conn, sensor, hashes)
-    facts = statements.facts(conn, [key for key in hashes if key in given])
-    return _held(conn, [one.content for one in facts if one.origin == origin])
+    origin, indicator = _named(one.key)
+    report_key = f"{sensor} {batch.id} {origin}"
+    stix_id = sighting.sighting_id(report_key, indicator, author.member)
+    if contents.ids_held(tx.conn, [stix_id]):
+        return stix_id
+    try:
+        labels = _labels(tx.conn, told)
+        content = _build(author, report_key, batch.taken, replace(one, key=indicator), labels)
+    except (SightingError, NotFound, ValueError, OverflowError):
+        return None
+    _keep(tx, author, sensor, content, origin)
+    return stix_id
 
 
-def _held(conn: Connection, told: Sequence[str]) -> str | None:
-    """Return the last of some contents, unless it was purged: of that nothing can be said any more."""
-    return told[-1] if told and not contents.purged(conn, told[-1:]) else None
+def _build(author: Author, report_key: str, taken: datetime, one: Report, labels: Sequence[str]) -> Content:
+    """Return the sighting of a report, whose key is the indicator's id.
+
+    Raises SightingError, ValueError or OverflowError if it makes no sense.
+    """
+    aware = one.first_seen.tzinfo is not None and one.last_seen.tzinfo is not None
+    if one.count < 1 or not aware or one.first_seen > one.last_seen:
+        raise ValueError("a report counts at least one, from a time on to another, both with their zone")
+    raw = sighting.build(
+        one,
+        indicator_id=one.key,
+        member_id=author.member,
+        report_key=report_key,
+        now=taken,
+        labels=labels,
+    )
+    return ingest.content(objects.read(raw))
+
+
+def _keep(tx: Tx, author: Author, sensor: str, content: Content, origin: str) -> None:
+    contents.add(tx, [content], sensor)
+    audience = Audience(members=() if origin in ("", author.member) else (origin,))
+    terms = Terms(tlp=Tlp.STRICT, audience=audience, pap=Pap.AMBER)
+    statements.add(tx, [publish.sign(tx, author, content, terms)], sensor)
+
+
+def _given(conn: Connection, sensor: Recipient, keys: Sequence[_Key], now: str) -> dict[_Key, str]:
+    """Return by which content each key was given to this sensor: the version that counts, else the last one given.
+
+    Left out is what the sensor was never given, and what may not count whatever else is told: what is in dispute, what
+    claims a member as creator that has not signed it, and what was purged, of which nothing can be said any more.
+    """
+    asked = [(origin, stix_id) for origin, stix_id in keys if objects.is_id(stix_id)]
+    about = _told_about(conn, [stix_id for _, stix_id in asked])
+    given = views.offered(conn, sensor.id, [_ref(one) for told in about.values() for one in told])
+    counting = _counting(conn, sensor, about, now)
+    found: dict[_Key, str] = {}
+    for origin, stix_id in asked:
+        told = [
+            one.content
+            for one in about[stix_id]
+            if one.origin == origin and _ref(one) in given and not one.purged and not one.quarantined
+        ]
+        if told:
+            counts = counting.get((origin, stix_id))
+            found[origin, stix_id] = counts.hash if counts is not None and counts.hash in told else told[-1]
+    return found
+
+
+def _ref(one: Facts) -> str:
+    """Return under what a view gives something: a statement, or a content that came without."""
+    return one.statement or one.content
+
+
+def _told_about(conn: Connection, stix_ids: Iterable[str]) -> dict[str, list[Facts]]:
+    """Return by object all statements about it, oldest first, and then what came of it without a statement."""
+    ids = list(dict.fromkeys(stix_ids))
+    about, posted = statements.about_any(conn, ids), posts.about(conn, ids)
+    said = statements.facts(conn, [key for keys in about.values() for key in keys])
+    facts = {one.statement: one for one in said}
+    brought = posts.facts(conn, [key for keys in posted.values() for key in keys])
+    return {
+        one: [*(facts[key] for key in about.get(one, ())), *(brought[key] for key in posted.get(one, ()))]
+        for one in ids
+    }
 
 
 def _labels(conn: Connection, content: str) -> list[str]:
@@ -124,38 +189,55 @@ def _labels(conn: Connection, content: str) -> list[str]:
     return ["exercise"] if "exercise" in objects.reread(contents.raw(conn, content)).labels else []
 
 
-def _items(conn: Connection, sensor: Recipient, rows: Sequence[Entry], now: str) -> list[Item]:
-    numbers: dict[tuple[str, str], int] = {}
+def _page(
+    conn: Connection, sensor: Recipient, rows: Sequence[Entry], now: str
+) -> tuple[Sequence[Entry], list[Item]]:
+    """Return as many of the rows as make one answer, and what they tell."""
     told = _told_of(conn, rows)
-    for row in rows:
-        for key in told.get(row.ref, ()):
-            numbers[key] = row.number
-    counting = _counting(conn, sensor, [stix_id for _, stix_id in numbers], now)
-    watched = contents.watched(conn, [one.hash for one in counting.values()])
-    items = [
-        _item(number, key, watched.get(one.hash) if (one := counting.get(key)) is not None else None)
-        for key, number in numbers.items()
-    ]
-    return sorted(items, key=lambda one: one.number)
+    about = _told_about(conn, [stix_id for keys in told.values() for _, stix_id in keys])
+    counting = {key: one.hash for key, one in _counting(conn, sensor, about, now).items()}
+    sizes = contents.sizes(conn, counting.values())
+    rows = _within(rows, told, {key: sizes.get(content, 0) for key, content in counting.items()}, _BYTES)
+    keys = {key for row in rows for key in told.get(row.ref, ())}
+    held = contents.watched(conn, [counting[key] for key in keys if key in counting])
+    by_key = {key: held[counting[key]] for key in keys if counting.get(key) in held}
+    rows = _within(rows, told, {key: len(one.observables) for key, one in by_key.items()}, _VALUES)
+    numbers = {key: row.number for row in rows for key in told.get(row.ref, ())}
+    items = [_item(number, key, by_key.get(key)) for key, number in numbers.items()]
+    return rows, sorted(items, key=lambda one: one.number)
 
 
-def _item(number: int, key: tuple[str, str], watched: Watched | None) -> Item:
+def _within(
+    rows: Sequence[Entry], told: Mapping[str, Sequence[_Key]], costs: Mapping[_Key, int], most: int
+) -> Sequence[Entry]:
+    """Return the first rows, at least one, whose keys together cost at most `most`; each key costs once."""
+    counted: set[_Key] = set()
+    for place, row in enumerate(rows):
+        fresh = {key for key in told.get(row.ref, ()) if key not in counted}
+        most -= sum(costs.get(key, 0) for key in fresh)
+        if place and most < 0:
+            return rows[:place]
+        counted |= fresh
+    return rows
+
+
+def _item(number: int, key: _Key, watched: Watched | None) -> Item:
     name = " ".join(key)
     if watched is None:
         return Item(number, name, "", (), "", "")
     return Item(number, name, watched.version, watched.observables, watched.valid_until, watched.unmatched)
 
 
-def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[tuple[str, str]]]:
+def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[_Key]]:
     """Return by ref of a row the (member, object id) of the indicators that it tells of."""
     said = [row.ref for row in rows if row.kind is ViewKind.STATEMENT]
     others = [row.ref for row in rows if row.kind in (ViewKind.POST, ViewKind.CHANGE)]
     by_ref = [(one.statement, one) for one in statements.subjects(conn, said)]
     by_ref += [(one.content, one) for one in statements.subjects_of(conn, others)]
     about = [(ref, one) for ref, one in by_ref if one.stix_id.startswith(_INDICATOR)]
-    # What came without a statement is watched as such until a member has signed for it.
+    # What one member tells of an object may do the work of what was brought here without a statement, or end that.
     posted = posts.about(conn, [one.stix_id for _, one in about])
-    told: dict[str, list[tuple[str, str]]] = {}
+    told: dict[str, list[_Key]] = {}
     for ref, one in about:
         told.setdefault(ref, []).append((one.origin, one.stix_id))
         if one.stix_id in posted:
@@ -164,23 +246,33 @@ def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[tuple[st
 
 
 def _counting(
-    conn: Connection, sensor: Recipient, stix_ids: Sequence[str], now: str
-) -> dict[tuple[str, str], Version]:
-    """Return by (member, object id) the version that counts of those that may be told to the sensor."""
+    conn: Connection, sensor: Recipient, about: Mapping[str, Sequence[Facts]], now: str
+) -> dict[_Key, Version]:
+    """Return by key the version that counts of those that may be told to the sensor; `about` is by object."""
     present = communities.current(conn)
-    about = statements.about_any(conn, stix_ids)
-    facts = statements.facts(conn, [key for keys in about.values() for key in keys])
-    posted = posts.about(conn, stix_ids)
-    facts += posts.facts(conn, [key for keys in posted.values() for key in keys]).values()
-    # Any one statement that releases suffices.
-    may = {(one.origin, one.content) for one in facts if _released(one, sensor, present, now)}
-    found: dict[tuple[str, str], Version] = {}
-    for stix_id, told in statements.lines(conn, stix_ids).items():
-        for origin, line in told.items():
-            now_counting = lines.current(one for one in line if (origin, one.hash) in may)
-            if now_counting is not None:
-                found[origin, stix_id] = now_counting
+    # Any one statement that releases suffices. What was purged keeps its place in its line, and is not told.
+    told = [
+        one
+        for facts in about.values()
+        for one in facts
+        if _released(replace(one, purged=False), sensor, present, now)
+    ]
+    may = {(one.origin, one.content) for one in told} | {("", one.content) for one in told if one.author_here}
+    found: dict[_Key, Version] = {}
+    for stix_id, by_origin in statements.lines(conn, about).items():
+        counting = {
+            origin: now_counting
+            for origin, line in by_origin.items()
+            if (now_counting := lines.current(one for one in line if (origin, one.hash) in may)) is not None
+        }
+        found |= {(origin, stix_id): one for origin, one in _once(counting).items()}
     return found
+
+
+def _once(counting: Mapping[str, Version]) -> dict[str, Version]:
+    """Leave out what was brought here without a statement where a member's word does its work: one hit, one report."""
+    said = {one.hash for origin, one in counting.items() if origin}
+    return {origin: one for origin, one in counting.items() if origin or one.hash not in said}
 
 
 def _released(one: Facts, sensor: Recipient, present: Communities, now: str) -> bool:

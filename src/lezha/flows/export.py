@@ -15,7 +15,7 @@ from lezha.flows.paging import PageHead
 from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
 from lezha.sharing.tlp import Tlp
-from lezha.store import communities, peers, search, statements, walk
+from lezha.store import communities, peers, posts, search, statements, walk
 from lezha.store.log import Log
 from lezha.store.walk import Step
 
@@ -83,12 +83,17 @@ def _within(passed: Sequence[Step]) -> Sequence[Step]:
 def _decide(
     conn: Connection, passed: Sequence[Step], recipient: Recipient, now: str
 ) -> list[Released | Withheld]:
-    """Decide for each content: any statement that releases it suffices; else the first one's reason counts."""
+    """Decide for each content: any statement that releases it suffices, for own systems also that it was brought here.
+
+    Else the first one's reason counts.
+    """
     about = walk.statements_about(conn, (one.content for one in passed))
     told = statements.facts(conn, [key for keys in about.values() for key in keys])
     by_content: dict[str, list[Facts]] = {}
     for one in told:
         by_content.setdefault(one.content, []).append(one)
+    for content, brought in posts.facts(conn, by_content).items():
+        by_content[content].append(brought)
     present = communities.current(conn)
     return [_any(by_content.get(one.content, [one.facts]), recipient, present, now) for one in passed]
 

@@ -85,9 +85,10 @@ class Seen(msgspec.Struct, frozen=True):
 class Listed(msgspec.Struct, frozen=True):
     """An object version as a list shows it.
 
-    `state` is what it is among the versions that the same members told of (`stix.lines`): current, superseded,
-    revoked, after its revocation, or barred. `barred` says why, and is else empty: disputed, purged, or unauthorised
-    (the member that it names as its creator has not signed it). `origins` are those who told of it here.
+    `state` is what it is among the versions that the same members told of, and among those that were brought here
+    (`stix.lines`): current, superseded, revoked, after its revocation, or barred. `barred` says why, and is else
+    empty: disputed, purged, or unauthorised (the member that it names as its creator has not signed it). `origins` are
+    those who told of it here.
     """
 
     seq: int

@@ -23,13 +23,21 @@ _CHANGES_PER_COMMIT: Final = 256
 KINDS: Final = frozenset({"statement", "roster", "admission", "peer", "posted", "disputed", "purged"})
 """The events that may change what a recipient is given."""
 _ABOUT_PEERS: Final = frozenset({"roster", "admission"})
+_CLAIMED: Final = "names as its creator a member that is known here"
+_Row = tuple[ViewKind, str, str, bytes]
+"""A row of a view: kind, ref, rule and digest."""
 
 
 async def decide(log: Log, recipient: Recipient) -> Head:
     """Bring the view of `recipient` up to date and return its head."""
-    while (head := await log.write(lambda tx: _decide_some(tx, recipient))) is None:
+    while (head := await decide_some(log, recipient)) is None:
         pass
     return head
+
+
+async def decide_some(log: Log, recipient: Recipient) -> Head | None:
+    """Decide for the next changes; return the head of the view, or None if there may be more of them."""
+    return await log.write(lambda tx: _decide_some(tx, recipient))
 
 
 def preview(
@@ -134,18 +142,21 @@ def _tell_own(tx: Tx, recipient: Recipient, present: Communities, changes: Seque
     """
     posted = posts.facts(tx.conn, [change.subject for change in changes if change.kind == "posted"])
     decided = [release(one, recipient, present, tx.at) for one in posted.values()]
-    changed = [change.subject for change in changes if change.kind in ("disputed", "purged")]
-    for member in dict.fromkeys(change.subject for change in changes if change.kind == "peer"):
-        changed += views.not_changed(tx.conn, recipient.id, statements.claims(tx.conn, member))
     rows = [
         (ViewKind.POST, one.content, one.rule, bytes.fromhex(one.content))
         for one in decided
         if isinstance(one, Released)
     ]
-    rows += [
-        (ViewKind.CHANGE, key, "may not count any more", bytes.fromhex(key)) for key in dict.fromkeys(changed)
-    ]
+    changed = [change.subject for change in changes if change.kind in ("disputed", "purged")]
+    rows += _changes(changed, "may not count any more")
+    for member in dict.fromkeys(change.subject for change in changes if change.kind == "peer"):
+        claimed = statements.claims(tx.conn, member)
+        rows += _changes(views.not_changed(tx.conn, recipient.id, claimed, _CLAIMED), _CLAIMED)
     _number(tx, recipient.id, rows)
+
+
+def _changes(contents: Sequence[str], rule: str) -> list[_Row]:
+    return [(ViewKind.CHANGE, key, rule, bytes.fromhex(key)) for key in dict.fromkeys(contents)]
 
 
 def _number_rosters(tx: Tx, recipient: Recipient) -> None:
@@ -162,8 +173,8 @@ def _number_rosters(tx: Tx, recipient: Recipient) -> None:
     _number(tx, recipient.id, rows)
 
 
-def _number(tx: Tx, recipient: str, rows: Sequence[tuple[ViewKind, str, str, bytes]]) -> None:
-    """Append rows: kind, ref, rule and digest."""
+def _number(tx: Tx, recipient: str, rows: Sequence[_Row]) -> None:
+    """Append rows."""
     if not rows:
         return
     head = views.head(tx.conn, recipient)

@@ -11,12 +11,17 @@ import msgspec
 
 
 class Version(msgspec.Struct, frozen=True, order=True):
-    """One version of one object. `barred` says that it may not count: disputed, purged, or not to be told."""
+    """One version of one object.
+
+    `barred` says that it has no part in its line: disputed, or not to be told. `purged` says that its bytes have been
+    destroyed: it keeps its place, so that nothing before it counts again, and does not count itself.
+    """
 
     version: str
     hash: str
     revoked: bool = False
     barred: bool = False
+    purged: bool = False
 
 
 class State(StrEnum):
@@ -30,7 +35,13 @@ class State(StrEnum):
 
 
 def current(line: Iterable[Version]) -> Version | None:
-    """Return the version that counts: the first that is revoked, else the last; None if all are barred."""
+    """Return the version that counts: the decisive one; None if there is none, or if it was purged."""
+    found = decisive(line)
+    return None if found is None or found.purged else found
+
+
+def decisive(line: Iterable[Version]) -> Version | None:
+    """Return the version that says what counts: the first that is revoked, else the last; None if all are barred."""
     found: Version | None = None
     for one in sorted(one for one in line if not one.barred):
         found = one
@@ -41,10 +52,10 @@ def current(line: Iterable[Version]) -> Version | None:
 
 def state(one: Version, line: Iterable[Version]) -> State:
     """Return what `one` is in its line."""
-    if one.barred:
+    if one.barred or one.purged:
         return State.BARRED
-    now = current(line)
-    assert now is not None, "one is in the line and not barred"
-    if one.hash == now.hash:
+    last = decisive(line)
+    assert last is not None, "one is in the line and not barred"
+    if one.hash == last.hash:
         return State.REVOKED if one.revoked else State.CURRENT
-    return State.SUPERSEDED if one < now else State.AFTER_REVOCATION
+    return State.SUPERSEDED if one < last else State.AFTER_REVOCATION

@@ -70,7 +70,7 @@ def claimed_id(raw: bytes) -> str | None:
     """Return the id that `raw` seems to have, for naming it in an error, even where it cannot be read."""
     try:
         claimed = msgspec.json.decode(raw, type=_Named).id
-        return claimed if _is_id(claimed) else None
+        return claimed if is_id(claimed) else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         found = _claims("id").search(raw)
         return found[1].decode("ascii") if found and len(found[1]) <= _LONGEST_ID else None
@@ -90,7 +90,7 @@ def claimed_ids(raw: bytes, name: str = "id") -> tuple[str, ...]:
         found: Iterable[Any] = (value for key, value in members if key == name)
     else:
         found = (one[1].decode("ascii") for one in _claims(name).finditer(raw))
-    return tuple(dict.fromkeys(filter(_is_id, found)))
+    return tuple(dict.fromkeys(filter(is_id, found)))
 
 
 class _Members(list[tuple[str, Any]]):
@@ -108,7 +108,8 @@ def _claims(name: str) -> re.Pattern[bytes]:
     )
 
 
-def _is_id(value: object) -> bool:
+def is_id(value: object) -> bool:
+    """Say whether `value` is an identifier as objects that are taken may have it (STIX 2.1 §2.9, §3.1)."""
     return isinstance(value, str) and len(value) <= _LONGEST_ID and _has_form_of_id(value)
 
 
@@ -162,7 +163,7 @@ def _named_ids(
     for name, values in references:
         target = markings if name in _MARKINGS else refs
         for value in values:
-            if _is_id(value):
+            if is_id(value):
                 target[value] = None
     refs.pop(own_id, None)
     if len(refs) + len(markings) > limits.refs:

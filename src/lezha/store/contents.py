@@ -88,6 +88,11 @@ _STATED: Final = exists().where(
 )
 _POSTED: Final = exists().where(schema.posts.c.content == _CONTENTS.c.seq)
 # Nobody stands for what came only beside something else, or with another member's statement.
+_SIZES: Final = (
+    select(_CONTENTS.c.hash, func.length(_BODIES.c.bytes).label("size"))
+    .join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS))
+)
 _VERSIONS: Final = select(
     _CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator, _CONTENTS.c.hash
 ).where(_CONTENTS.c.stix_id.in_(KEYS), or_(_STATED, _POSTED))
@@ -310,6 +315,11 @@ def _keep_substances(conn: Connection, gone: Sequence[Held]) -> None:
 def bytes_of(conn: Connection, hashes: Iterable[str]) -> dict[str, bytes]:
     """Return the exact bytes of each of some contents, as far as they are held and not purged."""
     return {row.hash: row.bytes for row in each(conn, _BYTES, hashes)}
+
+
+def sizes(conn: Connection, hashes: Iterable[str]) -> dict[str, int]:
+    """Return how many bytes each of some contents has, as far as they are held and not purged."""
+    return {row.hash: row.size for row in each(conn, _SIZES, hashes)}
 
 
 def raw(conn: Connection, content: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What was taken into the log without a statement: for this member's own systems only, until someone signs for it."""
+"""What was taken into the log without a statement, for this member's own systems; others may have it by statements."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -20,12 +20,6 @@ _POSTED: Final = (
     .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.hash.in_(KEYS))
 )
-_SAID: Final = (
-    select(_CONTENTS.c.hash)
-    .join(schema.statements, schema.statements.c.content == _CONTENTS.c.seq)
-    .where(_CONTENTS.c.hash.in_(KEYS))
-    .distinct()
-)
 _FACTS: Final = (
     select(
         _CONTENTS.c.hash,
@@ -44,6 +38,7 @@ _ABOUT: Final = (
     select(_CONTENTS.c.stix_id, _CONTENTS.c.hash)
     .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.stix_id.in_(KEYS))
+    .order_by(_POSTS.c.seq)
 )
 
 
@@ -51,10 +46,10 @@ def add(tx: Tx, new: Mapping[str, int], held: Sequence[str], actor: str) -> None
     """Record that `actor` brought these contents without a statement.
 
     `new` are those that this very transaction has added, by events of kind `posted`, with their seqs; of those `held`
-    before, what has a statement or was brought before is left out.
+    before, what was brought before is left out.
     """
     rows = [(seq, seq, actor, tx.at) for seq in new.values()]
-    there = {row.hash for query in (_POSTED, _SAID) for row in each(tx.conn, query, held)}
+    there = {row.hash for row in each(tx.conn, _POSTED, held)}
     late = [key for key in dict.fromkeys(held) if key not in there]
     if late:
         subjects = contents.seqs(tx.conn, late)
@@ -83,7 +78,7 @@ def facts(conn: Connection, hashes: Iterable[str]) -> dict[str, Facts]:
 
 
 def about(conn: Connection, stix_ids: Iterable[str]) -> dict[str, list[str]]:
-    """Return the posted contents of each object."""
+    """Return the posted contents of each object, in the order in which they were brought."""
     found: dict[str, list[str]] = {}
     for row in each(conn, _ABOUT, stix_ids):
         found.setdefault(row.stix_id, []).append(row.hash)

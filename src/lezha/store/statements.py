@@ -1,10 +1,10 @@
 """Release statements about contents, and the facts that the release kernel decides on."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, and_, exists, or_, select
+from sqlalchemy import Connection, Row, RowMapping, and_, exists, or_, select
 
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
@@ -109,19 +109,32 @@ _ABOUT_WHAT: Final = select(*_TOLD).join(_CONTENTS, _SUBJECT).where(_STATEMENTS.
 _TOLD_OF: Final = (
     select(*_TOLD).select_from(_CONTENTS).outerjoin(_STATEMENTS, _SUBJECT).where(_CONTENTS.c.hash.in_(KEYS))
 )
+_VERSION: Final = (_CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.hash, _CONTENTS.c.revoked)
+_IS_PURGED: Final = _PURGED.c.content.is_not(None).label("purged")
 _LINES: Final = (
     select(
-        _CONTENTS.c.stix_id,
-        _CONTENTS.c.version,
-        _CONTENTS.c.hash,
-        _CONTENTS.c.revoked,
+        *_VERSION,
         _STATEMENTS.c.origin,
-        or_(_DISPUTED.c.stix_id.is_not(None), _PURGED.c.content.is_not(None), _UNAUTHORISED).label("barred"),
+        _STATEMENTS.c.own,
+        or_(_DISPUTED.c.stix_id.is_not(None), _UNAUTHORISED).label("barred"),
+        _IS_PURGED,
     )
-    .outerjoin(_STATEMENTS, _SUBJECT)
+    .join(_STATEMENTS, _SUBJECT)
     .outerjoin(_DISPUTED, IN_DISPUTE)
     .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.stix_id.in_(KEYS))
+)
+_UNSIGNED: Final = (
+    select(*_VERSION, or_(_DISPUTED.c.stix_id.is_not(None), CLAIMS_A_MEMBER).label("barred"), _IS_PURGED)
+    .outerjoin(_DISPUTED, IN_DISPUTE)
+    .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
+    .where(
+        _CONTENTS.c.stix_id.in_(KEYS),
+        or_(
+            exists().where(schema.posts.c.content == _CONTENTS.c.seq).correlate(_CONTENTS),
+            ~exists().where(_SUBJECT).correlate(_CONTENTS),
+        ),
+    )
 )
 _BYTES: Final = select(_BODIES.c.content, _BODIES.c.bytes).where(_BODIES.c.content.in_(KEYS))
 
@@ -220,11 +233,17 @@ def subjects_of(conn: Connection, hashes: Iterable[str]) -> list[Subject]:
 
 
 def claims(conn: Connection, member: str) -> list[str]:
-    """Return contents of indicators that name a member as creator and that this member did not sign."""
-    signed = exists().where(_SUBJECT, _STATEMENTS.c.origin == member).correlate(_CONTENTS)
+    """Return contents of indicators that name a member known here as creator and that not it alone has told of."""
+    by_others = exists().where(_SUBJECT, _STATEMENTS.c.origin != member).correlate(_CONTENTS)
+    brought = exists().where(schema.posts.c.content == _CONTENTS.c.seq).correlate(_CONTENTS)
     rows = conn.execute(
         select(_CONTENTS.c.hash)
-        .where(_CONTENTS.c.creator == member, _CONTENTS.c.type == "indicator", ~signed)
+        .where(
+            _CONTENTS.c.creator == member,
+            _CONTENTS.c.type == "indicator",
+            CLAIMS_A_MEMBER,
+            or_(by_others, brought),
+        )
         .order_by(_CONTENTS.c.seq)
     )
     return [row.hash for row in rows]
@@ -233,13 +252,21 @@ def claims(conn: Connection, member: str) -> list[str]:
 def lines(conn: Connection, stix_ids: Iterable[str]) -> dict[str, dict[str, list[Version]]]:
     """Return the versions of each object by who told of them: object id -> origin -> versions.
 
-    What came without a statement has the origin "".
+    The line of the origin "" is all that came without a statement, also where somebody has signed for it, and what this
+    member has signed itself: its later word ends what it brought before.
     """
+    ids = list(stix_ids)
     found: dict[str, dict[str, list[Version]]] = {}
-    for row in each(conn, _LINES, stix_ids):
-        one = Version(row.version, row.hash, row.revoked, row.barred)
-        found.setdefault(row.stix_id, {}).setdefault(row.origin or "", []).append(one)
+    for row in each(conn, _LINES, ids):
+        for origin in (row.origin, "") if row.own else (row.origin,):
+            found.setdefault(row.stix_id, {}).setdefault(origin, []).append(_version(row))
+    for row in each(conn, _UNSIGNED, ids):
+        found.setdefault(row.stix_id, {}).setdefault("", []).append(_version(row))
     return found
+
+
+def _version(row: Row[Any]) -> Version:
+    return Version(row.version, row.hash, row.revoked, row.barred, row.purged)
 
 
 def seqs_in_view(conn: Connection, recipient: str, after: int, upto: int) -> list[int]:

@@ -71,7 +71,7 @@ _ENTRIES: Final = (
 _OFFERED: Final = select(_VIEWS.c.ref).where(
     _VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.ref.in_(KEYS)
 )
-_CHANGED: Final = _OFFERED.where(_VIEWS.c.kind == ViewKind.CHANGE.value)
+_CHANGED: Final = _OFFERED.where(_VIEWS.c.kind == ViewKind.CHANGE.value, _VIEWS.c.rule == bindparam("rule"))
 _VOIDED: Final = select(schema.voids.c.number).where(
     schema.voids.c.recipient == bindparam("recipient"), schema.voids.c.number > bindparam("after")
 )
@@ -127,9 +127,9 @@ def offered(conn: Connection, recipient: str, refs: Iterable[str]) -> set[str]:
     return {row.ref for row in each(conn, _OFFERED, refs, recipient=recipient)}
 
 
-def not_changed(conn: Connection, recipient: str, refs: Sequence[str]) -> list[str]:
-    """Return those of `refs` of which a view does not say yet that they may not count any more."""
-    said = {row.ref for row in each(conn, _CHANGED, refs, recipient=recipient)}
+def not_changed(conn: Connection, recipient: str, refs: Sequence[str], rule: str) -> list[str]:
+    """Return those of `refs` of which a view does not say yet, by this rule, that they may not count any more."""
+    said = {row.ref for row in each(conn, _CHANGED, refs, recipient=recipient, rule=rule)}
     return [ref for ref in refs if ref not in said]
 
 

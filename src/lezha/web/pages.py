@@ -375,9 +375,10 @@ def _ends(gist: Gist) -> list[str]:
 
 
 def _counting(versions: Sequence[Version]) -> Version:
-    """Return the version by which an object is named: the one that counts, else what came last."""
+    """Return the version by which an object is named: the one that counts, else what came last and has its bytes."""
     counting = (one for one in versions if one.found.state in (State.CURRENT, State.REVOKED))
-    return next(counting, versions[0])
+    readable = (one for one in versions if one.purged is None)
+    return next(counting, next(readable, versions[0]))
 
 
 def _version(conn: Connection, report: ObjectReport, gists: Gists) -> Version:

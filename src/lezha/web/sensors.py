@@ -45,7 +45,8 @@ async def indicators(
         left = end - loop.time()
         if found.head > after or left <= 0 or incarnation not in ("", found.incarnation):
             return found
-        await decisive.beyond(serial, left)
+        if not found.more:
+            await decisive.beyond(serial, left)
 
 
 @post("/reports", guards=[needs(Right.SENSE)], status_code=200, request_max_body_size=1 << 20)

@@ -1,0 +1,303 @@
+"""What a sensor watches for follows from what is held, not from the order of arrival nor from when it asked."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.federation.keys import AT, PODGORICA, TIRANA, Party
+from tests.flows.alliance import PRISTINA, VIENNA, Station, batch, said, stream, take, told
+
+from lezha.flows import check, detect, ingest, look, purge
+from lezha.flows.errors import NothingTaken
+from lezha.flows.purge import Rule
+from lezha.node.clock import utc_now
+from lezha.sharing.release import Recipient, Standing
+from lezha.sharing.terms import Audience, Terms
+from lezha.sharing.tlp import Tlp
+from lezha.stix import bundle, encode
+from lezha.store import peers, search
+from lezha.store.errors import Conflict
+from lezha.store.log import Log
+from lezha.store.peers import PeerState
+from lezha.store.search import Query
+
+SENSOR = Recipient("sensor:1", Standing.OWN, Tlp.RED)
+VENDOR = "identity--00000000-0000-4000-8000-00000000c15a"
+NAME = str(told(TIRANA, 1)["id"])
+EXPIRED = Terms(Tlp.GREEN, Audience(members=(PODGORICA.member,)), expires="2022-01-01T00:00:00.000000Z")
+ANYONE = Terms(Tlp.GREEN, Audience(members=(PODGORICA.member,)))
+Step = tuple[str, int]
+Watch = dict[str, str]
+
+
+def version(number: int, creator: str) -> bytes:
+    """Version 1 to 4 of one indicator, each with a value of its own; the third is revoked."""
+    changes = {
+        "modified": f"2022-08-0{number}T00:00:00.000Z",
+        "pattern": f"[ipv4-addr:value = '198.51.100.{number}']",
+    }
+    revoked = {"revoked": True} if number == 3 else {}
+    return encode(told(TIRANA, 1, created_by_ref=creator, **changes, **revoked))
+
+
+class Story:
+    """What happens at Podgorica, whose sensor asks now and then; Tirana and Vienna are its peers.
+
+    A step is a verb and the number of a version.
+    """
+
+    def __init__(self, log: Log, creator: str = VENDOR) -> None:
+        self.here, self.creator = Station(PODGORICA, log), creator
+        self.head, self.heard, self.streams = 0, dict[str, tuple[tuple[str, str], ...]](), 0
+
+    async def begin(self) -> None:
+        await self.here.links(Station(TIRANA, self.here.log), Station(VIENNA, self.here.log), since=AT)
+
+    async def happens(self, *steps: Step) -> Watch:
+        """Go through the steps and return what a sensor watches for that starts then."""
+        for verb, number in steps:
+            await getattr(self, verb)(number)
+        return await self.anew()
+
+    async def brought(self, number: int) -> None:
+        raw = bundle.write([version(number, self.creator)])
+        await ingest.take(self.here.log, self.here.members, self.here.member, raw, "test")
+
+    async def published(self, number: int) -> None:
+        with suppress(NothingTaken):  # another member's objects are not this one's to publish
+            await self.here.publish(json.loads(version(number, self.creator)))
+
+    async def tirana(self, number: int) -> None:
+        await self._says(TIRANA, number, ANYONE)
+
+    async def vienna(self, number: int) -> None:
+        await self._says(VIENNA, number, ANYONE)
+
+    async def expired(self, number: int) -> None:
+        """Vienna says something that holds no more."""
+        await self._says(VIENNA, number, EXPIRED)
+
+    async def creates(self, number: int) -> None:
+        """Pristina says it, who is enrolled if need be."""
+        await self.enrols(number)
+        await self._says(PRISTINA, number, ANYONE)
+
+    async def enrols(self, _number: int) -> None:
+        with suppress(Conflict):
+            await self.here.links(Station(PRISTINA, self.here.log), since=AT)
+        await self.here.log.write(lambda tx: peers.set_state(tx, PRISTINA.member, PeerState.ACTIVE, "test"))
+
+    async def invites(self, _number: int) -> None:
+        """Pristina is a peer whose phrase was not compared yet."""
+        await self.here.links(Station(PRISTINA, self.here.log), state=PeerState.PENDING, since=AT)
+
+    async def retires(self, _number: int) -> None:
+        await purge.retire(self.here.log, [Rule("indicator", 1, utc_now())])
+
+    async def asks(self, _number: int) -> None:
+        feed = await detect.feed(self.here.log, SENSOR, self.head, utc_now())
+        self.head = feed.head
+        self.heard |= {one.key: one.observables for one in feed.items}
+
+    async def running(self) -> Watch:
+        await self.asks(0)
+        return _watch(self.heard)
+
+    async def anew(self) -> Watch:
+        feed = await detect.feed(self.here.log, SENSOR, 0, utc_now())
+        return _watch({one.key: one.observables for one in feed.items})
+
+    def states(self) -> dict[int, str]:
+        """Version -> what pages call it."""
+        with self.here.log.read() as conn:
+            listed = look.listed(conn, search.find(conn, Query(id=NAME, limit=100)))
+        return {int(one.version[9]): one.barred or one.state.value for one in listed}
+
+    async def _says(self, party: Party, number: int, terms: Terms) -> None:
+        self.streams += 1
+        sent = batch(*stream(said(party, version(number, self.creator), terms=terms)))
+        sent = type(sent)(sent.protocol, f"{self.streams:032x}", sent.sent, sent.frames)
+        await take(self.here, Station(party, self.here.log), sent)
+
+
+def _watch(heard: dict[str, tuple[tuple[str, str], ...]]) -> Watch:
+    """Name of the member -> the last number of the address that is looked for under its key."""
+    names = {one.member: name for name, one in PARTIES.items()} | {"": ""}
+    return {
+        names[key.partition(" ")[0]]: value.rpartition(".")[2]
+        for key, values in heard.items()
+        for _, value in values
+    }
+
+
+PARTIES = {"podgorica": PODGORICA, "tirana": TIRANA, "vienna": VIENNA, "pristina": PRISTINA}
+
+
+@pytest.fixture
+async def story(log: Log) -> Story:
+    begun = Story(log)
+    await begun.begin()
+    return begun
+
+
+@contextmanager
+def copied(empty: Path) -> Iterator[Log]:
+    path = shutil.copyfile(empty, empty.with_name(f"{uuid4().hex}.db"))
+    log = Log(f"sqlite:///{path}", utc_now)
+    try:
+        yield log
+    finally:
+        log.close()
+        path.unlink()
+
+
+SCENES: list[tuple[list[Step], Watch]] = [
+    # What was brought here is watched for whatever members say of the same bytes.
+    ([("brought", 1), ("expired", 1)], {"": "1"}),
+    ([("brought", 1), ("tirana", 1)], {"tirana": "1"}),
+    ([("brought", 1), ("tirana", 1), ("tirana", 3)], {"": "1"}),
+    ([("brought", 1), ("tirana", 1), ("tirana", 2)], {"": "1", "tirana": "2"}),
+    ([("brought", 1), ("vienna", 3)], {"": "1"}),
+    # Nor does what they sign bring back what was outdated.
+    ([("brought", 1), ("brought", 3), ("tirana", 3)], {}),
+    ([("brought", 1), ("brought", 2), ("tirana", 2)], {"tirana": "2"}),
+    ([("brought", 1), ("brought", 2), ("tirana", 1)], {"": "2", "tirana": "1"}),
+    ([("brought", 1), ("brought", 2), ("expired", 2)], {"": "2"}),
+    # What this member signs itself ends what it brought.
+    ([("brought", 1), ("published", 1)], {"podgorica": "1"}),
+    ([("brought", 1), ("published", 2)], {"podgorica": "2"}),
+    ([("brought", 1), ("published", 1), ("published", 3)], {}),
+    ([("brought", 1), ("brought", 2), ("published", 2)], {"podgorica": "2"}),
+    ([("brought", 2), ("published", 1)], {"": "2", "podgorica": "1"}),
+    # Nothing comes after a revocation.
+    ([("brought", 3), ("brought", 4)], {}),
+    ([("brought", 3), ("brought", 4), ("tirana", 4)], {"tirana": "4"}),
+]
+
+
+@pytest.mark.parametrize(("steps", "wanted"), SCENES)
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_what_is_watched_for(story: Story, steps: list[Step], wanted: Watch, backwards: bool) -> None:
+    await story.happens(*(reversed(steps) if backwards else steps))
+    assert await story.anew() == wanted
+
+
+async def test_what_was_brought_here_after_a_member_said_it_is_brought_all_the_same(story: Story) -> None:
+    await story.happens(("expired", 1), ("brought", 1), ("brought", 1))
+    assert await story.anew() == {"": "1"}
+    assert story.states() == {1: "current"}
+    assert list(check.check(story.here.log)) == []
+
+
+async def test_pages_say_what_sensors_do(story: Story) -> None:
+    await story.happens(("brought", 1), ("brought", 2), ("published", 2))
+    assert story.states() == {1: "superseded", 2: "current"}
+    await story.happens(("tirana", 1))
+    assert (await story.anew(), story.states()) == (
+        {"podgorica": "2", "tirana": "1"},
+        {1: "current", 2: "current"},
+    )
+    await story.happens(("published", 3))
+    assert (await story.anew(), story.states()) == (
+        {"tirana": "1"},
+        {1: "current", 2: "superseded", 3: "revoked"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "wanted"),
+    [
+        ([("vienna", 1)], [("enrols", 0)], {}),
+        ([("vienna", 1)], [("creates", 1)], {"pristina": "1"}),
+        ([("brought", 1)], [("creates", 1)], {"pristina": "1"}),
+        ([("brought", 1), ("vienna", 1)], [("creates", 2)], {"pristina": "2"}),
+        ([("vienna", 1)], [("invites", 0), ("asks", 0), ("enrols", 0)], {}),
+        ([("vienna", 2), ("retires", 0), ("vienna", 1)], [("creates", 1)], {"pristina": "1"}),
+    ],
+)
+async def test_a_running_sensor_drops_what_was_forged_once_its_creator_is_enrolled(
+    log: Log, before: list[Step], then: list[Step], wanted: Watch
+) -> None:
+    story = Story(log, PRISTINA.member)
+    await story.begin()
+    await story.happens(*before, ("asks", 0))
+    await story.happens(*then)
+    assert await story.running() == await story.anew() == wanted
+
+
+steps = st.tuples(
+    st.sampled_from(
+        [
+            "brought",
+            "published",
+            "tirana",
+            "vienna",
+            "expired",
+            "creates",
+            "enrols",
+            "retires",
+            "asks",
+            "asks",
+        ]
+    ),
+    st.integers(1, 4),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    story=st.lists(steps, max_size=9), creator=st.sampled_from([VENDOR, PRISTINA.member, PODGORICA.member])
+)
+async def test_a_sensor_that_runs_and_one_that_starts_watch_for_the_same(
+    empty: Path, story: Sequence[Step], creator: str
+) -> None:
+    with copied(empty) as log:
+        told_here = Story(log, creator)
+        await told_here.begin()
+        anew = await told_here.happens(*story)
+        assert await told_here.running() == anew
+        counting = {number for number, state in told_here.states().items() if state == "current"}
+        if not any(verb == "expired" for verb, _ in story):
+            assert {int(number) for number in anew.values()} == counting, "pages say the same"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    orders=st.lists(
+        st.tuples(
+            st.sampled_from(["brought", "published", "tirana", "vienna", "expired"]), st.integers(1, 4)
+        ),
+        min_size=2,
+        max_size=6,
+        unique=True,
+    ).flatmap(lambda given: st.tuples(st.just(given), st.permutations(given)))
+)
+async def test_the_order_of_arrival_does_not_matter(
+    empty: Path, orders: tuple[list[Step], list[Step]]
+) -> None:
+    found = []
+    for order in orders:
+        with copied(empty) as log:
+            one = Story(log)
+            await one.begin()
+            found.append((await one.happens(*order), one.states()))
+    assert found[0] == found[1]
+
+
+async def test_both_engines_tell_a_running_sensor_what_they_tell_one_that_starts(
+    log: Log, station: Callable[..., Station]
+) -> None:
+    story = Story(log, PRISTINA.member)
+    await story.begin()
+    for verb, number in [
+        ("vienna", 1), ("brought", 1), ("asks", 0), ("vienna", 2), ("brought", 3), ("asks", 0), ("retires", 0),
+        ("asks", 0), ("brought", 2), ("enrols", 0), ("creates", 4), ("asks", 0),
+    ]:  # fmt: skip
+        await story.happens((verb, number))
+        assert await story.running() == await story.anew(), (verb, number)
