@@ -2,6 +2,7 @@
 
 import json
 import re
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,7 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/communities/accept", Right.COMMUNITIES, b"{}", 422),
     ("GET", "/api/v1/tokens", Right.TOKENS, None, 200),
     ("POST", "/api/v1/tokens", Right.TOKENS, {"name": "guest-{turn}", "role": "analyst"}, 200),
+    ("POST", "/api/v1/tokens/revoke", Right.TOKENS, {"name": "nobody"}, 404),
     ("POST", "/api/v1/tokens/{name}/revoke", Right.TOKENS, {}, 404),
     ("GET", "/api/v1/sensor/indicators", Right.SENSE, None, 200),
     ("POST", "/api/v1/sensor/reports", Right.SENSE, {"id": "b-1", "taken": "2026-01-05T08:00:00Z", "reports": []}, 200),
@@ -266,6 +268,28 @@ def test_a_strange_search_harms_nothing(api: Api, query: dict[str, str]) -> None
     assert api.node.written() == before
 
 
+@pytest.mark.parametrize(
+    "content", ["zz", "0" * 63, "0" * 64, "0" * 63 + "g", "%00", "0" * 5000, "%F0%9F%92%A9"]
+)
+def test_what_is_no_hash_of_a_content_is_not_found(api: Api, content: str) -> None:
+    answer = api.node.call("GET", f"/contents/{content}")
+    assert answer.status == 404
+    assert answer.json()["title"]
+
+
+# What a path can carry where a name or an id is wanted.
+ODD = ["%00", "zz", "%ED%A0%80", "..", "%20", "a%2Fb", "'; DROP TABLE peers; --", "%E2%80%AE", "x" * 5000]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, *_ in ROUTES if "{" in path])
+def test_odd_names_and_ids_in_a_path_are_not_found(api: Api, method: str, path: str, odd: str) -> None:
+    where = re.sub(r"\{\w+\}", lambda _: urllib.parse.quote(odd, safe="%"), path.removeprefix("/api/v1"))
+    answer = api.node.call(method, where, b"{}" if method == "POST" else None)
+    assert answer.status in (404, 405), answer
+    assert answer.json()["title"]
+
+
 @pytest.fixture(scope="module")
 def searched(api: Api) -> RunningNode:
     """The node with three objects that have the label `searched`."""
@@ -411,3 +435,20 @@ def test_a_revoked_token_ends_at_once(api: Api) -> None:
     assert api.node.call("GET", "/status", token=made).status == 200
     api.node.post("/tokens/short-lived/revoke", {})
     assert api.node.call("GET", "/status", token=made).status == 401
+
+
+@pytest.mark.parametrize(
+    "name", ["", "---", "../x; DROP TABLE", "a b", "a\nb", "\u202eadmin", "\0", "é", "x" * 61]
+)
+def test_a_token_is_named_as_a_peer_is(api: Api, name: str) -> None:
+    before = api.node.written()
+    answer = api.node.call("POST", "/tokens", json.dumps({"name": name, "role": "analyst"}).encode())
+    assert (answer.status, "can't name a token: use letters" in answer.json()["title"]) == (422, True)
+    assert api.node.written() == before
+
+
+def test_the_last_administrator_is_not_locked_out(api: Api) -> None:
+    answer = api.node.call("POST", "/tokens/admin/revoke", b"{}")
+    assert answer.status == 409
+    assert "make another one first" in answer.json()["title"]
+    assert api.node.alive

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
@@ -11,8 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from lezha.access import tokens as access_tokens
-from lezha.access.rights import Principal, Right, Role
+from lezha.access.rights import Principal, Right
 from lezha.federation import enrolment, tls
 from lezha.federation.client import PeerClient, fetch_document
 from lezha.federation.members import Members
@@ -32,14 +32,17 @@ from lezha.node.links import Links
 from lezha.node.settings import Retention
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Pap, Tlp
-from lezha.store import communities, contents, peers, search, tokens
+from lezha.store import communities, contents, peers, search
+from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
+from lezha.web import tokens
 from lezha.web.auth import needs
 
 _INVITATION_HOURS: Final = 24
 _ROSTER_DAYS: Final = 365
+_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _Request = Request[Principal, str, Any]
 
 
@@ -70,13 +73,6 @@ class NewCommunity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: tuple[str, ...]
     stewards: tuple[str, ...] = ("self",)
     threshold: int = 1
-
-
-class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ask for a token."""
-
-    name: str
-    role: Role
 
 
 class Purge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -291,6 +287,8 @@ async def object_report(log: NamedDependency[Log], stix_id: FromPath[str]) -> li
 @get("/contents/{content:str}", guards=[needs(Right.LOOK)])
 async def exact_bytes(log: NamedDependency[Log], content: FromPath[str]) -> Response[bytes]:
     """Return the exact bytes of a content."""
+    if not _SHA256.fullmatch(content):
+        raise NotFound(f"{content!r} is not the SHA-256 of a content, 64 hexadecimal digits.")
     with log.read() as conn:
         return Response(contents.raw(conn, content), media_type="application/stix+json;version=2.1")
 
@@ -451,37 +449,6 @@ async def accept_roster(
     )
 
 
-@post("/tokens", guards=[needs(Right.TOKENS)], status_code=200)
-async def new_token(request: _Request, log: NamedDependency[Log], data: JSONBody[NewToken]) -> dict[str, str]:
-    """Make a token and return it: the only time it is shown."""
-    made = access_tokens.mint()
-    await log.write(lambda tx: tokens.add(tx, made.id, data.name, data.role, made.digest, request.user.name))
-    return {"name": data.name, "role": data.role.value, "token": made.text}
-
-
-@get("/tokens", guards=[needs(Right.TOKENS)])
-async def list_tokens(log: NamedDependency[Log]) -> list[dict[str, str]]:
-    """Return whose tokens there are, with what they may do; the tokens themselves are not kept."""
-    with log.read() as conn:
-        kept = tokens.listed(conn)
-    return [
-        {
-            "name": one.name,
-            "role": one.role.value,
-            "created": one.created,
-            "state": "revoked" if one.revoked else "valid",
-        }
-        for one in kept
-    ]
-
-
-@post("/tokens/{name:str}/revoke", guards=[needs(Right.TOKENS)], status_code=200)
-async def revoke_token(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
-    """Revoke a token at once."""
-    await log.write(lambda tx: tokens.revoke(tx, name, request.user.name))
-    return {"name": name, "state": "revoked"}
-
-
 @get("/sightings", guards=[needs(Right.LOOK)])
 async def list_sightings(
     log: NamedDependency[Log], limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1000
@@ -533,6 +500,6 @@ router = Router(
         purge_objects, retention_due, retire_now, exact_bytes, export_objects, list_peers,
         latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster,
-        accept_roster, new_token, list_tokens, revoke_token, list_sightings,
+        accept_roster, *tokens.routes, list_sightings,
     ],
 )  # fmt: skip
