@@ -317,7 +317,9 @@ def searched(api: Api) -> RunningNode:
         ({"creator": "self"}, ["later", "first"]),
         ({"creator": "Tirana", "revoked": "true"}, []),
         ({"origin": "self"}, ["gone", "later", "first"]),
-        ({"origin": "nobody"}, []),
+        ({"origin": "identity--00000000-0000-4000-8000-000000000000"}, []),
+        ({"since": "24h", "until": ""}, ["gone", "later", "first"]),
+        ({"until": "2w"}, []),
         ({"sighted": "true"}, []),
         ({"sighted": "false", "revoked": "false"}, ["later", "first"]),
         ({"tlp": "amber+strict"}, []),
@@ -354,6 +356,7 @@ def test_pages_of_a_search_follow_one_another(searched: RunningNode) -> None:
         {"tlp": "white"},
         {"since": "today"},
         {"until": "2026-01-01T00:00:00"},
+        {"since": "24hours"},
         {"since": "0001-01-01T00:00:00+14:00"},
         {"until": "9999-12-31T23:59:59-14:00"},
     ],
@@ -362,6 +365,72 @@ def test_a_condition_that_is_none_is_refused_in_words(searched: RunningNode, que
     answer = searched.call("GET", "/objects", query=query)
     assert answer.status in (400, 422)
     assert answer.json()["title"]
+
+
+@pytest.mark.parametrize("field", ["origin", "creator"])
+def test_a_member_that_nobody_knows_is_an_error_that_names_those_known(
+    searched: RunningNode, field: str
+) -> None:
+    answer = searched.call("GET", "/objects", query={field: "nobody"})
+    assert (answer.status, answer.json()["title"]) == (
+        422,
+        "There is no member 'nobody'. Known here: self, tirana; or write an identity's id.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "title"),
+    [
+        ("GET", "/objects?lable=x", "There is no parameter 'lable' here: did you mean 'label'?"),
+        ("GET", "/objects?nonsense=1", "There is no parameter 'nonsense' here: there are before, creator, "),
+        ("GET", "/export?typ=tool", "There is no parameter 'typ' here: did you mean 'type'?"),
+        ("GET", "/peers?x=1", "There is no parameter 'x' here: there are none."),
+        ("GET", "/objects?log=1", "There is no parameter 'log' here"),
+        ("POST", "/publish?tlp=green&to=everyone&dryrun=1", "did you mean 'dry_run'?"),
+        ("GET", "/objects?limit=0", "The parameter 'limit' must be a whole number from 1 to 1,000."),
+        ("GET", "/objects?limit=many", "The parameter 'limit' must be a whole number from 1 to 1,000."),
+        ("GET", "/objects?before=-1", "The parameter 'before' must be a whole number from 0 to 4,611,"),
+        ("GET", "/objects?sighted=perhaps", "The parameter 'sighted' must be true or false."),
+        ("GET", "/objects?tlp=white", "'tlp' must be one of clear, green, amber, amber+strict, red."),
+        ("GET", "/about", "The parameter 'value' is missing."),
+        ("GET", "/sightings?limit=10001", "'limit' must be a whole number from 1 to 10,000."),
+        ("POST", "/publish?tlp=green", "The parameter 'to' is missing."),
+        ("POST", "/publish?to=everyone&tlp=x", "'tlp' must be one of clear,"),
+    ],
+)
+def test_a_parameter_that_is_wrong_is_named_with_what_it_must_be(
+    searched: RunningNode, method: str, path: str, title: str
+) -> None:
+    before = searched.written()
+    answer = searched.call(method, path, b"{}" if method == "POST" else None)
+    assert answer.status == 400, answer
+    assert title in answer.json()["title"]
+    assert searched.written() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "title"),
+    [
+        ("/tokens", b"", "The body must be a JSON object."),
+        ("/tokens", b"[]", "The body must be a JSON object."),
+        ("/tokens", b"{}", "The body has no 'name'."),
+        ("/tokens", b'{"name": "x", "role": "admin", "x": 1}', "The body has 'x', which means nothing here."),
+        ("/tokens", b'{"name": 1, "role": "admin"}', "'name' in the body must be text."),
+        (
+            "/tokens",
+            b'{"name": "x", "role": "root"}',
+            "'role' in the body must be one of admin, coordinator, analyst, sensor.",
+        ),
+        ("/store/purge", b'{"ids": [], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),
+        ("/store/purge", b'{"ids": [1], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),
+        ("/communities", b'{"name": "x", "members": [1]}', "'members' in the body must be a list of text."),
+    ],
+)
+def test_a_body_that_is_wrong_is_told_by_the_part_that_is(
+    searched: RunningNode, path: str, body: bytes, title: str
+) -> None:
+    answer = searched.call("POST", path, body)
+    assert (answer.status, answer.json()["title"]) == (400, title)
 
 
 def test_everything_about_a_value_comes_in_groups(searched: RunningNode) -> None:

@@ -1,7 +1,6 @@
 """The HTTP API for tools and for the command line: JSON in, JSON out, `Authorization: Bearer`."""
 
 import asyncio
-import datetime as dt
 import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
@@ -16,7 +15,7 @@ from lezha.access.rights import Principal, Right
 from lezha.federation import enrolment, tls
 from lezha.federation.client import PeerClient, fetch_document
 from lezha.federation.members import Members
-from lezha.flows import about, convene, export, ingest, introduce, look, paging, publish, purge
+from lezha.flows import about, convene, export, ingest, introduce, look, names, paging, publish, purge
 from lezha.flows.about import About
 from lezha.flows.convene import Convener, Draft
 from lezha.flows.errors import FlowError
@@ -26,7 +25,7 @@ from lezha.flows.look import LinkPhase, ListedPage, ObjectReport, PeerReport
 from lezha.flows.publish import Author, Published
 from lezha.flows.purge import Purged
 from lezha.node import upkeep
-from lezha.node.clock import later, stamp, utc_now
+from lezha.node.clock import later, utc_now
 from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.node.settings import Retention
@@ -37,7 +36,7 @@ from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
-from lezha.web import tokens
+from lezha.web import parameters, times, tokens
 from lezha.web.auth import needs
 
 _INVITATION_HOURS: Final = 24
@@ -160,7 +159,7 @@ async def publish_bundle(
         pap=pap,
         onward=onward,
         future_members=tlp.rank <= Tlp.GREEN.rank if future_members is None else future_members,
-        expires=_time(expires),
+        expires=times.moment(expires) if expires else None,
     )
     wanted = publish.Request(raw, terms, strict)
     if dry_run:
@@ -196,10 +195,10 @@ async def find_objects(
     ref: FromQuery[str] = "",
     sighted: FromQuery[bool | None] = None,
     revoked: FromQuery[bool | None] = None,
-    since: FromQuery[str | None] = None,
-    until: FromQuery[str | None] = None,
-    modified_since: FromQuery[str | None] = None,
-    modified_until: FromQuery[str | None] = None,
+    since: FromQuery[str] = "",
+    until: FromQuery[str] = "",
+    modified_since: FromQuery[str] = "",
+    modified_until: FromQuery[str] = "",
     before: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
 ) -> ListedPage:
@@ -207,7 +206,8 @@ async def find_objects(
 
     `value` is an observable: it also finds networks or parents that contain it, and what it contains. `text` is words
     and "phrases"; the last may be the beginning of a word. `creator` and `origin` are identity ids or names of peers,
-    or `self`. `since` and `until` are about arrival here, `modified_since` and `modified_until` about the version.
+    or `self`. `since` and `until` are about arrival here, `modified_since` and `modified_until` about the version;
+    times are written 2026-03-31T12:00:00Z, or 24h, 7d, 2w ago.
     """
     query = Query(
         id=id,
@@ -216,22 +216,22 @@ async def find_objects(
         label=label,
         marking=marking,
         tlp=tlp.value if tlp else "",
-        creator=_party(creator, identity, members),
-        origin=_party(origin, identity, members),
         ref=ref,
         sighted=sighted,
         revoked=revoked,
-        since=_time(since) or "",
-        until=_time(until) or "",
-        modified_since=_time(modified_since) or "",
-        modified_until=_time(modified_until) or "",
+        since=times.past(since),
+        until=times.past(until),
+        modified_since=times.past(modified_since),
+        modified_until=times.past(modified_until),
         before=before,
         limit=limit,
     )
 
     def work() -> ListedPage:
         with log.read() as conn:
-            page = look.search_objects(conn, query, value)
+            told, made = (names.member(conn, identity.member, members, one) for one in (origin, creator))
+            wanted = msgspec.structs.replace(query, origin=told, creator=made)
+            page = look.search_objects(conn, wanted, value)
             return ListedPage(look.listed(conn, page.found), page.next or None)
 
     return await asyncio.to_thread(work)
@@ -298,7 +298,7 @@ async def export_objects(
     request: _Request,
     log: NamedDependency[Log],
     type: FromQuery[str] = "",  # noqa: A002  # the name in the query string
-    since: FromQuery[str | None] = None,
+    since: FromQuery[str] = "",
     peer: FromQuery[str] = "",
     after: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
 ) -> Stream:
@@ -309,7 +309,7 @@ async def export_objects(
     to pass as `after` to go on.
     """
     own = export.own_system(f"export:{request.user.id}")
-    where = await asyncio.to_thread(export.stretch, log, after, _time(since) or "", type)
+    where = await asyncio.to_thread(export.stretch, log, after, times.past(since), type)
     first = await asyncio.to_thread(export.page, log, peer, own, where, utc_now())
 
     async def pages() -> AsyncIterator[bytes]:
@@ -470,31 +470,9 @@ def _retention(rules: list[purge.Rule], counts: dict[str, int]) -> RetentionRepo
     return RetentionReport([RetentionCount(one.type, one.days, counts.get(one.type, 0)) for one in rules])
 
 
-def _party(text: str, identity: Identity, members: Members) -> str:
-    """Return the identity id of a member: `self`, a name that is known here, or an id as it stands."""
-    if text == "self":
-        return identity.member
-    named = {name.lower(): member for member, name in members.names.items()}
-    return named.get(text.lower(), text)
-
-
-def _time(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        moment = msgspec.convert(text, dt.datetime)
-    except msgspec.ValidationError as error:
-        raise FlowError(f"{text!r} is not a time: write 2026-03-31T12:00:00Z.") from error
-    if moment.tzinfo is None:
-        raise FlowError(f"{text!r} has no time zone: write 2026-03-31T12:00:00Z.")
-    try:
-        return stamp(moment)
-    except OverflowError as error:
-        raise FlowError(f"{text!r} is beyond all times.") from error
-
-
 router = Router(
     path="/api/v1",
+    before_request=parameters.only_known,
     route_handlers=[
         status, publish_bundle, take_objects, find_objects, object_report, about_value,
         purge_objects, retention_due, retire_now, exact_bytes, export_objects, list_peers,

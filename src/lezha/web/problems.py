@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 from litestar import MediaType, Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Template
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DataError
@@ -14,6 +14,7 @@ from sqlalchemy.exc import DataError
 from lezha.federation.errors import EnrolmentError, LinkFault, Refused
 from lezha.flows.errors import FlowError, NothingTaken
 from lezha.store.errors import Conflict, NoRoom, NotFound, StoreError
+from lezha.web import parameters
 
 _logger = structlog.get_logger()
 _STATUS: Final[dict[type[Exception], int]] = {
@@ -86,7 +87,9 @@ def _not_kept(request: Request[Any, Any, Any], error: DataError) -> Response[Any
 
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     sentence = error.detail
-    if _wants_page(request):
+    if isinstance(error, ValidationException):
+        sentence = parameters.sentence(request, error)
+    elif _wants_page(request):
         sentence = _SENTENCES.get(error.status_code, sentence)
     return told(request, error.status_code, sentence, headers=error.headers)
 
