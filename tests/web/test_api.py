@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import jsonschema_rs
 import pytest
 from tests.battery.nodes import RunningNode, bundle, indicator, lezha
 
@@ -171,6 +172,38 @@ def test_the_openapi_document_is_served(api: Api) -> None:
     for operations in document["paths"].values():
         for operation in operations.values():
             assert operation["operationId"]
+
+
+@pytest.fixture(scope="module")
+def described(api: Api) -> Any:
+    return openapi(api)
+
+
+def test_the_openapi_document_asks_for_a_bearer_token(described: Any) -> None:
+    assert described["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+    assert described["security"] == [{"bearer": []}]
+
+
+@pytest.mark.parametrize(("method", "path", "right", "data", "answer"), ROUTES, ids=NAMES)
+def test_the_openapi_document_tells_every_answer_and_every_body(
+    api: Api, described: Any, method: str, path: str, right: Right, data: Any, answer: int
+) -> None:
+    operation = described["paths"][path][method.lower()]
+    assert ("requestBody" in operation) == bool(data)
+    problem = jsonschema_rs.validator_for(
+        {"$ref": "#/components/schemas/Problem", "components": described["components"]}
+    )
+    calls = [api.call(who, method, path, data) for who in (NOBODY, *(role.value for role in Role))]
+    query: dict[str, str] = {"nonsense": "1"}
+    where = path.removeprefix("/api/v1")
+    calls += [api.node.call(method, where, None if data is None else b"[", query)]
+    calls += [api.node.call("DELETE", where)]
+    for status, body in calls:
+        assert str(status) in operation["responses"], (status, body)
+        if status >= 400:
+            described_by = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+            assert described_by == {"$ref": "#/components/schemas/Problem"}
+            assert problem.is_valid(json.loads(body)), body
 
 
 # --- secrets --------------------------------------------------------------------------------------------------------
