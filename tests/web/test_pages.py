@@ -260,10 +260,10 @@ def test_further_conditions_are_kept_in_the_form_and_folded_away_when_there_are_
             "There is no member 'atlantis'. Known here: self, skopje; or write an identity's id.",
         ),
         ("creator=atlantis", "There is no member 'atlantis'."),
-        ("value=" + "x" * 3000, "Value takes 2,600 letters at most."),
-        ("text=" + "x" * 1001, "Words takes 1,000 letters at most."),
-        ("label=" + "x" * 5000, "Label takes 600 letters at most."),
-        ("id=" + "x" * 251, "Exact id takes 250 letters at most."),
+        ("value=" + "x" * 3000, "Value: 2,600 letters at most, and these are 3,000."),
+        ("text=" + "x" * 1001, "Words: 1,000 letters at most, and these are"),
+        ("label=" + "x" * 5000, "Label: 600 letters at most, and these are 5,000."),
+        ("id=" + "x" * 251, "Exact id: 250 letters at most, and these are 251."),
     ],
 )
 def test_what_the_form_cannot_say_is_the_form_again_with_a_sentence(
@@ -544,6 +544,49 @@ def test_the_desk_says_whom_to_call_about_a_dispute(served_pair: tuple[Served, S
     assert "+355 4 000 9" in warning
     assert "duty@podgorica.example" in warning
     assert "neither content is passed on any more and no sensor looks for either" in warning
+
+
+def test_a_peer_that_was_removed_keeps_its_name(served: Callable[[str], Served]) -> None:
+    here, stranger = served("Sarajevo"), served("Skopje")
+    made = here.call("POST", "/peers/invite", {"name": "skopje"})
+    stranger.call("POST", "/peers/accept", {"invitation": made["invitation"], "name": "sarajevo"})
+    here.call("POST", "/peers/skopje/remove", {})
+    page = here.page("/")
+    assert "<b>skopje</b> was removed by admin" in page
+    assert "unknown here" not in page
+
+
+def test_an_import_is_one_line_of_the_desk(served: Callable[[str], Served]) -> None:
+    node = served("Pristina")
+    for part in range(3):
+        objects = [indicator(f"198.51.100.{part * 10 + number}") for number in range(10)]
+        node.call("POST", "/objects", {"type": "bundle", "id": f"bundle--{uuid4()}", "objects": objects})
+    page = node.page("/")
+    assert page.count('class="brought"') == 1
+    assert "admin brought 30 objects for own systems only" in page
+    assert "init made the admin token" in page
+
+
+def test_no_page_shows_backticks(served: Callable[[str], Served]) -> None:
+    node = served("Vienna")
+    for path in ("/", "/peers", "/objects"):
+        assert "`" not in node.page(path), path
+    assert words.prose("no `<i>` here") == "no <code>&lt;i&gt;</code> here"
+    assert words.prose("one ` alone") == "one ` alone"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://192.0.2.7:8441", "https://<wbr>192.0.2.7<wbr>:8441"),
+        ("https://[2001:db8::1]:8441", "https://<wbr>[2001:db8::1]<wbr>:8441"),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]"),
+        ("https://node.example", "https://node.example"),
+        ("https://a.example:1/<b>", "https://a.example:1/&lt;b&gt;"),
+    ],
+)
+def test_an_endpoint_breaks_between_its_parts_alone(url: str, shown: str) -> None:
+    assert words.endpoint(url) == shown
 
 
 def test_a_peer_that_is_gone_is_named_unreachable_on_the_desk(served_pair: tuple[Served, Served]) -> None:

@@ -49,10 +49,14 @@ class Kind(StrEnum):
     BROUGHT = "brought"
 
 
+_NAMED: Final = (Kind.TOKEN, Kind.INVITATION, Kind.PEER)
+
+
 class Happening(msgspec.Struct, frozen=True):
     """One line of the activity. `since`..`at` is the time in which `count` like things happened.
 
-    `who` is the id of the member concerned; `object_id` and `name` are set where one object is meant.
+    `who` is the id of the member concerned; `object_id` and `name` are set where one object is meant. `name` is also
+    what a token, an invitation or a peer is called here.
     """
 
     kind: Kind
@@ -187,7 +191,7 @@ def desk(
         # What others told us and we do not pass on is the rule, and counted with the peers; it is no news.
         *_withheld(conn, [peer.member for peer in linked], own_words),
         *(one for peer in linked for one in _receipted(conn, peer.member)),
-        *(_event(one) for one in acts),
+        *_acts(acts),
         *(Happening(Kind.BROUGHT, one.at, one.since, count=one.count, actor=one.actor) for one in brought),
     ]
     shown = _together(happened, _TOGETHER_S)[:lines]
@@ -281,6 +285,17 @@ def _receipted(conn: Connection, member: str) -> Iterator[Happening]:
             yield Happening(Kind.REFUSED, one.at, one.at, who=member, count=one.refused)
 
 
+def _acts(newest_first: Sequence[RecentEvent]) -> Iterator[Happening]:
+    called: dict[str, str] = {}
+    for one in reversed(newest_first):
+        happened = _event(one)
+        if happened.kind is Kind.PEER:
+            # Only some of the events about a peer say what it is called.
+            called[one.subject] = happened.name or called.get(one.subject, "")
+            happened = msgspec.structs.replace(happened, name=called[one.subject])
+        yield happened
+
+
 def _event(one: RecentEvent) -> Happening:
     detail = msgspec.json.decode(one.detail, type=dict[str, object])
     kind = Kind(one.kind)
@@ -297,7 +312,7 @@ def _event(one: RecentEvent) -> Happening:
         since=one.at,
         who="" if kind in (Kind.ROSTER, Kind.INVITATION, Kind.TOKEN) else one.subject,
         detail=str(detail.get(word, "")),
-        name=str(detail.get("name", one.subject)) if kind in (Kind.TOKEN, Kind.INVITATION) else "",
+        name=str(detail.get("name", "" if kind is Kind.PEER else one.subject)) if kind in _NAMED else "",
         times=int(str(detail.get("number", 0))) if kind is Kind.ROSTER else 0,
         actor=one.actor,
     )

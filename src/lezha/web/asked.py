@@ -59,7 +59,8 @@ class Asked(msgspec.Struct, frozen=True):
         """
         for name, most in _LONGEST.items():
             if len(getattr(self, name)) > most:
-                raise FlowError(f"{_FIELDS[name]} takes {most:,} letters at most.")
+                given = len(getattr(self, name))
+                raise FlowError(f"{_FIELDS[name]}: {most:,} letters at most, and these are {given:,}.")
         if self.tlp and self.tlp not in LEVELS:
             raise FlowError(f"There is no TLP {self.tlp[:20]!r}: it is one of {', '.join(LEVELS)}.")
         for name in _TRUTHS:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond the routes as Litestar reads them: who may call, raw bodies, what goes wrong."""
+"""What the OpenAPI document says beyond what Litestar reads off the routes: tokens, raw bodies, what goes wrong."""
 
 import copy
 from collections.abc import Iterator
