@@ -1,13 +1,15 @@
-"""A community's name means what was accepted here, whatever rosters peers send."""
+"""A name means what it means here: a community's what was accepted, a member's what it is called here."""
 
 from pathlib import Path
 
 import pytest
+from tests.store.examples import MONTENEGRO, peer
 
-from lezha.flows import publish
+from lezha.federation.members import Members
+from lezha.flows import names, publish
 from lezha.flows.errors import FlowError
 from lezha.node.clock import utc_now
-from lezha.store import communities
+from lezha.store import communities, peers
 from lezha.store.communities import KeptRoster
 from lezha.store.log import Log
 
@@ -41,4 +43,35 @@ def test_a_name_that_two_accepted_communities_have_is_refused(log: Log) -> None:
         accept(log, one)
     with log.read() as conn, pytest.raises(FlowError, match="Two communities"):
         publish.audience(conn, ["nato"])
+    log.close()
+
+
+AUSTRIA = "identity--a2000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("", ""),
+        ("self", "identity--own"),
+        ("Podgorica", MONTENEGRO),
+        ("cirt-me", MONTENEGRO),
+        ("Self", "identity--own"),
+        ("identity--1", "identity--1"),
+    ],
+)
+def test_a_member_is_known_by_what_it_is_called_here_before_what_it_calls_itself(
+    log: Log, written: str, meant: str
+) -> None:
+    log.write_now(lambda tx: peers.add(tx, peer("podgorica"), "test"))
+    known = Members({}, {}, {MONTENEGRO: "cirt-me", AUSTRIA: "podgorica"})
+    with log.read() as conn:
+        assert names.member(conn, "identity--own", known, written) == meant
+    log.close()
+
+
+def test_a_member_that_is_not_known_is_refused_with_the_names_of_those_that_are(log: Log) -> None:
+    known = Members({}, {}, {AUSTRIA: "vienna"})
+    with log.read() as conn, pytest.raises(FlowError, match=r"'atlantis'\. Known here: self, vienna;"):
+        names.member(conn, "identity--own", known, "atlantis")
     log.close()

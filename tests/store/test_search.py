@@ -72,7 +72,11 @@ def test_a_value_finds_itself_what_contains_it_and_what_it_contains(filled: Log)
         "example": [],
         "ample": [],
         "2001:db8::1": [8],
-        "http://evil.example/a": [9],
+        "http://evil.example/a": [9, 5],
+        "http://203.0.113.7/": [3, 2, 1],
+        "http://[2001:db8::1]:81/": [8],
+        "0.0.0.0/0": [4, 3, 2, 1],
+        "::/0": [8],
         "nothing to look for": [],
     }
     assert {value: found(filled, value) for value in table} == table
@@ -157,6 +161,8 @@ written = st.one_of(
     st.builds(
         "{}://{}{}".format, st.sampled_from(["http", "https"]), names, st.sampled_from(["/", "/a", ":81/"])
     ),
+    st.builds("http://{}/a".format, v4),
+    st.builds("http://[{}]:81/".format, v6),
 )
 
 
@@ -166,19 +172,26 @@ def canonical(value: str) -> tuple[str, str]:
 
 
 def belongs(asked: tuple[str, str], held: tuple[str, str]) -> bool:
-    """The rule: what is the same, contains it, or lies within it."""
+    """The rule: what is the same, contains it, or lies within it; of a URL or mail address, what contains its host."""
     (kind, value), (other, text) = asked, held
     if asked == held:
         return True
     if kind.startswith("ip") and other.startswith("ip"):
         one, two = ipaddress.ip_network(value), ipaddress.ip_network(text)
         return one.version == two.version and (one.subnet_of(two) or two.subnet_of(one))  # type: ignore[arg-type]  # of one version
+    if kind in ("url", "email"):
+        at = host_of(kind, value)
+        contained = canonical(at) if other in ("domain", "ipv4", "ipv6", "ipv4-net", "ipv6-net") else asked
+        return contained != asked and belongs(contained, held) and not text.endswith(f".{at}")
     if kind != "domain":
         return False
     if other == "domain":
         return value.endswith(f".{text}") or text.endswith(f".{value}")
-    host = text.rpartition("@")[2] if other == "email" else urlsplit(text).hostname
-    return host == value
+    return other in ("url", "email") and host_of(other, text) == value
+
+
+def host_of(kind: str, value: str) -> str:
+    return value.rpartition("@")[2] if kind == "email" else urlsplit(value).hostname or ""
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -56,3 +56,32 @@ async def test_a_token_is_revoked_at_once_and_stays_listed(log: Log) -> None:
 async def test_a_token_that_is_not_there_cannot_be_revoked(log: Log) -> None:
     with pytest.raises(NotFound, match="'zeek'"):
         await log.write(lambda tx: tokens.revoke(tx, "zeek", "test"))
+
+
+@pytest.mark.parametrize("name", ["", "../x; DROP TABLE", "a\nb", "\u202eadmin", "x" * 5000])
+async def test_a_token_of_any_name_can_be_revoked(log: Log, name: str) -> None:
+    made = access.mint()
+    await keep(log, name, made)
+    await log.write(lambda tx: tokens.revoke(tx, name, "test"))
+    with log.read() as conn:
+        assert [one.revoked for one in tokens.listed(conn)] == [True]
+
+
+async def test_somebody_who_may_make_tokens_is_always_left(log: Log) -> None:
+    async def keep_admin(name: str) -> None:
+        made = access.mint()
+        await log.write(lambda tx: tokens.add(tx, made.id, name, Role.ADMIN, made.digest, "test"))
+
+    def revoke(name: str) -> None:
+        log.write_now(lambda tx: tokens.revoke(tx, name, "test"))
+
+    await keep_admin("first")
+    await keep(log, "zeek", access.mint())
+    with pytest.raises(Conflict, match="make another one first"):
+        revoke("first")
+    await keep_admin("second")
+    revoke("first")
+    revoke("first")
+    with pytest.raises(Conflict, match="'second' is the last"):
+        revoke("second")
+    revoke("zeek")

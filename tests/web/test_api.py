@@ -2,11 +2,13 @@
 
 import json
 import re
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import jsonschema_rs
 import pytest
 from tests.battery.nodes import RunningNode, bundle, indicator, lezha
 
@@ -45,6 +47,7 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/communities/accept", Right.COMMUNITIES, b"{}", 422),
     ("GET", "/api/v1/tokens", Right.TOKENS, None, 200),
     ("POST", "/api/v1/tokens", Right.TOKENS, {"name": "guest-{turn}", "role": "analyst"}, 200),
+    ("POST", "/api/v1/tokens/revoke", Right.TOKENS, {"name": "nobody"}, 404),
     ("POST", "/api/v1/tokens/{name}/revoke", Right.TOKENS, {}, 404),
     ("GET", "/api/v1/sensor/indicators", Right.SENSE, None, 200),
     ("POST", "/api/v1/sensor/reports", Right.SENSE, {"id": "b-1", "taken": "2026-01-05T08:00:00Z", "reports": []}, 200),
@@ -171,6 +174,38 @@ def test_the_openapi_document_is_served(api: Api) -> None:
             assert operation["operationId"]
 
 
+@pytest.fixture(scope="module")
+def described(api: Api) -> Any:
+    return openapi(api)
+
+
+def test_the_openapi_document_asks_for_a_bearer_token(described: Any) -> None:
+    assert described["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+    assert described["security"] == [{"bearer": []}]
+
+
+@pytest.mark.parametrize(("method", "path", "right", "data", "answer"), ROUTES, ids=NAMES)
+def test_the_openapi_document_tells_every_answer_and_every_body(
+    api: Api, described: Any, method: str, path: str, right: Right, data: Any, answer: int
+) -> None:
+    operation = described["paths"][path][method.lower()]
+    assert ("requestBody" in operation) == bool(data)
+    problem = jsonschema_rs.validator_for(
+        {"$ref": "#/components/schemas/Problem", "components": described["components"]}
+    )
+    calls = [api.call(who, method, path, data) for who in (NOBODY, *(role.value for role in Role))]
+    query: dict[str, str] = {"nonsense": "1"}
+    where = path.removeprefix("/api/v1")
+    calls += [api.node.call(method, where, None if data is None else b"[", query)]
+    calls += [api.node.call("DELETE", where)]
+    for status, body in calls:
+        assert str(status) in operation["responses"], (status, body)
+        if status >= 400:
+            described_by = operation["responses"][str(status)]["content"]["application/json"]["schema"]
+            assert described_by == {"$ref": "#/components/schemas/Problem"}
+            assert problem.is_valid(json.loads(body)), body
+
+
 # --- secrets --------------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +301,28 @@ def test_a_strange_search_harms_nothing(api: Api, query: dict[str, str]) -> None
     assert api.node.written() == before
 
 
+@pytest.mark.parametrize(
+    "content", ["zz", "0" * 63, "0" * 64, "0" * 63 + "g", "%00", "0" * 5000, "%F0%9F%92%A9"]
+)
+def test_what_is_no_hash_of_a_content_is_not_found(api: Api, content: str) -> None:
+    answer = api.node.call("GET", f"/contents/{content}")
+    assert answer.status == 404
+    assert answer.json()["title"]
+
+
+# What a path can carry where a name or an id is wanted.
+ODD = ["%00", "zz", "%ED%A0%80", "..", "%20", "a%2Fb", "'; DROP TABLE peers; --", "%E2%80%AE", "x" * 5000]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, *_ in ROUTES if "{" in path])
+def test_odd_names_and_ids_in_a_path_are_not_found(api: Api, method: str, path: str, odd: str) -> None:
+    where = re.sub(r"\{\w+\}", lambda _: urllib.parse.quote(odd, safe="%"), path.removeprefix("/api/v1"))
+    answer = api.node.call(method, where, b"{}" if method == "POST" else None)
+    assert answer.status in (404, 405), answer
+    assert answer.json()["title"]
+
+
 @pytest.fixture(scope="module")
 def searched(api: Api) -> RunningNode:
     """The node with three objects that have the label `searched`."""
@@ -284,14 +341,18 @@ def searched(api: Api) -> RunningNode:
         ({}, ["gone", "later", "first"]),
         ({"value": "searched.example"}, ["gone", "later", "first"]),
         ({"value": "first[.]searched[dot]example"}, ["later", "first"]),
-        ({"value": "https://first.searched.example/"}, []),
+        ({"value": "https://first.searched.example/a"}, ["later", "first"]),
+        ({"value": "someone@mail.first.searched.example"}, ["later", "first"]),
+        ({"value": "https://searched.example/"}, []),
         ({"text": "first.sear"}, ["later", "first"]),
         ({"text": '"searched first"'}, []),
         ({"type": "malware"}, []),
         ({"creator": "self"}, ["later", "first"]),
         ({"creator": "Tirana", "revoked": "true"}, []),
         ({"origin": "self"}, ["gone", "later", "first"]),
-        ({"origin": "nobody"}, []),
+        ({"origin": "identity--00000000-0000-4000-8000-000000000000"}, []),
+        ({"since": "24h", "until": ""}, ["gone", "later", "first"]),
+        ({"until": "2w"}, []),
         ({"sighted": "true"}, []),
         ({"sighted": "false", "revoked": "false"}, ["later", "first"]),
         ({"tlp": "amber+strict"}, []),
@@ -328,6 +389,7 @@ def test_pages_of_a_search_follow_one_another(searched: RunningNode) -> None:
         {"tlp": "white"},
         {"since": "today"},
         {"until": "2026-01-01T00:00:00"},
+        {"since": "24hours"},
         {"since": "0001-01-01T00:00:00+14:00"},
         {"until": "9999-12-31T23:59:59-14:00"},
     ],
@@ -336,6 +398,72 @@ def test_a_condition_that_is_none_is_refused_in_words(searched: RunningNode, que
     answer = searched.call("GET", "/objects", query=query)
     assert answer.status in (400, 422)
     assert answer.json()["title"]
+
+
+@pytest.mark.parametrize("field", ["origin", "creator"])
+def test_a_member_that_nobody_knows_is_an_error_that_names_those_known(
+    searched: RunningNode, field: str
+) -> None:
+    answer = searched.call("GET", "/objects", query={field: "nobody"})
+    assert (answer.status, answer.json()["title"]) == (
+        422,
+        "There is no member 'nobody'. Known here: self, tirana; or write an identity's id.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "title"),
+    [
+        ("GET", "/objects?lable=x", "There is no parameter 'lable' here: did you mean 'label'?"),
+        ("GET", "/objects?nonsense=1", "There is no parameter 'nonsense' here: there are before, creator, "),
+        ("GET", "/export?typ=tool", "There is no parameter 'typ' here: did you mean 'type'?"),
+        ("GET", "/peers?x=1", "There is no parameter 'x' here: there are none."),
+        ("GET", "/objects?log=1", "There is no parameter 'log' here"),
+        ("POST", "/publish?tlp=green&to=everyone&dryrun=1", "did you mean 'dry_run'?"),
+        ("GET", "/objects?limit=0", "The parameter 'limit' must be a whole number from 1 to 1,000."),
+        ("GET", "/objects?limit=many", "The parameter 'limit' must be a whole number from 1 to 1,000."),
+        ("GET", "/objects?before=-1", "The parameter 'before' must be a whole number from 0 to 4,611,"),
+        ("GET", "/objects?sighted=perhaps", "The parameter 'sighted' must be true or false."),
+        ("GET", "/objects?tlp=white", "'tlp' must be one of clear, green, amber, amber+strict, red."),
+        ("GET", "/about", "The parameter 'value' is missing."),
+        ("GET", "/sightings?limit=10001", "'limit' must be a whole number from 1 to 10,000."),
+        ("POST", "/publish?tlp=green", "The parameter 'to' is missing."),
+        ("POST", "/publish?to=everyone&tlp=x", "'tlp' must be one of clear,"),
+    ],
+)
+def test_a_parameter_that_is_wrong_is_named_with_what_it_must_be(
+    searched: RunningNode, method: str, path: str, title: str
+) -> None:
+    before = searched.written()
+    answer = searched.call(method, path, b"{}" if method == "POST" else None)
+    assert answer.status == 400, answer
+    assert title in answer.json()["title"]
+    assert searched.written() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "title"),
+    [
+        ("/tokens", b"", "The body must be a JSON object."),
+        ("/tokens", b"[]", "The body must be a JSON object."),
+        ("/tokens", b"{}", "The body has no 'name'."),
+        ("/tokens", b'{"name": "x", "role": "admin", "x": 1}', "The body has 'x', which means nothing here."),
+        ("/tokens", b'{"name": 1, "role": "admin"}', "'name' in the body must be text."),
+        (
+            "/tokens",
+            b'{"name": "x", "role": "root"}',
+            "'role' in the body must be one of admin, coordinator, analyst, sensor.",
+        ),
+        ("/store/purge", b'{"ids": [], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),
+        ("/store/purge", b'{"ids": [1], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),
+        ("/communities", b'{"name": "x", "members": [1]}', "'members' in the body must be a list of text."),
+    ],
+)
+def test_a_body_that_is_wrong_is_told_by_the_part_that_is(
+    searched: RunningNode, path: str, body: bytes, title: str
+) -> None:
+    answer = searched.call("POST", path, body)
+    assert (answer.status, answer.json()["title"]) == (400, title)
 
 
 def test_everything_about_a_value_comes_in_groups(searched: RunningNode) -> None:
@@ -411,3 +539,20 @@ def test_a_revoked_token_ends_at_once(api: Api) -> None:
     assert api.node.call("GET", "/status", token=made).status == 200
     api.node.post("/tokens/short-lived/revoke", {})
     assert api.node.call("GET", "/status", token=made).status == 401
+
+
+@pytest.mark.parametrize(
+    "name", ["", "---", "../x; DROP TABLE", "a b", "a\nb", "\u202eadmin", "\0", "é", "x" * 61]
+)
+def test_a_token_is_named_as_a_peer_is(api: Api, name: str) -> None:
+    before = api.node.written()
+    answer = api.node.call("POST", "/tokens", json.dumps({"name": name, "role": "analyst"}).encode())
+    assert (answer.status, "can't name a token: use letters" in answer.json()["title"]) == (422, True)
+    assert api.node.written() == before
+
+
+def test_the_last_administrator_is_not_locked_out(api: Api) -> None:
+    answer = api.node.call("POST", "/tokens/admin/revoke", b"{}")
+    assert answer.status == 409
+    assert "make another one first" in answer.json()["title"]
+    assert api.node.alive

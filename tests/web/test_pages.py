@@ -217,9 +217,13 @@ def listed(node: Served, query: str) -> list[str]:
         ("sighted=true", []),
         ("sighted=false&value=198.51.100.2", ["around", "gone"]),
         ("tlp=red", []),
-        ("tlp=nonsense", []),
         ("marking=marking-definition--1", []),
+        ("label=wiper&origin=self&creator=SKOPJE", ["second", "first"]),
         ("since=2100-01-01T00:00", []),
+        ("since=24h&label=wiper", ["second", "first"]),
+        ("until=2w&label=wiper", []),
+        ("modified_since=2026-02-01T00:00&label=wiper", ["second"]),
+        ("modified_until=2026-02-01T00:00:00Z&label=wiper", ["first"]),
         ("until=2020-01-01T00:00", []),
         ("since=2020-01-01T00:00&until=2100-01-01T00:00:00Z&label=wiper", ["second", "first"]),
     ],
@@ -233,7 +237,7 @@ def test_further_conditions_are_kept_in_the_form_and_folded_away_when_there_are_
     page = varied.page("/objects?label=wiper&since=2020-01-01T00:00&sighted=false&tlp=red")
     for kept in (
         'name="label" value="wiper"',
-        'name="since" value="2020-01-01T00:00"',
+        'name="since" value="2020-01-01T00:00:00"',
         '<option value="false" selected>by nobody so far',
         '<option value="red" selected>TLP:RED',
         "<details open>",
@@ -243,17 +247,45 @@ def test_further_conditions_are_kept_in_the_form_and_folded_away_when_there_are_
 
 
 @pytest.mark.parametrize(
-    "query", ["since=yesterday", "until=2026-13-01T00:00", "since=0001-01-01T00:00%2B14:00"]
+    ("query", "said"),
+    [
+        ("since=yesterday", "'yesterday' is not a time: write 2026-03-31T12:00:00Z, or 24h, 7d, 2w ago."),
+        ("modified_until=2026-13-01T00:00", "'2026-13-01T00:00' is not a time"),
+        ("since=0001-01-01T00:00%2B14:00", "is beyond all times."),
+        ("sighted=maybe", "Sighted is true, false, or left out."),
+        ("revoked=1", "Revoked is true, false, or left out."),
+        ("tlp=purple", "There is no TLP 'purple': it is one of clear, green, amber, amber+strict, red."),
+        (
+            "origin=atlantis",
+            "There is no member 'atlantis'. Known here: self, skopje; or write an identity's id.",
+        ),
+        ("creator=atlantis", "There is no member 'atlantis'."),
+        ("value=" + "x" * 3000, "Value: 2,600 letters at most, and these are 3,000."),
+        ("text=" + "x" * 1001, "Words: 1,000 letters at most, and these are"),
+        ("label=" + "x" * 5000, "Label: 600 letters at most, and these are 5,000."),
+        ("id=" + "x" * 251, "Exact id: 250 letters at most, and these are 251."),
+    ],
 )
-def test_what_is_no_time_is_a_page_that_says_so(varied: Served, query: str) -> None:
-    answer = varied.ask(f"/objects?{query}", headers={"Cookie": varied.cookie()})
+def test_what_the_form_cannot_say_is_the_form_again_with_a_sentence(
+    varied: Served, query: str, said: str
+) -> None:
+    answer = varied.ask(f"/objects?text=kept&{query}", headers={"Cookie": varied.cookie()})
     assert answer.status == 422
-    assert "is not a time" in answer.text or "beyond all times" in answer.text
+    (fault,) = re.findall(r'<p class="fault" role="alert">([^<]*)</p>', answer.text)
+    assert said in unescape(fault)
+    assert '<form class="query" action="/objects"' in answer.text
+    assert "Nothing held here matches" not in answer.text
 
 
-@pytest.mark.parametrize("query", ["sighted=maybe", "revoked=1", "before=-1", "label=" + "x" * 300])
-def test_what_the_form_cannot_say_is_refused(varied: Served, query: str) -> None:
-    assert varied.ask(f"/objects?{query}", headers={"Cookie": varied.cookie()}).status == 400
+@pytest.mark.parametrize("query", ["text=" + "x" * 1000, "label=" + "x" * 600, "value=" + "x" * 2600])
+def test_what_the_form_can_just_say_is_looked_for(varied: Served, query: str) -> None:
+    assert "Nothing held here matches" in varied.page(f"/objects?{query}")
+
+
+def test_a_parameter_that_nobody_writes_by_hand_is_refused_in_words(varied: Served) -> None:
+    answer = varied.ask("/objects?before=-1", headers={"Cookie": varied.cookie()})
+    assert answer.status == 400
+    assert "The parameter &#39;before&#39; must be a whole number from 0 to" in answer.text
 
 
 def test_each_row_says_what_its_version_is_unless_it_counts(varied: Served) -> None:
@@ -512,6 +544,49 @@ def test_the_desk_says_whom_to_call_about_a_dispute(served_pair: tuple[Served, S
     assert "+355 4 000 9" in warning
     assert "duty@podgorica.example" in warning
     assert "neither content is passed on any more and no sensor looks for either" in warning
+
+
+def test_a_peer_that_was_removed_keeps_its_name(served: Callable[[str], Served]) -> None:
+    here, stranger = served("Sarajevo"), served("Skopje")
+    made = here.call("POST", "/peers/invite", {"name": "skopje"})
+    stranger.call("POST", "/peers/accept", {"invitation": made["invitation"], "name": "sarajevo"})
+    here.call("POST", "/peers/skopje/remove", {})
+    page = here.page("/")
+    assert "<b>skopje</b> was removed by admin" in page
+    assert "unknown here" not in page
+
+
+def test_an_import_is_one_line_of_the_desk(served: Callable[[str], Served]) -> None:
+    node = served("Pristina")
+    for part in range(3):
+        objects = [indicator(f"198.51.100.{part * 10 + number}") for number in range(10)]
+        node.call("POST", "/objects", {"type": "bundle", "id": f"bundle--{uuid4()}", "objects": objects})
+    page = node.page("/")
+    assert page.count('class="brought"') == 1
+    assert "admin brought 30 objects for own systems only" in page
+    assert "init made the admin token" in page
+
+
+def test_no_page_shows_backticks(served: Callable[[str], Served]) -> None:
+    node = served("Vienna")
+    for path in ("/", "/peers", "/objects"):
+        assert "`" not in node.page(path), path
+    assert words.prose("no `<i>` here") == "no <code>&lt;i&gt;</code> here"
+    assert words.prose("one ` alone") == "one ` alone"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://192.0.2.7:8441", "https://<wbr>192.0.2.7<wbr>:8441"),
+        ("https://[2001:db8::1]:8441", "https://<wbr>[2001:db8::1]<wbr>:8441"),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]"),
+        ("https://node.example", "https://node.example"),
+        ("https://a.example:1/<b>", "https://a.example:1/&lt;b&gt;"),
+    ],
+)
+def test_an_endpoint_breaks_between_its_parts_alone(url: str, shown: str) -> None:
+    assert words.endpoint(url) == shown
 
 
 def test_a_peer_that_is_gone_is_named_unreachable_on_the_desk(

@@ -275,6 +275,30 @@ def test_no_page_offends_against_its_own_content_security_policy(
         page.wait_for_timeout(200)  # for the stream's first swap; complaints are gathered by `signed_in`
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/peers",
+        "/objects?value=http://evil.example/" + "x" * 900,
+        "/objects?tlp=" + "x" * 900,
+        "/objects?text=" + "x" * 5000,
+    ],
+)
+def test_nothing_is_cut_off_at_the_edge(
+    pair: tuple[Served, Served], signed_in: Open, path: str, width: int
+) -> None:
+    page = signed_in(pair[0], viewport={"width": width, "height": 900})
+    page.route("**/objects?t*", lambda route: route.fulfill(response=route.fetch(), status=200))
+    page.goto(pair[0].url + path)
+    beyond = page.evaluate(
+        "[document.documentElement, ...document.querySelectorAll('.wide')]"
+        ".map(one => one.scrollWidth - one.clientWidth)"
+    )
+    assert max(beyond) <= 0
+
+
 @pytest.mark.needs("axe")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])

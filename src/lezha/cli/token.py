@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -89,7 +88,7 @@ def revoke(
     """
 
     async def call(node: Api) -> Any:
-        return await node.post(f"/tokens/{quote(name, safe='')}/revoke", {})
+        return await node.post("/tokens/revoke", {"name": name})
 
     done = api.run(home, url, token_file, call)
     if json:

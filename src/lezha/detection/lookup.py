@@ -5,6 +5,7 @@ import re
 
 from lezha.detection.errors import ObservableError
 from lezha.detection.observable import Kind, Observable, normalise
+from lezha.detection.url import host
 
 _HASHES = {32: Kind.MD5, 40: Kind.SHA1, 64: Kind.SHA256}
 _HEX = re.compile(r"[0-9A-Fa-f]+")
@@ -19,17 +20,16 @@ _DEFANGED = (
 def lookups(text: str) -> tuple[Observable, ...]:
     """Return the observables under which something about `text` may be kept.
 
-    An address or a network finds the networks that contain it, a domain its parents; a text that is no observable finds
-    nothing. It may be written so that nobody clicks it.
+    An address or a network finds the networks that contain it, a domain its parents, a URL or an e-mail address its
+    host and whatever that finds; a text that is no observable finds nothing. It may be written so that nobody clicks
+    it.
     """
     own = _read(refang(text))
     if own is None:
         return ()
-    if own.kind in (Kind.IPV4, Kind.IPV6, Kind.IPV4_NET, Kind.IPV6_NET):
-        return (own, *_networks(own))
-    if own.kind is Kind.DOMAIN:
-        return (own, *_parents(own))
-    return (own,)
+    if own.kind in (Kind.URL, Kind.EMAIL):
+        return (own, *lookups(host(own.value) if own.kind is Kind.URL else own.value.rpartition("@")[2]))
+    return (own, *_containing(own))
 
 
 def refang(text: str) -> str:
@@ -47,6 +47,8 @@ def _read(text: str) -> Observable | None:
         kinds = [Kind.URL]
     elif "@" in text:
         kinds = [Kind.EMAIL]
+    elif text.endswith("/0"):
+        return _every_address(text)
     else:
         kinds = [Kind.IPV4, Kind.IPV6, Kind.DOMAIN]
     for kind in kinds:
@@ -55,6 +57,23 @@ def _read(text: str) -> Observable | None:
         except ObservableError:
             continue
     return None
+
+
+def _every_address(text: str) -> Observable | None:
+    """Read a network of every address: too broad for a sensor, but one may ask for what lies within it."""
+    for kind, network in ((Kind.IPV4_NET, "0.0.0.0/0"), (Kind.IPV6_NET, "::/0")):
+        try:
+            normalise(kind, f"{text.removesuffix('/0')}/1")
+        except ObservableError:
+            continue
+        return Observable(kind, network)
+    return None
+
+
+def _containing(own: Observable) -> list[Observable]:
+    if own.kind in (Kind.IPV4, Kind.IPV6, Kind.IPV4_NET, Kind.IPV6_NET):
+        return _networks(own)
+    return _parents(own) if own.kind is Kind.DOMAIN else []
 
 
 def _networks(own: Observable) -> list[Observable]:

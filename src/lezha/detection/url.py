@@ -9,7 +9,7 @@ from lezha.detection.address import canonical_address
 from lezha.detection.errors import ObservableError
 from lezha.detection.name import canonical_host_name
 
-__all__ = ["MAX_URL", "canonical_url"]
+__all__ = ["MAX_URL", "canonical_url", "host"]
 
 MAX_URL = 2600  # characters: as a key it must fit into an index, which in PostgreSQL takes 2,704 bytes
 _DEFAULT_PORTS = {"ftp": 21, "http": 80, "https": 443, "ws": 80, "wss": 443}
@@ -47,6 +47,13 @@ def canonical_url(text: str) -> str:
     scheme = parts["scheme"].lower()
     authority = _authority(scheme, parts["authority"])
     return _bounded(f"{scheme}://{authority}{_encoded(parts['path'] or '/')}{_encoded(parts['query'] or '')}")
+
+
+def host(url: str) -> str:
+    """Return the host of a canonical URL: a name, or an address without brackets."""
+    authority = url.partition("://")[2].partition("/")[0]
+    host_port = authority.rpartition("@")[2]
+    return host_port[1:].partition("]")[0] if host_port.startswith("[") else host_port.partition(":")[0]
 
 
 def _authority(scheme: str, text: str) -> str:

@@ -1,5 +1,6 @@
 """The network side of a link: one HTTPS connection to one peer, kept open."""
 
+import errno
 import ssl
 from typing import Final
 
@@ -98,7 +99,29 @@ async def fetch_document(offer: enrolment.Offer) -> KnownDocument:
 
 
 def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    """Say what a failure means to whoever runs the node."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name is not known in the DNS."
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return f"TLS failed, {_tls(error)}."
+    if isinstance(error, TimeoutError):
+        return "it does not answer."
+    found = getattr(error, "errno", None)
+    if isinstance(error, aiohttp.ServerDisconnectedError) or found in (errno.ECONNRESET, errno.EPIPE):
+        return "it cut the connection."
+    if found == errno.ECONNREFUSED:
+        return "nothing listens there."
+    if isinstance(error, aiohttp.ClientOSError) and error.strerror:
+        return f"{error.strerror[:1].lower()}{error.strerror[1:]}."
+    return f"{str(error) or type(error).__name__}."
+
+
+def _tls(error: BaseException) -> str:
+    found = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    if isinstance(found, ssl.SSLCertVerificationError):
+        return f"its certificate is not what it should be: {found.verify_message}"
+    reason = getattr(found, "reason", None)
+    return str(reason).replace("_", " ").lower() if reason else "and it does not say why"
 
 
 def _title(reply: bytes) -> str:

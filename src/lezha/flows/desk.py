@@ -18,7 +18,8 @@ from lezha.stix import lines as stix_lines
 from lezha.store import activity, communities, contents, disputes, peers, search, statements, views
 from lezha.store.activity import RecentEvent, RecentStatement
 
-_STATEMENTS: Final = 400
+_STATEMENTS: Final = 200
+_BRINGINGS: Final = 20
 _EVENTS: Final = 100
 _RECEIPTS: Final = 40
 _SIGHTINGS: Final = 300
@@ -45,12 +46,17 @@ class Kind(StrEnum):
     PUT_ASIDE = "quarantined"
     FORK = "fork"
     TOKEN = "token"  # noqa: S105  # an event's name
+    BROUGHT = "brought"
+
+
+_NAMED: Final = (Kind.TOKEN, Kind.INVITATION, Kind.PEER)
 
 
 class Happening(msgspec.Struct, frozen=True):
     """One line of the activity. `since`..`at` is the time in which `count` like things happened.
 
-    `who` is the id of the member concerned; `object_id` and `name` are set where one object is meant.
+    `who` is the id of the member concerned; `object_id` and `name` are set where one object is meant. `name` is also
+    what a token, an invitation or a peer is called here.
     """
 
     kind: Kind
@@ -111,7 +117,10 @@ class Dispute(msgspec.Struct, frozen=True):
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """All that the desk shows at one instant. `disputes` are those that no later version has ended."""
+    """All that the desk shows at one instant. `disputes` are those that no later version has ended.
+
+    `complete` is false if what happened long ago was not looked through yet; the next look goes on there.
+    """
 
     parties: Mapping[str, Party]
     circles: Mapping[str, str]
@@ -122,6 +131,7 @@ class Desk(msgspec.Struct, frozen=True):
     sightings_own: int
     objects: Mapping[str, int]
     disputes: tuple[Dispute, ...]
+    complete: bool
 
 
 class Gist(msgspec.Struct, frozen=True):
@@ -169,16 +179,20 @@ def desk(
 ) -> Desk:
     """Return what the desk shows, at most `lines` of activity and of sightings."""
     linked = peers.listed(conn)
-    recent, seen = activity.statements(conn, _STATEMENTS), activity.sightings(conn, _SIGHTINGS)
+    own_words, heard = (activity.statements(conn, _STATEMENTS, own=ours) for ours in (True, False))
+    recent, seen = [*own_words, *heard], activity.sightings(conn, _SIGHTINGS)
+    acts, no_act_left = activity.acts(conn, _EVENT_KINDS, _EVENTS)
+    brought, none_left = activity.brought(conn, _BRINGINGS)
     known = gists.of(conn, (one.content for one in (*recent, *seen)))
     happened = [
         *_told_and_heard(recent, known),
         # They have a list of their own: here they must not crowd out what was told and refused.
         *_together(_told_and_heard(seen, known), _SEEN_TOGETHER_S)[:_SIGHTING_LINES],
         # What others told us and we do not pass on is the rule, and counted with the peers; it is no news.
-        *_withheld(conn, [peer.member for peer in linked], [one for one in recent if one.own]),
+        *_withheld(conn, [peer.member for peer in linked], own_words),
         *(one for peer in linked for one in _receipted(conn, peer.member)),
-        *(_event(one) for one in activity.events(conn, _EVENT_KINDS, _EVENTS)),
+        *_acts(acts),
+        *(Happening(Kind.BROUGHT, one.at, one.since, count=one.count, actor=one.actor) for one in brought),
     ]
     shown = _together(happened, _TOGETHER_S)[:lines]
     back, at_home = activity.sighting_counts(conn)
@@ -192,6 +206,7 @@ def desk(
         sightings_own=at_home,
         objects=search.count_by_type(conn),
         disputes=tuple(open_disputes(conn)),
+        complete=no_act_left and none_left,
     )
 
 
@@ -270,6 +285,17 @@ def _receipted(conn: Connection, member: str) -> Iterator[Happening]:
             yield Happening(Kind.REFUSED, one.at, one.at, who=member, count=one.refused)
 
 
+def _acts(newest_first: Sequence[RecentEvent]) -> Iterator[Happening]:
+    called: dict[str, str] = {}
+    for one in reversed(newest_first):
+        happened = _event(one)
+        if happened.kind is Kind.PEER:
+            # Only some of the events about a peer say what it is called.
+            called[one.subject] = happened.name or called.get(one.subject, "")
+            happened = msgspec.structs.replace(happened, name=called[one.subject])
+        yield happened
+
+
 def _event(one: RecentEvent) -> Happening:
     detail = msgspec.json.decode(one.detail, type=dict[str, object])
     kind = Kind(one.kind)
@@ -286,7 +312,7 @@ def _event(one: RecentEvent) -> Happening:
         since=one.at,
         who="" if kind in (Kind.ROSTER, Kind.INVITATION, Kind.TOKEN) else one.subject,
         detail=str(detail.get(word, "")),
-        name=str(detail.get("name", one.subject)) if kind in (Kind.TOKEN, Kind.INVITATION) else "",
+        name=str(detail.get("name", "" if kind is Kind.PEER else one.subject)) if kind in _NAMED else "",
         times=int(str(detail.get("number", 0))) if kind is Kind.ROSTER else 0,
         actor=one.actor,
     )

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection
 
+from lezha.access import names
 from lezha.federation import document, enrolment
 from lezha.federation.client import PeerClient
 from lezha.federation.document import KnownDocument
@@ -162,9 +163,8 @@ async def forget(log: Log, name: str, actor: str) -> None:
 
 
 def _check_name(conn: Connection, name: str) -> None:
-    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-    if len(name) > 60 or not plain or name.lower() in _RESERVED:
-        raise FlowError(f"{name!r} can't name a peer: use letters a to z, digits, - and _.")
+    if not names.is_plain(name) or name.lower() in _RESERVED:
+        raise FlowError(f"{name[:100]!r} can't name a peer: {names.RULE}.")
     if any(peer.name.lower() == name.lower() for peer in peers.listed(conn)):
         raise FlowError(f"There is a peer {name!r} already: choose another name.")
 

@@ -84,9 +84,9 @@ class Link:
                 except FederationError as error:
                     self._fault("unreachable", str(error))
                     self._outbox.failed()
-                except Exception as error:
+                except Exception:
                     _logger.exception("link.error", peer=self._member)
-                    self._fault("error", f"{type(error).__name__}: {error}")
+                    self._fault("error", "This node made a mistake; it is in its log.")
                     self._outbox.failed()
                     await self._pause(_ERROR_PAUSE_S)
         finally:

@@ -1,6 +1,14 @@
-"""The newest rows of what happens on a node. Every read is bounded, whatever the size of the log."""
+"""The newest rows of what happens on a node. Every read is bounded, whatever the size of the log.
 
-from collections.abc import Sequence
+What is rare may lie behind a million rows of an import. The log is looked through from its newest end in slices that
+grow, for about a tenth of a second; what was found is kept, so that the next look takes in what came since and goes on
+where this one stopped.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -11,7 +19,13 @@ from lezha.store import schema
 from lezha.store.rows import record
 from lezha.store.views import ViewKind
 
-_EVENTS_BACK: Final = 10_000
+LOOK_S: Final = 0.1
+"""How long one look back may take, give or take a slice."""
+
+_FIRST_SLICE: Final = 16_384
+_GROWTH: Final = 4
+_LARGEST_SLICE: Final = 131_072
+_APART_S: Final = 300.0
 
 
 class RecentStatement(msgspec.Struct, frozen=True):
@@ -39,6 +53,15 @@ class RecentEvent(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Brought(msgspec.Struct, frozen=True):
+    """How many objects `actor` brought for own systems only, without a pause of five minutes, `since`..`at`."""
+
+    actor: str
+    since: str
+    at: str
+    count: int
+
+
 class Receipted(msgspec.Struct, frozen=True):
     """A signed receipt: how many statements it newly acknowledges, and how many of them it refused."""
 
@@ -56,18 +79,6 @@ class WithheldSum(msgspec.Struct, frozen=True):
     count: int
 
 
-def statements(conn: Connection, limit: int) -> list[RecentStatement]:
-    """Return the newest statements among the last 10,000 events, newest first; those about sightings left out."""
-    table, contents = schema.statements, schema.contents
-    rows = conn.execute(
-        _statements()
-        .where(table.c.seq > _last(conn) - _EVENTS_BACK, contents.c.type != "sighting")
-        .order_by(table.c.seq.desc())
-        .limit(limit)
-    )
-    return [record(row._mapping, RecentStatement) for row in rows]
-
-
 def sightings(conn: Connection, limit: int) -> list[RecentStatement]:
     """Return the newest statements about sightings, newest first."""
     contents = schema.contents
@@ -78,16 +89,167 @@ def sightings(conn: Connection, limit: int) -> list[RecentStatement]:
     return [record(row._mapping, RecentStatement) for row in rows]
 
 
-def events(conn: Connection, kinds: Sequence[str], limit: int) -> list[RecentEvent]:
-    """Return the newest events of these kinds among the last 10,000, newest first."""
-    table = schema.events
+class _Stretch(msgspec.Struct, frozen=True):
+    """What was found from `upto` down to `above`, itself left out; newest first."""
+
+    above: int
+    upto: int
+    found: tuple[Any, ...] = ()
+
+
+class _Search(msgspec.Struct, frozen=True):
+    """How to look for one kind of thing: read it, newest first, and keep as much of it as is asked for."""
+
+    read: Callable[[Connection, int, int], Iterable[Any]]
+    keep: Callable[[Iterable[Any]], tuple[Any, ...]]
+    most: int
+
+
+_KEPT: Final[WeakKeyDictionary[Engine, dict[object, list[_Stretch]]]] = WeakKeyDictionary()
+
+
+def statements(
+    conn: Connection, limit: int, *, own: bool, clock: Callable[[], float] = time.monotonic
+) -> list[RecentStatement]:
+    """Return the newest statements of this member or of others, newest first; those about sightings left out.
+
+    For readers, as `acts`.
+    """
+    wanted = _Search(
+        lambda conn, low, high: _spoken(conn, low, high, own, limit),
+        lambda found: tuple(islice(found, limit)),
+        limit,
+    )
+    seqs, _ = _look(conn, ("statements", own, limit), wanted, clock)
+    table = schema.statements
+    # Read anew: what an object is called goes when it is purged.
+    rows = conn.execute(_statements().where(table.c.seq.in_(seqs)).order_by(table.c.seq.desc()))
+    return [record(row._mapping, RecentStatement) for row in rows]
+
+
+def acts(
+    conn: Connection, kinds: Sequence[str], limit: int, clock: Callable[[], float] = time.monotonic
+) -> tuple[Sequence[RecentEvent], bool]:
+    """Return the newest events of these kinds, newest first, and whether none was left unlooked for.
+
+    For readers, as `search.count_by_type`: events are never taken out, so what was found is kept. A snapshot from
+    before may be told of what came after it.
+    """
+    wanted = _Search(
+        lambda conn, low, high: _events(conn, low, high, kinds, limit),
+        lambda found: tuple(islice(found, limit)),
+        limit,
+    )
+    return _look(conn, ("acts", *kinds, limit), wanted, clock)
+
+
+def brought(
+    conn: Connection, limit: int, clock: Callable[[], float] = time.monotonic
+) -> tuple[Sequence[Brought], bool]:
+    """Return who brought objects for own systems only, newest first, and whether none was left uncounted.
+
+    For readers, as `acts`.
+    """
+    # One more: the last may go on further back.
+    wanted = _Search(_posted, lambda found: tuple(islice(_run_together(found), limit + 1)), limit + 1)
+    found, complete = _look(conn, ("brought", limit), wanted, clock)
+    return found[:limit], complete
+
+
+def _look(
+    conn: Connection, key: object, wanted: _Search, clock: Callable[[], float]
+) -> tuple[Sequence[Any], bool]:
+    """Go on from the newest end, below what was looked through before, until all is found or the time is over."""
+    kept = _KEPT.setdefault(conn.engine, {})
+    before, last = kept.get(key, []), _last(conn)
+    newest, *older = before if before and last <= before[0].upto else [_Stretch(last, last), *before]
+    ends, late = clock() + LOOK_S, False
+    while not late and not _ended(newest, wanted):
+        for low, high in _back(newest.above, older[0].upto if older else 0):
+            some = _Stretch(low - 1, high, tuple(wanted.read(conn, low, high)))
+            newest = _joined(newest, some, wanted)
+            late = clock() > ends
+            if late or _ended(newest, wanted):
+                break
+        if older and newest.above == older[0].upto:
+            newest = _joined(newest, older.pop(0), wanted)
+    complete = _ended(newest, wanted)
+    kept[key] = [newest] if complete else [newest, *older]
+    return wanted.keep(one for stretch in kept[key] for one in stretch.found), complete
+
+
+def _ended(stretch: _Stretch, wanted: _Search) -> bool:
+    return not stretch.above or len(stretch.found) >= wanted.most
+
+
+def _joined(newer: _Stretch, older: _Stretch, wanted: _Search) -> _Stretch:
+    return _Stretch(older.above, newer.upto, wanted.keep((*newer.found, *older.found)))
+
+
+def _back(last: int, above: int) -> Iterator[tuple[int, int]]:
+    """Give slices from `last` down to the place after `above`, each larger than the one before."""
+    size = _FIRST_SLICE
+    while last > above:
+        low = max(above + 1, last - size + 1)
+        yield low, last
+        last = low - 1
+        size = min(size * _GROWTH, _LARGEST_SLICE)
+
+
+def _events(conn: Connection, low: int, high: int, kinds: Sequence[str], limit: int) -> list[RecentEvent]:
+    table, posts = schema.events, schema.posts
+    # Of a slice of an import that is all there is, and its index is a tenth of the events.
+    posted = conn.scalar(select(func.count()).select_from(posts).where(posts.c.seq.between(low, high)))
+    if posted == high - low + 1:
+        return []
     rows = conn.execute(
         select(table)
-        .where(table.c.seq > _last(conn) - _EVENTS_BACK, table.c.kind.in_(list(kinds)))
+        .where(table.c.seq.between(low, high), table.c.kind.in_(list(kinds)))
         .order_by(table.c.seq.desc())
         .limit(limit)
     )
     return [record(row._mapping, RecentEvent) for row in rows]
+
+
+def _spoken(conn: Connection, low: int, high: int, own: bool, limit: int) -> Sequence[int]:
+    table, contents = schema.statements, schema.contents
+    return conn.scalars(
+        select(table.c.seq)
+        .join(contents, contents.c.seq == table.c.content)
+        .where(table.c.seq.between(low, high), table.c.own == own, contents.c.type != "sighting")
+        .order_by(table.c.seq.desc())
+        .limit(limit)
+    ).all()
+
+
+def _posted(conn: Connection, low: int, high: int) -> Iterator[Brought]:
+    table = schema.events
+    rows = conn.execute(
+        select(table.c.actor, table.c.at, func.count().label("number"))
+        .where(table.c.seq.between(low, high), table.c.kind == "posted")
+        .group_by(table.c.actor, table.c.at)
+        .order_by(table.c.at.desc())
+    )
+    return (Brought(row.actor, row.at, row.at, row.number) for row in rows)
+
+
+def _run_together(parts: Iterable[Brought]) -> list[Brought]:
+    """Make one of what the same actor brought without a pause; newest first, and so given."""
+    found: list[Brought] = []
+    places: dict[str, int] = {}
+    for one in parts:
+        place = places.get(one.actor)
+        if place is not None and _seconds(one.at, found[place].since) <= _APART_S:
+            later = found[place]
+            found[place] = Brought(one.actor, one.since, later.at, later.count + one.count)
+        else:
+            places[one.actor] = len(found)
+            found.append(one)
+    return found
+
+
+def _seconds(earlier: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
 def receipts(conn: Connection, recipient: str, limit: int) -> list[Receipted]:

@@ -84,9 +84,10 @@ def set_state(tx: Tx, member: str, state: PeerState, actor: str) -> None:
 
 
 def remove(tx: Tx, member: str, actor: str) -> None:
-    """Remove a peer to which nothing was ever given."""
+    """Remove a peer to which nothing was ever given. The event keeps what it was called."""
+    name = tx.conn.scalar(select(schema.peers.c.name).where(schema.peers.c.member == member)) or ""
     tx.conn.execute(delete(schema.peers).where(schema.peers.c.member == member))
-    tx.event("peer", member, actor, state="removed")
+    tx.event("peer", member, actor, name=name, state="removed")
 
 
 def listed(conn: Connection) -> list[Peer]:

@@ -35,8 +35,15 @@ def add(tx: Tx, token_id: str, name: str, role: Role, digest: str, actor: str) -
 
 
 def revoke(tx: Tx, name: str, actor: str) -> None:
-    """Revoke a token at once, and end the sessions that it began. Raises NotFound."""
+    """Revoke a token at once, and end the sessions that it began.
+
+    Raises NotFound; Conflict if nobody would be left who may make tokens.
+    """
     table, sessions = schema.tokens, schema.sessions
+    if _last_administrator(tx.conn) == name:
+        raise Conflict(
+            f"{name!r} is the last valid administrator's token: make another one first, then revoke this one."
+        )
     if not tx.conn.execute(update(table).where(table.c.name == name).values(revoked=True)).rowcount:
         raise NotFound(f"There is no token named {name!r}.")
     own = select(table.c.id).where(table.c.name == name)
@@ -54,3 +61,13 @@ def listed(conn: Connection) -> list[KeptToken]:
     """Return all tokens by name."""
     rows = conn.execute(select(schema.tokens).order_by(schema.tokens.c.name))
     return [record(row._mapping, KeptToken) for row in rows]
+
+
+def _last_administrator(conn: Connection) -> str | None:
+    """Return the name of the one valid token of an administrator, or None if there are more or none."""
+    table = schema.tokens
+    rows = conn.scalars(
+        select(table.c.name).where(table.c.role == Role.ADMIN.value, ~table.c.revoked).limit(2)
+    )
+    found = rows.all()
+    return found[0] if len(found) == 1 else None

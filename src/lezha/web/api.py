@@ -1,7 +1,7 @@
 """The HTTP API for tools and for the command line: JSON in, JSON out, `Authorization: Bearer`."""
 
 import asyncio
-import datetime as dt
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
@@ -11,12 +11,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 
-from lezha.access import tokens as access_tokens
-from lezha.access.rights import Principal, Right, Role
+from lezha.access.rights import Principal, Right
 from lezha.federation import enrolment, tls
 from lezha.federation.client import PeerClient, fetch_document
 from lezha.federation.members import Members
-from lezha.flows import about, convene, export, ingest, introduce, look, paging, publish, purge
+from lezha.flows import about, convene, export, ingest, introduce, look, names, paging, publish, purge
 from lezha.flows.about import About
 from lezha.flows.convene import Convener, Draft
 from lezha.flows.errors import FlowError
@@ -26,20 +25,23 @@ from lezha.flows.look import LinkPhase, ListedPage, ObjectReport, PeerReport
 from lezha.flows.publish import Author, Published
 from lezha.flows.purge import Purged
 from lezha.node import upkeep
-from lezha.node.clock import later, stamp, utc_now
+from lezha.node.clock import later, utc_now
 from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.node.settings import Retention
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Pap, Tlp
-from lezha.store import communities, contents, peers, search, tokens
+from lezha.store import communities, contents, peers, search
+from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
+from lezha.web import parameters, times, tokens
 from lezha.web.auth import needs
 
 _INVITATION_HOURS: Final = 24
 _ROSTER_DAYS: Final = 365
+_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _Request = Request[Principal, str, Any]
 
 
@@ -70,13 +72,6 @@ class NewCommunity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members: tuple[str, ...]
     stewards: tuple[str, ...] = ("self",)
     threshold: int = 1
-
-
-class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ask for a token."""
-
-    name: str
-    role: Role
 
 
 class Purge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,7 +159,7 @@ async def publish_bundle(
         pap=pap,
         onward=onward,
         future_members=tlp.rank <= Tlp.GREEN.rank if future_members is None else future_members,
-        expires=_time(expires),
+        expires=times.moment(expires) if expires else None,
     )
     wanted = publish.Request(raw, terms, strict)
     if dry_run:
@@ -200,10 +195,10 @@ async def find_objects(
     ref: FromQuery[str] = "",
     sighted: FromQuery[bool | None] = None,
     revoked: FromQuery[bool | None] = None,
-    since: FromQuery[str | None] = None,
-    until: FromQuery[str | None] = None,
-    modified_since: FromQuery[str | None] = None,
-    modified_until: FromQuery[str | None] = None,
+    since: FromQuery[str] = "",
+    until: FromQuery[str] = "",
+    modified_since: FromQuery[str] = "",
+    modified_until: FromQuery[str] = "",
     before: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
 ) -> ListedPage:
@@ -211,7 +206,8 @@ async def find_objects(
 
     `value` is an observable: it also finds networks or parents that contain it, and what it contains. `text` is words
     and "phrases"; the last may be the beginning of a word. `creator` and `origin` are identity ids or names of peers,
-    or `self`. `since` and `until` are about arrival here, `modified_since` and `modified_until` about the version.
+    or `self`. `since` and `until` are about arrival here, `modified_since` and `modified_until` about the version;
+    times are written 2026-03-31T12:00:00Z, or 24h, 7d, 2w ago.
     """
     query = Query(
         id=id,
@@ -220,22 +216,22 @@ async def find_objects(
         label=label,
         marking=marking,
         tlp=tlp.value if tlp else "",
-        creator=_party(creator, identity, members),
-        origin=_party(origin, identity, members),
         ref=ref,
         sighted=sighted,
         revoked=revoked,
-        since=_time(since) or "",
-        until=_time(until) or "",
-        modified_since=_time(modified_since) or "",
-        modified_until=_time(modified_until) or "",
+        since=times.past(since),
+        until=times.past(until),
+        modified_since=times.past(modified_since),
+        modified_until=times.past(modified_until),
         before=before,
         limit=limit,
     )
 
     def work() -> ListedPage:
         with log.read() as conn:
-            page = look.search_objects(conn, query, value)
+            told, made = (names.member(conn, identity.member, members, one) for one in (origin, creator))
+            wanted = msgspec.structs.replace(query, origin=told, creator=made)
+            page = look.search_objects(conn, wanted, value)
             return ListedPage(look.listed(conn, page.found), page.next or None)
 
     return await asyncio.to_thread(work)
@@ -291,6 +287,8 @@ async def object_report(log: NamedDependency[Log], stix_id: FromPath[str]) -> li
 @get("/contents/{content:str}", guards=[needs(Right.LOOK)])
 async def exact_bytes(log: NamedDependency[Log], content: FromPath[str]) -> Response[bytes]:
     """Return the exact bytes of a content."""
+    if not _SHA256.fullmatch(content):
+        raise NotFound(f"{content!r} is not the SHA-256 of a content, 64 hexadecimal digits.")
     with log.read() as conn:
         return Response(contents.raw(conn, content), media_type="application/stix+json;version=2.1")
 
@@ -300,7 +298,7 @@ async def export_objects(
     request: _Request,
     log: NamedDependency[Log],
     type: FromQuery[str] = "",  # noqa: A002  # the name in the query string
-    since: FromQuery[str | None] = None,
+    since: FromQuery[str] = "",
     peer: FromQuery[str] = "",
     after: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
 ) -> Stream:
@@ -311,7 +309,7 @@ async def export_objects(
     to pass as `after` to go on.
     """
     own = export.own_system(f"export:{request.user.id}")
-    where = await asyncio.to_thread(export.stretch, log, after, _time(since) or "", type)
+    where = await asyncio.to_thread(export.stretch, log, after, times.past(since), type)
     first = await asyncio.to_thread(export.page, log, peer, own, where, utc_now())
 
     async def pages() -> AsyncIterator[bytes]:
@@ -451,37 +449,6 @@ async def accept_roster(
     )
 
 
-@post("/tokens", guards=[needs(Right.TOKENS)], status_code=200)
-async def new_token(request: _Request, log: NamedDependency[Log], data: JSONBody[NewToken]) -> dict[str, str]:
-    """Make a token and return it: the only time it is shown."""
-    made = access_tokens.mint()
-    await log.write(lambda tx: tokens.add(tx, made.id, data.name, data.role, made.digest, request.user.name))
-    return {"name": data.name, "role": data.role.value, "token": made.text}
-
-
-@get("/tokens", guards=[needs(Right.TOKENS)])
-async def list_tokens(log: NamedDependency[Log]) -> list[dict[str, str]]:
-    """Return whose tokens there are, with what they may do; the tokens themselves are not kept."""
-    with log.read() as conn:
-        kept = tokens.listed(conn)
-    return [
-        {
-            "name": one.name,
-            "role": one.role.value,
-            "created": one.created,
-            "state": "revoked" if one.revoked else "valid",
-        }
-        for one in kept
-    ]
-
-
-@post("/tokens/{name:str}/revoke", guards=[needs(Right.TOKENS)], status_code=200)
-async def revoke_token(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
-    """Revoke a token at once."""
-    await log.write(lambda tx: tokens.revoke(tx, name, request.user.name))
-    return {"name": name, "state": "revoked"}
-
-
 @get("/sightings", guards=[needs(Right.LOOK)])
 async def list_sightings(
     log: NamedDependency[Log], limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1000
@@ -503,36 +470,14 @@ def _retention(rules: list[purge.Rule], counts: dict[str, int]) -> RetentionRepo
     return RetentionReport([RetentionCount(one.type, one.days, counts.get(one.type, 0)) for one in rules])
 
 
-def _party(text: str, identity: Identity, members: Members) -> str:
-    """Return the identity id of a member: `self`, a name that is known here, or an id as it stands."""
-    if text == "self":
-        return identity.member
-    named = {name.lower(): member for member, name in members.names.items()}
-    return named.get(text.lower(), text)
-
-
-def _time(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        moment = msgspec.convert(text, dt.datetime)
-    except msgspec.ValidationError as error:
-        raise FlowError(f"{text!r} is not a time: write 2026-03-31T12:00:00Z.") from error
-    if moment.tzinfo is None:
-        raise FlowError(f"{text!r} has no time zone: write 2026-03-31T12:00:00Z.")
-    try:
-        return stamp(moment)
-    except OverflowError as error:
-        raise FlowError(f"{text!r} is beyond all times.") from error
-
-
 router = Router(
     path="/api/v1",
+    before_request=parameters.only_known,
     route_handlers=[
         status, publish_bundle, take_objects, find_objects, object_report, about_value,
         purge_objects, retention_due, retire_now, exact_bytes, export_objects, list_peers,
         latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster,
-        accept_roster, new_token, list_tokens, revoke_token, list_sightings,
+        accept_roster, *tokens.routes, list_sightings,
     ],
 )  # fmt: skip

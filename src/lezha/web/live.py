@@ -104,12 +104,13 @@ class Boards:
         # The links belong to the event loop's thread: copy what they say before leaving it.
         key = self._state()
         phases = {member: phase(self._links, member) for member in self._members}
-        self._board = await asyncio.to_thread(self._draw, phases)
-        self._key = key
+        self._board, complete = await asyncio.to_thread(self._draw, phases)
+        # What was not looked through yet is drawn when anybody looks next.
+        self._key = key if complete else None
         self._done = time.monotonic()
         self._took = self._done - start
 
-    def _draw(self, phases: dict[str, LinkPhase | None]) -> Board:
+    def _draw(self, phases: dict[str, LinkPhase | None]) -> tuple[Board, bool]:
         now = utc_now()
         with self._log.read() as conn:
             shown: Desk = desk.desk(conn, self._own, phases.get, self._gists)
@@ -117,7 +118,7 @@ class Boards:
         parts = {
             name: fragment(f"live/{name}.html", desk=shown, own=self._own.member, now=now) for name in names
         }
-        return Board(now, parts, tuple(party.title for party in shown.parties.values()))
+        return Board(now, parts, tuple(party.title for party in shown.parties.values())), shown.complete
 
 
 def _event(name: str, data: str) -> bytes:

@@ -1,8 +1,8 @@
 """The people's pages: the desk, objects, peers. They work without scripts and are live with them."""
 
 import asyncio
-import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import quote, urlencode
 
@@ -21,66 +21,30 @@ from sqlalchemy import Connection
 
 from lezha.access.rights import Principal, Right
 from lezha.detection.lookup import lookups, refang
-from lezha.flows import about, desk, look
+from lezha.federation.members import Members
+from lezha.flows import about, desk, look, names
 from lezha.flows.desk import Gist, Gists
 from lezha.flows.errors import FlowError
 from lezha.flows.look import Listed, ObjectReport
 from lezha.node.changes import Changes
-from lezha.node.clock import stamp, utc_now
+from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.sharing.terms import Terms
-from lezha.sharing.tlp import Tlp
 from lezha.stix.lines import State
 from lezha.store import contents, search, tokens
 from lezha.store.contents import Purge
 from lezha.store.log import Log
-from lezha.store.search import Query, Said
+from lezha.store.search import Page, Said
 from lezha.web import forms, rendering, words
+from lezha.web.asked import LEVELS, Asked
 from lezha.web.auth import Sessions, needs
 from lezha.web.live import Boards
 from lezha.web.problems import told
 
 _ROWS: Final = 50
 _SHOWN_BYTES: Final = 256 * 1024
-_PLAIN: Final = ("id", "type", "text", "label", "marking", "creator", "origin", "ref")
-_FURTHER: Final = ("label", "marking", "tlp", "creator", "ref", "sighted", "revoked", "since", "until", "id")
-_Text = Annotated[str, QueryParameter(max_length=2000)]
-_Name = Annotated[str, QueryParameter(max_length=250)]
-_Truth = FromQuery[Literal["", "true", "false"]]
 _Request = Request[Principal, str, Any]
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What the form of the objects page says; `sighted` and `revoked` are "true", "false" or empty."""
-
-    value: str = ""
-    text: str = ""
-    type: str = ""
-    origin: str = ""
-    id: str = ""
-    label: str = ""
-    marking: str = ""
-    tlp: str = ""
-    creator: str = ""
-    ref: str = ""
-    sighted: str = ""
-    revoked: str = ""
-    since: str = ""
-    until: str = ""
-
-    @property
-    def more(self) -> bool:
-        """True if one of the further conditions is set."""
-        return any(given for name, given in msgspec.structs.asdict(self).items() if name in _FURTHER)
-
-    def query(self, before: int) -> Query:
-        """Return what to look for, the value apart. Raises FlowError if a time is none."""
-        given = msgspec.structs.asdict(self)
-        asked: dict[str, object] = {name: given[name] for name in (*_PLAIN, "tlp")}
-        asked |= {name: {"true": True, "false": False}.get(given[name]) for name in ("sighted", "revoked")}
-        asked |= {name: _moment(given[name]) for name in ("since", "until")}
-        return msgspec.convert(asked | {"before": before, "limit": _ROWS}, Query)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -175,61 +139,53 @@ async def find_objects(
     request: _Request,
     log: NamedDependency[Log],
     identity: NamedDependency[Identity],
+    members: NamedDependency[Members],
     boards: NamedDependency[Boards],
-    q: _Text = "",
-    value: _Text = "",
-    text: _Text = "",
-    type: _Name = "",  # noqa: A002  # the name in the query string
-    origin: _Name = "",
-    id: _Name = "",  # noqa: A002  # the name in the query string
-    label: _Name = "",
-    marking: _Name = "",
-    tlp: _Name = "",
-    creator: _Name = "",
-    ref: _Name = "",
-    sighted: _Truth = "",
-    revoked: _Truth = "",
-    since: _Name = "",
-    until: _Name = "",
+    q: FromQuery[str] = "",
+    value: FromQuery[str] = "",
+    text: FromQuery[str] = "",
+    type: FromQuery[str] = "",  # noqa: A002  # the name in the query string
+    origin: FromQuery[str] = "",
+    id: FromQuery[str] = "",  # noqa: A002  # the name in the query string
+    label: FromQuery[str] = "",
+    marking: FromQuery[str] = "",
+    tlp: FromQuery[str] = "",
+    creator: FromQuery[str] = "",
+    ref: FromQuery[str] = "",
+    sighted: FromQuery[str] = "",
+    revoked: FromQuery[str] = "",
+    since: FromQuery[str] = "",
+    until: FromQuery[str] = "",
+    modified_since: FromQuery[str] = "",
+    modified_until: FromQuery[str] = "",
     before: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
 ) -> Template | Redirect:
     """List objects, newest first; the whole state is in the URL."""
     if q.strip():
         return Redirect(f"/objects?{urlencode(_read(q))}", status_code=303)
     asked = Asked(
-        refang(value), text.strip(), type, origin, id.strip(), label.strip(), marking.strip(), tlp,
-        creator.strip(), ref.strip(), sighted, revoked, since.strip(), until.strip(),
+        refang(value), text.strip(), type, origin.strip(), id.strip(), label.strip(), marking.strip(), tlp,
+        creator.strip(), ref.strip(), sighted, revoked, since.strip(), until.strip(), modified_since.strip(),
+        modified_until.strip(),
     )  # fmt: skip
-    query = asked.query(before)
-    own, now = identity.known.document, utc_now()
+    own = identity.known.document
 
     def work() -> dict[str, Any]:
         with log.read() as conn:
-            page = look.search_objects(conn, query, asked.value)
+            found, fault = _found(
+                conn, asked, before, partial(names.member, conn, own.member, members), boards.gists
+            )
             return {
-                "rows": _rows(conn, look.listed(conn, page.found), boards.gists, now),
-                "older": page.next,
-                "unfinished": page.next and len(page.found) < _ROWS,
+                **found,
+                "fault": fault,
                 "types": search.count_by_type(conn),
                 "parties": desk.parties(conn, own),
                 "circles": desk.circles(conn),
             }
 
-    context = await asyncio.to_thread(work)
-    state = {name: given for name, given in msgspec.structs.asdict(asked).items() if given}
-    older = context.pop("older")
-    return _page(
-        request,
-        identity,
-        "objects.html",
-        asked=asked,
-        filtered=bool(state),
-        levels=[level.value for level in Tlp],
-        about=f"/about?{urlencode({'value': asked.value})}" if lookups(asked.value) else "",
-        older=f"/objects?{urlencode(state | {'before': older})}" if older else "",
-        newest=f"/objects?{urlencode(state)}" if before else "",
-        **context,
-    )
+    page = _page(request, identity, "objects.html", levels=LEVELS, **await asyncio.to_thread(work))
+    page.status_code = 422 if page.context["fault"] else None
+    return page
 
 
 @get("/about", guards=[needs(Right.LOOK)])
@@ -238,7 +194,7 @@ async def show_about(
     log: NamedDependency[Log],
     identity: NamedDependency[Identity],
     boards: NamedDependency[Boards],
-    value: _Text = "",
+    value: FromQuery[str] = "",
 ) -> Template:
     """Show everything about a value, group by group."""
     own, now, written = identity.known.document, utc_now(), refang(value)
@@ -333,18 +289,26 @@ def _read(written: str) -> dict[str, str]:
     return {"value": meant} if lookups(meant) else {"text": written.strip()}
 
 
-def _moment(written: str) -> str:
-    """Return a time as the log writes it, of one with a zone or of one in UTC without. Raises FlowError."""
-    if not written:
-        return ""
+def _found(
+    conn: Connection, asked: Asked, before: int, member: Callable[[str], str], gists: Gists
+) -> tuple[dict[str, Any], str]:
+    """Return what the list shows of a search, and what is wrong with it in a sentence, or nothing."""
     try:
-        moment = dt.datetime.fromisoformat(written)
-    except ValueError as error:
-        raise FlowError(f"{written!r} is not a time: write 2026-03-31T12:00, in UTC.") from error
-    try:
-        return stamp(moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC))
-    except (ValueError, OverflowError) as error:
-        raise FlowError(f"{written!r} is beyond all times.") from error
+        meant, fault = asked.meant(member), ""
+        page = look.search_objects(conn, meant.query(before, _ROWS), meant.value)
+    except FlowError as error:
+        meant, fault, page = asked, str(error), Page([], 0)
+    state = {name: given for name, given in msgspec.structs.asdict(meant).items() if given}
+    shown = {
+        "asked": meant,
+        "filtered": bool(state),
+        "rows": _rows(conn, look.listed(conn, page.found), gists, utc_now()),
+        "unfinished": page.next and len(page.found) < _ROWS,
+        "about": f"/about?{urlencode({'value': meant.value})}" if not fault and lookups(meant.value) else "",
+        "older": f"/objects?{urlencode(state | {'before': page.next})}" if page.next else "",
+        "newest": f"/objects?{urlencode(state)}" if before and not fault else "",
+    }
+    return shown, fault
 
 
 def _rows(conn: Connection, found: Sequence[Listed], gists: Gists, now: str) -> list[Row]:

@@ -7,12 +7,12 @@ from litestar.datastructures import ResponseHeader, State
 from litestar.di import Provide
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 
 import lezha
 from lezha.node.node import Node
 from lezha.web import api, pages, sensors
 from lezha.web.auth import Authentication, Sessions
+from lezha.web.description import Described
 from lezha.web.problems import HANDLERS
 
 _CSP: Final = (
@@ -52,7 +52,7 @@ def app(node: Node) -> Litestar:
         state=State({"log": node.log, "sessions": sessions}),
         response_headers=[ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
         openapi_config=OpenAPIConfig(
-            title="lezha", version=lezha.__version__, path="/api", render_plugins=[JsonRenderPlugin()]
+            title="lezha", version=lezha.__version__, path="/api", render_plugins=[Described()]
         ),
         request_max_body_size=node.settings.max_bundle_bytes,
         template_config=pages.templates(),

@@ -6,13 +6,15 @@ from typing import Any, Final
 import msgspec
 import structlog
 from litestar import MediaType, Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Template
 from litestar.types import ExceptionHandlersMap
+from sqlalchemy.exc import DataError
 
 from lezha.federation.errors import EnrolmentError, LinkFault, Refused
 from lezha.flows.errors import FlowError, NothingTaken
 from lezha.store.errors import Conflict, NoRoom, NotFound, StoreError
+from lezha.web import parameters
 
 _logger = structlog.get_logger()
 _STATUS: Final[dict[type[Exception], int]] = {
@@ -77,9 +79,17 @@ def _ours(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     return told(request, status, str(error), details=details)
 
 
+def _not_kept(request: Request[Any, Any, Any], error: DataError) -> Response[Any]:
+    """Refuse what no database keeps; PostgreSQL, for one, keeps no NUL in a text."""
+    _logger.warning("web.not_kept", path=request.url.path, reason=str(error.orig))
+    return told(request, 400, "This holds a character or a number that the database can't keep.")
+
+
 def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     sentence = error.detail
-    if _wants_page(request):
+    if isinstance(error, ValidationException):
+        sentence = parameters.sentence(request, error)
+    elif _wants_page(request):
         sentence = _SENTENCES.get(error.status_code, sentence)
     return told(request, error.status_code, sentence, headers=error.headers)
 
@@ -91,6 +101,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[A
 
 HANDLERS: Final[ExceptionHandlersMap] = {
     **dict.fromkeys(_STATUS, _ours),
+    DataError: _not_kept,
     HTTPException: _http,
     Exception: _unexpected,
 }

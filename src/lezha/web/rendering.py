@@ -25,10 +25,12 @@ def environment() -> Environment:
     made.filters.update(
         clock=words.clock,
         count=words.count,
+        endpoint=words.endpoint,
         latency=words.latency,
         local=words.local_time,
         number=words.number,
         plain=words.plain,
+        prose=words.prose,
         tlp=words.tlp,
         reason=words.reason,
         short=words.short,

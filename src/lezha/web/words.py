@@ -58,7 +58,7 @@ def links(lines: Iterable[PeerLine]) -> Mark:
     """Say how all links are together."""
     marks = [link(line) for line in lines]
     if not marks:
-        return Mark("idle", "no peers yet", "`lezha peer invite` links the first one")
+        return Mark("idle", "no peers yet")
     counts: dict[str, int] = {}
     for mark in marks:
         word = "up to date" if mark.tone == "good" else mark.words
@@ -210,6 +210,26 @@ def visible(text: str) -> Markup:
         )
         if any(_odd(letter) for letter in text)
         else escape(text)
+    )
+
+
+def endpoint(url: str) -> Markup:
+    """Return an address of the network as HTML that breaks, if it must, before its host or its port."""
+    scheme, slashes, rest = url.partition("://")
+    host, colon, port = rest.rpartition(":")
+    if not slashes or not host or "/" in port or "]" in port:
+        return visible(url)
+    return Markup("{}<wbr>{}<wbr>{}").format(visible(scheme + slashes), visible(host), visible(colon + port))
+
+
+def prose(text: str) -> Markup:
+    """Return a sentence as HTML, with what stands between backticks as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return visible(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(visible(part)) if place % 2 else visible(part)
+        for place, part in enumerate(parts)
     )
 
 

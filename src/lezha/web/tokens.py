@@ -1,0 +1,82 @@
+"""Tokens over HTTP: made, listed, revoked."""
+
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody
+
+from lezha.access import names
+from lezha.access import tokens as access_tokens
+from lezha.access.rights import Principal, Right, Role
+from lezha.flows.errors import FlowError
+from lezha.store import tokens
+from lezha.store.log import Log
+from lezha.web.auth import needs
+
+_Request = Request[Principal, str, Any]
+
+
+class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for a token."""
+
+    name: str
+    role: Role
+
+
+class Revoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for a token to be revoked."""
+
+    name: str
+
+
+@post("/tokens", guards=[needs(Right.TOKENS)], status_code=200)
+async def new_token(request: _Request, log: NamedDependency[Log], data: JSONBody[NewToken]) -> dict[str, str]:
+    """Make a token and return it: the only time it is shown."""
+    if not names.is_plain(data.name):
+        raise FlowError(f"{data.name[:100]!r} can't name a token: {names.RULE}.")
+    made = access_tokens.mint()
+    await log.write(lambda tx: tokens.add(tx, made.id, data.name, data.role, made.digest, request.user.name))
+    return {"name": data.name, "role": data.role.value, "token": made.text}
+
+
+@get("/tokens", guards=[needs(Right.TOKENS)])
+async def list_tokens(log: NamedDependency[Log]) -> list[dict[str, str]]:
+    """Return whose tokens there are, with what they may do; the tokens themselves are not kept."""
+    with log.read() as conn:
+        kept = tokens.listed(conn)
+    return [
+        {
+            "name": one.name,
+            "role": one.role.value,
+            "created": one.created,
+            "state": "revoked" if one.revoked else "valid",
+        }
+        for one in kept
+    ]
+
+
+@post("/tokens/revoke", guards=[needs(Right.TOKENS)], status_code=200)
+async def revoke_token(
+    request: _Request, log: NamedDependency[Log], data: JSONBody[Revoke]
+) -> dict[str, str]:
+    """Revoke a token at once, whatever its name."""
+    return await _revoke(log, data.name, request.user.name)
+
+
+@post("/tokens/{name:str}/revoke", guards=[needs(Right.TOKENS)], status_code=200)
+async def revoke_token_by_path(
+    request: _Request, log: NamedDependency[Log], name: FromPath[str]
+) -> dict[str, str]:
+    """Revoke a token at once whose name can be part of a path."""
+    return await _revoke(log, name, request.user.name)
+
+
+async def _revoke(log: Log, name: str, actor: str) -> dict[str, str]:
+    await log.write(lambda tx: tokens.revoke(tx, name, actor))
+    return {"name": name, "state": "revoked"}
+
+
+routes: Final[list[HTTPRouteHandler]] = [new_token, list_tokens, revoke_token, revoke_token_by_path]
