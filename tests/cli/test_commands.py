@@ -121,6 +121,31 @@ def test_what_the_node_refuses_is_1_in_one_sentence(
     assert node.written() == before
 
 
+@pytest.mark.parametrize("kind", ["file", "dangling link"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["community", "create", "nato", "--member", "self"],
+        ["token", "create", "somebody", "--role", "sensor"],
+        ["backup", "keygen"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_a_file_that_is_there_is_not_written_over(
+    node: RunningNode, tmp_path: Path, arguments: list[str], kind: str
+) -> None:
+    there = tmp_path / "there"
+    there.write_text("mine") if kind == "file" else there.symlink_to("nowhere")
+    before = node.written()
+    home = [] if arguments[0] == "backup" else ["--home", str(node.home)]
+    done = lezha(*arguments, "--out", there, *home)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert str(there) in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    assert there.is_symlink() or there.read_text() == "mine"
+    assert node.written() == before
+
+
 def test_a_folder_without_a_node_is_1_and_says_what_makes_one(tmp_path: Path) -> None:
     done = lezha("peer", "list", "--home", tmp_path)
     assert (done.returncode, done.stdout) == (1, "")

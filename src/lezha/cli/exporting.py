@@ -12,7 +12,7 @@ from typing import Annotated, BinaryIO, Final
 import msgspec
 import typer
 
-from lezha.cli import api, checkpoint
+from lezha.cli import api, checkpoint, writing
 from lezha.cli.api import UNREACHABLE, Api
 from lezha.cli.console import note, say, show_json
 from lezha.cli.errors import CliError
@@ -39,7 +39,9 @@ class State(msgspec.Struct):
 def export(
     out: Annotated[
         Path | None,
-        typer.Option(help="Write here, at once and whole when it is complete.", show_default="stdout"),
+        typer.Option(
+            help="Write here, at once and whole when it is complete; - for stdout.", show_default="stdout"
+        ),
     ] = None,
     lines: Annotated[bool, typer.Option("--lines", help="One object a line, instead of a bundle.")] = False,
     type: Annotated[str, typer.Option(help="Of one STIX type only, e.g. indicator.")] = "",  # noqa: A002  # the option's name
@@ -58,14 +60,15 @@ def export(
 ) -> None:
     """Write what the node holds for your own systems, each object byte for byte, oldest first, into one bundle.
 
-    With --out an export that is interrupted goes on where it was when the same command is given again. What was
-    written for your own systems may hold TLP:RED: it is not for others. With --lines, line breaks within an object
-    become blanks.
+    With --out a file of that name is replaced, and an export that is interrupted goes on where it was when the same
+    command is given again. What was written for your own systems may hold TLP:RED: it is not for others. With --lines,
+    line breaks within an object become blanks.
 
     Example: lezha export --out all.json
 
     Example: lezha export --type indicator --since 2026-03-31T00:00:00Z --lines
     """
+    out = None if out == writing.STDOUT else out
     if json and out is None:
         raise CliError("--json prints a summary on stdout: give --out for the objects.", 2)
     began = time.monotonic()
@@ -96,14 +99,20 @@ class _Target:
         if out is None:
             self._file: BinaryIO = sys.stdout.buffer
         else:
-            self._part = out.with_name(f"{out.name}.part")
-            self._checkpoint = out.with_name(f"{out.name}.lezha-export")
-            self._resume(None if restart else checkpoint.load(self._checkpoint, State))
+            self._place = writing.place(out)
+            self._part = writing.place(self._place.with_name(f"{self._place.name}.part"))
+            self._checkpoint = self._place.with_name(f"{self._place.name}.lezha-export")
+            if not restart:
+                self._resume(checkpoint.load(self._checkpoint, State))
             self._file = self._open()
         self.progress = Progress(None, self.state.length, self.state.objects)
 
     def _resume(self, earlier: State | None) -> None:
         if earlier is None:
+            if self._part.exists() and self._part.stat().st_size:
+                raise CliError(
+                    f"{self._part} is there, and not of an export that could go on: --restart writes over it."
+                )
             return
         if earlier.how != self.state.how:
             raise CliError(
@@ -153,8 +162,8 @@ class _Target:
         self._file.flush()
         if self.out is not None:
             os.fsync(self._file.fileno())
-            self._part.replace(self.out)
-            _sync_folder(self.out.parent)
+            self._part.replace(self._place)
+            _sync_folder(self._place.parent)
             checkpoint.remove(self._checkpoint)
 
     def close(self) -> None:
