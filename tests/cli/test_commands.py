@@ -16,7 +16,7 @@ import typer
 from tests.battery.nodes import RunningNode, bundle, indicator, lezha
 from tests.conftest import ROOT
 
-from lezha.cli.main import app
+from lezha.cli.commands import app
 
 PLAIN = re.compile(r"\x1b\[[0-9;]*m")
 

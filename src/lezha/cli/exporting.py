@@ -12,7 +12,7 @@ from typing import Annotated, BinaryIO, Final
 import msgspec
 import typer
 
-from lezha.cli import api, checkpoint, writing
+from lezha.cli import api, checkpoint, interrupt, writing
 from lezha.cli.api import UNREACHABLE, Api
 from lezha.cli.console import note, say, show_json
 from lezha.cli.errors import CliError
@@ -71,6 +71,7 @@ def export(
     out = None if out == writing.STDOUT else out
     if json and out is None:
         raise CliError("--json prints a summary on stdout: give --out for the objects.", 2)
+    interrupt.tidily()
     began = time.monotonic()
     query = {name: value for name, value in (("type", type), ("since", since), ("peer", peer)) if value}
     how = f"{url or home.expanduser().resolve()}; lines={lines}; {query}"

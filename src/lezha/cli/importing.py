@@ -12,7 +12,7 @@ from typing import Annotated, Any, BinaryIO, Final, Self
 import msgspec
 import typer
 
-from lezha.cli import api, checkpoint, intake, writing
+from lezha.cli import api, checkpoint, intake, interrupt, writing
 from lezha.cli.api import Api, Refusal
 from lezha.cli.checkpoint import Identity
 from lezha.cli.console import note, say, show_json
@@ -149,6 +149,7 @@ def import_files(
         raise CliError("To publish give both --tlp and --to; without either, nothing is told to anybody.", 2)
     if state is not None and STDIN in files:
         raise CliError("stdin can't be read twice, so an import of it can't go on: leave out --state.", 2)
+    interrupt.tidily()
     query = _query(tlp, to or [], pap, onward, expires)
     began = time.monotonic()
     names = list(dict.fromkeys(files))
