@@ -148,12 +148,13 @@ def test_of_many_rejected_twenty_are_shown(node: RunningNode, tmp_path: Path) ->
     [
         (b"", "it is empty"),
         (b"hello", "not a JSON object"),
+        ('{"type":"bundle"}'.encode("utf-16"), "it is in UTF-16"),
         (b"<stix:STIX_Package xmlns:stix='http://stix.mitre.org/stix-1'/>", "stix2-elevator"),
         (STIX_20, "stix2-elevator"),
         (b"\xef\xbb\xbf{}", "byte order mark"),
         (gzip.compress(bundle([b"{}"]))[:-9], "ends early"),
     ],
-    ids=["empty", "text", "STIX 1", "STIX 2.0", "BOM", "gz cut off"],
+    ids=["empty", "text", "UTF-16", "STIX 1", "STIX 2.0", "BOM", "gz cut off"],
 )
 def test_a_file_that_is_none_is_refused_in_one_sentence(
     node: RunningNode, tmp_path: Path, raw: bytes, words: str
@@ -439,6 +440,24 @@ def test_a_preview_for_a_peer_holds_what_that_peer_is_given(
         "SELECT c.stix_id FROM contents c JOIN statements s ON s.content = c.seq WHERE s.origin = ?", here.member
     )}  # fmt: skip
     assert got == given
+
+
+def test_an_export_takes_a_time_as_so_long_ago(node: RunningNode, tmp_path: Path) -> None:
+    (tmp_path / "feed.json").write_bytes(bundle(objects := some(1)))
+    assert bring(node, tmp_path / "feed.json").returncode == 0
+    done = lezha("export", "--since", "1h", "--lines", "--home", node.home)
+    assert (done.returncode, objects[0].decode() in done.stdout) == (0, True)
+    assert lezha("export", "--since", "0h", "--lines", "--home", node.home).stdout == ""
+
+
+def test_an_export_that_goes_on_means_the_same_time(node: RunningNode, tmp_path: Path) -> None:
+    before = "2020-01-01T00:00:00.000000Z"
+    how = f"{node.home.resolve()}; lines=True; {{'since': '24h'}}"
+    (tmp_path / "x.lezha-export").write_text(json.dumps({"how": how, "since": before}))
+    (tmp_path / "x.part").touch()
+    done = lezha("export", "--since", "24h", "--lines", "--out", tmp_path / "x", "--home", node.home)
+    assert (done.returncode, "resuming after 0 objects" in done.stderr) == (0, True)
+    assert (tmp_path / "x").read_text() == lezha("export", "--lines", "--home", node.home).stdout
 
 
 def test_wrong_exports_are_refused(node: RunningNode, tmp_path: Path) -> None:

@@ -19,6 +19,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return node.home
 
 
+def test_an_id_of_which_nothing_is_held_is_named(node: RunningNode) -> None:
+    raw = indicator("purged.example")
+    node.post("/objects", bundle([raw]))
+    known, unknown = json.loads(raw)["id"], "indicator--00000000-0000-4000-8000-000000000000"
+    done = lezha("store", "purge", known, unknown, "--why", "a test", "--home", node.home)
+    assert (done.returncode, done.stdout) == (0, "1 version of 1 purged for good.\n")
+    assert done.stderr.splitlines()[0] == f"Nothing is held here of {unknown}."
+
+
 @pytest.fixture
 def home(whole: Path, tmp_path: Path) -> Path:
     """A copy of it, to be damaged."""

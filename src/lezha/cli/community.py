@@ -11,6 +11,8 @@ from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.federation import roster
+from lezha.federation.errors import Refused
 
 app = typer.Typer(help="Found communities, sign and accept their rosters.", no_args_is_help=True)
 RosterFile = Annotated[Path, typer.Argument(help="A roster, as `lezha community create` writes it.")]
@@ -128,4 +130,8 @@ def _read(file: Path) -> bytes:
         raise CliError(f"{file} can't be read: {error.strerror}.") from error
     if len(raw) > _MAX_ROSTER:
         raise CliError(f"{file} is too large for a roster.")
+    try:
+        roster.peek(raw)
+    except Refused as error:
+        raise CliError(f"{file} is no roster as `lezha community create` writes it.") from error
     return raw

@@ -16,9 +16,10 @@ from lezha.cli import api, checkpoint, interrupt, writing
 from lezha.cli.api import UNREACHABLE, Api
 from lezha.cli.console import note, say, show_json
 from lezha.cli.errors import CliError
-from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.cli.options import DEFAULT_HOME, Home, Json, PatienceS, TokenFile, Url
 from lezha.cli.patience import Patience, is_away
 from lezha.cli.progress import Progress
+from lezha.cli.times import moment
 from lezha.flows.paging import PageHead
 from lezha.sharing.release import Reason
 
@@ -26,9 +27,13 @@ _CHECKPOINT_S: Final = 1.0
 
 
 class State(msgspec.Struct):
-    """How far an export has come: after the page that ends at `cursor` the file has `length` bytes."""
+    """How far an export has come: after the page that ends at `cursor` the file has `length` bytes.
+
+    `since` is what was meant when it began by a time that was written as so long ago.
+    """
 
     how: str
+    since: str = ""
     cursor: int = 0
     length: int = 0
     objects: int = 0
@@ -46,13 +51,13 @@ def export(
     lines: Annotated[bool, typer.Option("--lines", help="One object a line, instead of a bundle.")] = False,
     type: Annotated[str, typer.Option(help="Of one STIX type only, e.g. indicator.")] = "",  # noqa: A002  # the option's name
     since: Annotated[
-        str, typer.Option(help="Only what came here at this time or later, e.g. 2026-03-31T12:00:00Z.")
+        str, typer.Option(help="Only what came here then or later: 2026-03-31T12:00:00Z, or 24h, 7d, 2w ago.")
     ] = "",
     peer: Annotated[
         str, typer.Option("--for", help="What this peer may have by the rules as they are now, to look at.")
     ] = "",
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was done before.")] = False,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for a node that is away.")] = 60,
+    patience: PatienceS = 60,
     home: Home = DEFAULT_HOME,
     url: Url = "",
     token_file: TokenFile = None,
@@ -66,7 +71,7 @@ def export(
 
     Example: lezha export --out all.json
 
-    Example: lezha export --type indicator --since 2026-03-31T00:00:00Z --lines
+    Example: lezha export --type indicator --since 24h --lines
     """
     out = None if out == writing.STDOUT else out
     if json and out is None:
@@ -75,7 +80,9 @@ def export(
     began = time.monotonic()
     query = {name: value for name, value in (("type", type), ("since", since), ("peer", peer)) if value}
     how = f"{url or home.expanduser().resolve()}; lines={lines}; {query}"
-    target = _Target(out, State(how), lines=lines, restart=restart)
+    target = _Target(out, State(how, moment(since)), lines=lines, restart=restart)
+    if since:
+        query["since"] = target.state.since
 
     async def call(node: Api) -> None:
         await _export(node, query, target, Patience(patience))

@@ -18,7 +18,7 @@ from lezha.cli.checkpoint import Identity
 from lezha.cli.console import note, say, show_json
 from lezha.cli.errors import CliError
 from lezha.cli.intake import STDIN, Batch, Damaged, Rejected
-from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.cli.options import DEFAULT_HOME, Home, Json, PatienceS, TokenFile, Url
 from lezha.cli.patience import Patience
 from lezha.cli.progress import Progress
 from lezha.sharing.tlp import Pap, Tlp
@@ -128,7 +128,7 @@ def import_files(
     rejects: Annotated[
         Path | None, typer.Option(help="A new file for what is rejected, a JSON object a line.")
     ] = None,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for a node that is away.")] = 60,
+    patience: PatienceS = 60,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only read and check the files, here; ask no node.")
     ] = False,

@@ -98,6 +98,8 @@ def purge(
     if json:
         show_json(done)
         return
+    if unknown := [one for one in ids if one not in done["ids"]]:
+        note(f"Nothing is held here of {', '.join(unknown)}.")
     if not done["versions"] and not done["put_aside"]:
         say("It had been purged before; nothing of it is left in the database's files now.")
         return

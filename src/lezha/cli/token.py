@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -90,7 +89,7 @@ def revoke(
     """
 
     async def call(node: Api) -> Any:
-        return await node.post(f"/tokens/{quote(name, safe='')}/revoke", {})
+        return await node.post(f"/tokens/{api.segment(name)}/revoke", {})
 
     done = api.run(home, url, token_file, call)
     if json:
