@@ -164,7 +164,7 @@ def test_an_import_that_waits_for_a_pipe_ends_with_ctrl_c(node: RunningNode) -> 
     until(lambda: waits(process.pid), 20)
     process.send_signal(signal.SIGINT)
     until(lambda: process.poll() is not None, 5)
-    assert (process.returncode, process.communicate()) == (130, ("", ""))
+    assert (process.returncode, process.communicate()) == (130, ("", "lezha: interrupted\n"))
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------

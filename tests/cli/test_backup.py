@@ -161,6 +161,6 @@ def test_a_restore_that_is_stopped_leaves_nothing(number: signal.Signals, kept: 
         while not (tmp_path / "b").exists():
             time.sleep(0.01)
         waiting.send_signal(number)
-        assert waiting.communicate(timeout=20) == (b"", b"")
+        assert waiting.communicate(timeout=20) == (b"", b"lezha: interrupted\n")
     assert waiting.returncode == 130
     assert list(tmp_path.iterdir()) == []

@@ -39,6 +39,9 @@ def assert_refused(node: RunningNode, file: Path | str, *words: str) -> None:
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
+        ('{"type":"bundle"}'.encode("utf-16"), ("it is in UTF-16", "JSON must be in UTF-8")),
+        ('{"type":"bundle"}'.encode("utf-16-be"), ("it is in UTF-16", "JSON must be in UTF-8")),
+        (b'{"type":"bundle","objects":[]}', ("Nothing was published: it has no objects.",)),
         (b"", ("it is empty", "check that it is the right file")),
         (b"hello, this is not JSON\n", ("not a JSON object", "RFC 8259")),
         (b'{"type":"bundle","objects":[', ("it is not JSON", "check that it is the right file")),
@@ -50,6 +53,7 @@ def assert_refused(node: RunningNode, file: Path | str, *words: str) -> None:
         (b'<stix:STIX_Package xmlns:stix="http://stix.mitre.org/stix-1">', ("STIX 1.x in XML", "stix2-elevator")),
     ],
     ids=[
+        "UTF-16", "UTF-16 without a mark", "no objects",
         "empty", "text", "cut off", "binary", "duplicate keys", "bomb of lists", "bomb of objects", "STIX 2.0",
         "STIX 1.x",
     ],
@@ -59,7 +63,7 @@ def test_a_file_that_is_no_bundle_is_refused_in_one_sentence(
 ) -> None:
     file = tmp_path / "input.json"
     file.write_bytes(raw)
-    assert_refused(node, file, *words)
+    assert_refused(node, file, f"lezha: {file}: ", *words)
 
 
 def test_a_line_of_100_megabytes_is_refused(node: RunningNode, tmp_path: Path) -> None:
@@ -99,6 +103,28 @@ def test_a_bundle_may_come_through_a_pipe(node: RunningNode, tmp_path: Path) -> 
     done = publish(node, pipe)
     writing.join()
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "1 object published, 0 rejected.")
+
+
+def test_a_bundle_may_come_on_standard_input(node: RunningNode) -> None:
+    done = lezha(
+        "publish", "-", "--tlp", "green", "--to", "everyone", "--home", node.home,
+        input=bundle([indicator("stdin.example")]).decode(),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "1 object published, 0 rejected.")
+    done = lezha("publish", "-", "--tlp", "green", "--to", "everyone", "--home", node.home, input="")
+    assert (done.returncode, done.stderr.startswith("lezha: standard input: it is empty")) == (1, True)
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)], ids=["publish", "dry run"])
+def test_what_would_have_expired_already_is_refused(
+    node: RunningNode, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    file = tmp_path / "good.json"
+    file.write_bytes(bundle([GOOD]))
+    before = node.written()
+    done = publish(node, file, "--expires", "2020-01-01T00:00:00Z", *more)
+    assert (done.returncode, done.stdout, "which is in the past" in done.stderr) == (1, "", True)
+    assert node.written() == before
 
 
 def test_an_audience_that_nobody_knows_is_refused_with_those_that_are_known(

@@ -148,12 +148,13 @@ def test_of_many_rejected_twenty_are_shown(node: RunningNode, tmp_path: Path) ->
     [
         (b"", "it is empty"),
         (b"hello", "not a JSON object"),
+        ('{"type":"bundle"}'.encode("utf-16"), "it is in UTF-16"),
         (b"<stix:STIX_Package xmlns:stix='http://stix.mitre.org/stix-1'/>", "stix2-elevator"),
         (STIX_20, "stix2-elevator"),
         (b"\xef\xbb\xbf{}", "byte order mark"),
         (gzip.compress(bundle([b"{}"]))[:-9], "ends early"),
     ],
-    ids=["empty", "text", "STIX 1", "STIX 2.0", "BOM", "gz cut off"],
+    ids=["empty", "text", "UTF-16", "STIX 1", "STIX 2.0", "BOM", "gz cut off"],
 )
 def test_a_file_that_is_none_is_refused_in_one_sentence(
     node: RunningNode, tmp_path: Path, raw: bytes, words: str
@@ -176,10 +177,73 @@ def test_of_a_file_that_is_cut_off_what_is_there_is_taken(
     file.write_bytes(gzip.compress(raw) if packed else raw)
     done = bring(node, file)
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"it ends at byte {len(raw):,} before the list of objects does" in done.stderr
+    told, why = done.stderr.splitlines()
+    assert told == "Before the error: 2,499 objects taken (2,499 new, 0 were here before), 0 rejected."
+    assert f"it ends at byte {len(raw):,} before the list of objects does" in why
     assert held(node, objects) == 2499
+    done = bring(node, file, "--json")
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["taken"], document["new"]) == (1, 2499, 0)
+    assert why == f"lezha: {document['error']}"
     file.write_bytes(bundle(objects))
     assert bring(node, file).stdout == "2,500 objects taken (1 new, 2,499 were here before), 0 rejected.\n"
+
+
+# --- files that are there already -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("other", ["the same", "a hard link", "a symbolic link"])
+@pytest.mark.parametrize("option", ["--rejects", "--state"])
+def test_no_import_writes_over_its_own_input(tmp_path: Path, option: str, other: str) -> None:
+    file, named = tmp_path / "feed.json", tmp_path / "feed.json" if other == "the same" else tmp_path / "x"
+    file.write_bytes(raw := bundle(some(1)))
+    if other == "a hard link":
+        named.hardlink_to(file)
+    elif other == "a symbolic link":
+        named.symlink_to(file)
+    done = lezha(
+        "import", file, option, named, "--restart", "--url", "http://127.0.0.1:1", "--token-file", file
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"lezha: {named} is {file} itself, which would be lost: choose another name.\n"
+    assert file.read_bytes() == raw
+
+
+def test_what_another_import_rejected_is_not_lost(node: RunningNode, tmp_path: Path) -> None:
+    file, rejects = tmp_path / "feed.json", tmp_path / "rejects.jsonl"
+    file.write_bytes(bundle([b'{"type":"x"}']))
+    assert bring(node, file, "--rejects", rejects).returncode == 1
+    kept = rejects.read_bytes()
+    objects = some(1)
+    file.write_bytes(bundle(objects))
+    done = bring(node, file, "--rejects", rejects)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{rejects} is there already" in done.stderr
+    assert (rejects.read_bytes(), held(node, objects)) == (kept, 0)
+
+
+def test_an_import_that_goes_on_with_other_rejects_loses_none(
+    node: RunningNode, half: tuple[Path, Path], tmp_path: Path
+) -> None:
+    file, kept = half
+    foreign = tmp_path / "foreign"
+    foreign.write_text("mine\n")
+    done = go_on(node, file, kept, "--rejects", foreign)
+    assert (done.returncode, foreign.read_text()) == (1, "mine\n")
+    assert "not of an import that goes on" in done.stderr
+    assert go_on(node, file, kept, "--rejects", tmp_path / "second").returncode == 1
+    assert [len((tmp_path / name).read_text().splitlines()) for name in ("rejects", "second")] == [1, 1]
+
+
+def test_rejects_and_checkpoint_are_two_files_and_no_pipe(tmp_path: Path) -> None:
+    file, pipe = tmp_path / "feed.json", tmp_path / "pipe"
+    file.write_bytes(bundle(some(1)))
+    os.mkfifo(pipe)
+    home = ("--home", tmp_path)
+    done = lezha("import", file, "--state", tmp_path / "x", "--rejects", tmp_path / "x", *home)
+    assert (done.returncode, "can't be the checkpoint as well" in done.stderr) == (1, True)
+    done = lezha("import", file, "--rejects", pipe, *home)
+    assert (done.returncode, "no regular file" in done.stderr) == (1, True)
 
 
 # --- wrong usage ----------------------------------------------------------------------------------------------------
@@ -378,6 +442,24 @@ def test_a_preview_for_a_peer_holds_what_that_peer_is_given(
     assert got == given
 
 
+def test_an_export_takes_a_time_as_so_long_ago(node: RunningNode, tmp_path: Path) -> None:
+    (tmp_path / "feed.json").write_bytes(bundle(objects := some(1)))
+    assert bring(node, tmp_path / "feed.json").returncode == 0
+    done = lezha("export", "--since", "1h", "--lines", "--home", node.home)
+    assert (done.returncode, objects[0].decode() in done.stdout) == (0, True)
+    assert lezha("export", "--since", "0h", "--lines", "--home", node.home).stdout == ""
+
+
+def test_an_export_that_goes_on_means_the_same_time(node: RunningNode, tmp_path: Path) -> None:
+    before = "2020-01-01T00:00:00.000000Z"
+    how = f"{node.home.resolve()}; lines=True; {{'since': '24h'}}"
+    (tmp_path / "x.lezha-export").write_text(json.dumps({"how": how, "since": before}))
+    (tmp_path / "x.part").touch()
+    done = lezha("export", "--since", "24h", "--lines", "--out", tmp_path / "x", "--home", node.home)
+    assert (done.returncode, "resuming after 0 objects" in done.stderr) == (0, True)
+    assert (tmp_path / "x").read_text() == lezha("export", "--lines", "--home", node.home).stdout
+
+
 def test_wrong_exports_are_refused(node: RunningNode, tmp_path: Path) -> None:
     assert lezha("export", "--json", "--home", node.home).returncode == 2
     done = lezha("export", "--for", "atlantis", "--home", node.home)
@@ -386,3 +468,44 @@ def test_wrong_exports_are_refused(node: RunningNode, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, "is not a time" in done.stderr) == (1, "", True)
     done = lezha("export", "--out", tmp_path / "no" / "x.json", "--home", node.home)
     assert (done.returncode, "can't be written" in done.stderr) == (1, True)
+
+
+def test_an_export_replaces_no_pipe_and_no_folder(node: RunningNode, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("pipe")
+    before = sorted(tmp_path.iterdir())
+    for name in ("pipe", "folder", "link"):
+        done = lezha("export", "--out", tmp_path / name, "--home", node.home)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            f"lezha: {tmp_path / name} is no regular file: name a file, or - for standard output.\n"
+        )
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_an_export_follows_a_symbolic_link(node: RunningNode, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there/all.json")
+    for _ in range(2):
+        assert lezha("export", "--out", tmp_path / "link", "--home", node.home).returncode == 0
+        assert json.loads((tmp_path / "there" / "all.json").read_bytes())["type"] == "bundle"
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["all.json"]
+
+
+def test_an_export_to_a_dash_is_one_to_stdout(node: RunningNode, tmp_path: Path) -> None:
+    done = lezha("export", "--out", "-", "--lines", "--home", node.home, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, lezha("export", "--lines", "--home", node.home).stdout)
+    assert [*tmp_path.iterdir()] == []
+    assert lezha("export", "--out", "-", "--json", "--home", node.home).returncode == 2
+
+
+def test_an_export_writes_over_no_file_that_is_half_of_something_else(
+    node: RunningNode, tmp_path: Path
+) -> None:
+    (tmp_path / "all.json.part").write_text("mine")
+    done = lezha("export", "--out", tmp_path / "all.json", "--home", node.home)
+    assert (done.returncode, (tmp_path / "all.json.part").read_text()) == (1, "mine")
+    assert "--restart writes over it" in done.stderr

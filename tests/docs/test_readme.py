@@ -15,7 +15,7 @@ import typer
 
 import lezha.cli
 from lezha.access.rights import RIGHTS
-from lezha.cli.main import app
+from lezha.cli.commands import app
 from lezha.federation import enrolment, envelope, frame
 from lezha.federation.frame import Batch, Frame, FrameKind
 from lezha.federation.roster import Charter

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
@@ -148,6 +149,13 @@ def run(home: Path, url: str, token_file: Path | None, call: Callable[[Api], Awa
             return await call(api)
 
     return asyncio.run(connected())
+
+
+def segment(text: str) -> str:
+    """Return a name or id as a part of a path. Raises CliError for one that can't be one, such as an empty one."""
+    if text in ("", ".", ".."):
+        raise CliError(f"{text!r} is no name and no id.")
+    return quote(text, safe="")
 
 
 def local_url(home: Path) -> str:

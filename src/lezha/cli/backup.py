@@ -11,6 +11,7 @@ from typing import IO, Annotated, Final
 
 import typer
 
+from lezha.cli import interrupt
 from lezha.cli.console import note, say, show_json
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json
@@ -146,6 +147,7 @@ class _Progress:
         self._told = time.monotonic()
         # Whoever stops it, as a service manager does, finds nothing half-done either.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        interrupt.tidily()
 
     def told(self, table: str, rows: int) -> None:
         if time.monotonic() - self._told >= _TOLD_EVERY_S:

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from lezha.cli import api
+from lezha.cli import api, writing
 from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.federation import roster
+from lezha.federation.errors import Refused
 
 app = typer.Typer(help="Found communities, sign and accept their rosters.", no_args_is_help=True)
 RosterFile = Annotated[Path, typer.Argument(help="A roster, as `lezha community create` writes it.")]
@@ -20,7 +22,7 @@ _MAX_ROSTER = 1 << 20
 @app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="The community's name, e.g. nato.")],
-    out: Annotated[Path, typer.Option(help="Where to write the roster.")],
+    out: Annotated[Path, typer.Option(help="A new file for the roster.")],
     member: Annotated[list[str], typer.Option(help="A peer, or self. May be given several times.")],
     steward: Annotated[list[str], typer.Option(help="Who may sign rosters: a peer, or self.")] = ["self"],  # noqa: B006  # typer copies it
     threshold: Annotated[int, typer.Option(min=1, help="How many stewards must sign.")] = 1,
@@ -34,13 +36,14 @@ def create(
     Example: lezha community create nato --member self --member podgorica --steward self --steward podgorica
     --threshold 2 --out nato.roster
     """
+    writing.check_new(out, "a roster")
     wanted = {"name": name, "members": member, "stewards": steward, "threshold": threshold}
 
     async def call(node: Api) -> bytes:
         return await node.call("POST", "/communities", body=msgspec.json.encode(wanted))
 
     raw = api.run(home, url, token_file, call)
-    _write(out, raw)
+    writing.new(out, raw, "a roster")
     if json:
         show_json({"name": name, "file": str(out), "threshold": threshold})
         return
@@ -68,7 +71,7 @@ def sign(
         return await node.call("POST", "/communities/sign", body=raw)
 
     signed = api.run(home, url, token_file, call)
-    _write(file, signed)
+    writing.anew(file, signed)
     if json:
         show_json({"file": str(file), "signed": True})
         return
@@ -127,11 +130,8 @@ def _read(file: Path) -> bytes:
         raise CliError(f"{file} can't be read: {error.strerror}.") from error
     if len(raw) > _MAX_ROSTER:
         raise CliError(f"{file} is too large for a roster.")
-    return raw
-
-
-def _write(file: Path, raw: bytes) -> None:
     try:
-        file.write_bytes(raw)
-    except OSError as error:
-        raise CliError(f"{file} can't be written: {error.strerror}.") from error
+        roster.peek(raw)
+    except Refused as error:
+        raise CliError(f"{file} is no roster as `lezha community create` writes it.") from error
+    return raw

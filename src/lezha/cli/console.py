@@ -4,19 +4,47 @@ What others wrote may hold terminal escapes and rich's own markup. Neither is ev
 shown as \x1b, markup as it stands.
 """
 
+import contextlib
+import errno
 import json
+import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from lezha.cli.errors import CliError
+
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 # In a file or a pipe a row of a table is one line, however wide.
 _wide = Console(highlight=False, soft_wrap=True, markup=False, emoji=False, width=10_000)
+
+_LOST: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE})
+
+
+@contextlib.contextmanager
+def written_out() -> Iterator[None]:
+    """See that what the body prints is written when it ends. Raises CliError if it can't be."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the program
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # for good
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _LOST or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left must not fail once more
+        if error.errno == errno.EPIPE:
+            sys.exit(1)  # who read it has had enough
+        raise CliError(f"The output can't be written: {error.strerror}.") from error
 
 
 def show_json(value: object) -> None:

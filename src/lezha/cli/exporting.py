@@ -12,13 +12,14 @@ from typing import Annotated, BinaryIO, Final
 import msgspec
 import typer
 
-from lezha.cli import api, checkpoint
+from lezha.cli import api, checkpoint, interrupt, writing
 from lezha.cli.api import UNREACHABLE, Api
 from lezha.cli.console import note, say, show_json
 from lezha.cli.errors import CliError
-from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.cli.options import DEFAULT_HOME, Home, Json, PatienceS, TokenFile, Url
 from lezha.cli.patience import Patience, is_away
 from lezha.cli.progress import Progress
+from lezha.cli.times import moment
 from lezha.flows.paging import PageHead
 from lezha.sharing.release import Reason
 
@@ -26,9 +27,13 @@ _CHECKPOINT_S: Final = 1.0
 
 
 class State(msgspec.Struct):
-    """How far an export has come: after the page that ends at `cursor` the file has `length` bytes."""
+    """How far an export has come: after the page that ends at `cursor` the file has `length` bytes.
+
+    `since` is what was meant when it began by a time that was written as so long ago.
+    """
 
     how: str
+    since: str = ""
     cursor: int = 0
     length: int = 0
     objects: int = 0
@@ -39,18 +44,20 @@ class State(msgspec.Struct):
 def export(
     out: Annotated[
         Path | None,
-        typer.Option(help="Write here, at once and whole when it is complete.", show_default="stdout"),
+        typer.Option(
+            help="Write here, at once and whole when it is complete; - for stdout.", show_default="stdout"
+        ),
     ] = None,
     lines: Annotated[bool, typer.Option("--lines", help="One object a line, instead of a bundle.")] = False,
     type: Annotated[str, typer.Option(help="Of one STIX type only, e.g. indicator.")] = "",  # noqa: A002  # the option's name
     since: Annotated[
-        str, typer.Option(help="Only what came here at this time or later, e.g. 2026-03-31T12:00:00Z.")
+        str, typer.Option(help="Only what came here then or later: 2026-03-31T12:00:00Z, or 24h, 7d, 2w ago.")
     ] = "",
     peer: Annotated[
         str, typer.Option("--for", help="What this peer may have by the rules as they are now, to look at.")
     ] = "",
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was done before.")] = False,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for a node that is away.")] = 60,
+    patience: PatienceS = 60,
     home: Home = DEFAULT_HOME,
     url: Url = "",
     token_file: TokenFile = None,
@@ -58,20 +65,24 @@ def export(
 ) -> None:
     """Write what the node holds for your own systems, each object byte for byte, oldest first, into one bundle.
 
-    With --out an export that is interrupted goes on where it was when the same command is given again. What was
-    written for your own systems may hold TLP:RED: it is not for others. With --lines, line breaks within an object
-    become blanks.
+    With --out a file of that name is replaced, and an export that is interrupted goes on where it was when the same
+    command is given again. What was written for your own systems may hold TLP:RED: it is not for others. With --lines,
+    line breaks within an object become blanks.
 
     Example: lezha export --out all.json
 
-    Example: lezha export --type indicator --since 2026-03-31T00:00:00Z --lines
+    Example: lezha export --type indicator --since 24h --lines
     """
+    out = None if out == writing.STDOUT else out
     if json and out is None:
         raise CliError("--json prints a summary on stdout: give --out for the objects.", 2)
+    interrupt.tidily()
     began = time.monotonic()
     query = {name: value for name, value in (("type", type), ("since", since), ("peer", peer)) if value}
     how = f"{url or home.expanduser().resolve()}; lines={lines}; {query}"
-    target = _Target(out, State(how), lines=lines, restart=restart)
+    target = _Target(out, State(how, moment(since)), lines=lines, restart=restart)
+    if since:
+        query["since"] = target.state.since
 
     async def call(node: Api) -> None:
         await _export(node, query, target, Patience(patience))
@@ -96,14 +107,20 @@ class _Target:
         if out is None:
             self._file: BinaryIO = sys.stdout.buffer
         else:
-            self._part = out.with_name(f"{out.name}.part")
-            self._checkpoint = out.with_name(f"{out.name}.lezha-export")
-            self._resume(None if restart else checkpoint.load(self._checkpoint, State))
+            self._place = writing.place(out)
+            self._part = writing.place(self._place.with_name(f"{self._place.name}.part"))
+            self._checkpoint = self._place.with_name(f"{self._place.name}.lezha-export")
+            if not restart:
+                self._resume(checkpoint.load(self._checkpoint, State))
             self._file = self._open()
         self.progress = Progress(None, self.state.length, self.state.objects)
 
     def _resume(self, earlier: State | None) -> None:
         if earlier is None:
+            if self._part.exists() and self._part.stat().st_size:
+                raise CliError(
+                    f"{self._part} is there, and not of an export that could go on: --restart writes over it."
+                )
             return
         if earlier.how != self.state.how:
             raise CliError(
@@ -153,8 +170,8 @@ class _Target:
         self._file.flush()
         if self.out is not None:
             os.fsync(self._file.fileno())
-            self._part.replace(self.out)
-            _sync_folder(self.out.parent)
+            self._part.replace(self._place)
+            _sync_folder(self._place.parent)
             checkpoint.remove(self._checkpoint)
 
     def close(self) -> None:

@@ -12,13 +12,13 @@ from typing import Annotated, Any, BinaryIO, Final, Self
 import msgspec
 import typer
 
-from lezha.cli import api, checkpoint, intake
+from lezha.cli import api, checkpoint, intake, interrupt, writing
 from lezha.cli.api import Api, Refusal
 from lezha.cli.checkpoint import Identity
 from lezha.cli.console import note, say, show_json
 from lezha.cli.errors import CliError
 from lezha.cli.intake import STDIN, Batch, Damaged, Rejected
-from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.cli.options import DEFAULT_HOME, Home, Json, PatienceS, TokenFile, Url
 from lezha.cli.patience import Patience
 from lezha.cli.progress import Progress
 from lezha.sharing.tlp import Pap, Tlp
@@ -65,7 +65,10 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct):
-    """How far an import has come: `at` counts the files that are done, `offset` lies in the next one."""
+    """How far an import has come: `at` counts the files that are done, `offset` lies in the next one.
+
+    What was rejected is written down in the file `rejects`; so many `rejects_bytes` of it are known to be right.
+    """
 
     how: str
     files: dict[str, Identity]
@@ -73,12 +76,28 @@ class State(msgspec.Struct):
     at: int = 0
     offset: int = 0
     position: int = 0
+    rejects: str = ""
     rejects_bytes: int = 0
+
+    @property
+    def taken(self) -> int:
+        """How many objects of all files were taken."""
+        return sum(one.taken for one in self.counts.values())
+
+    @property
+    def new(self) -> int:
+        """How many of them were not here before."""
+        return sum(one.new for one in self.counts.values())
+
+    @property
+    def rejected(self) -> int:
+        """How many objects of all files were rejected."""
+        return sum(one.rejected for one in self.counts.values())
 
     @property
     def done(self) -> int:
         """How many objects are behind."""
-        return sum(one.taken + one.rejected for one in self.counts.values())
+        return self.taken + self.rejected
 
     @property
     def behind(self) -> int:
@@ -107,9 +126,9 @@ def import_files(
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was done before.")] = False,
     rejects: Annotated[
-        Path | None, typer.Option(help="Write what is rejected here, a JSON object a line.")
+        Path | None, typer.Option(help="A new file for what is rejected, a JSON object a line.")
     ] = None,
-    patience: Annotated[float, typer.Option(min=0, help="Seconds to wait for a node that is away.")] = 60,
+    patience: PatienceS = 60,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only read and check the files, here; ask no node.")
     ] = False,
@@ -130,11 +149,13 @@ def import_files(
         raise CliError("To publish give both --tlp and --to; without either, nothing is told to anybody.", 2)
     if state is not None and STDIN in files:
         raise CliError("stdin can't be read twice, so an import of it can't go on: leave out --state.", 2)
+    interrupt.tidily()
     query = _query(tlp, to or [], pap, onward, expires)
     began = time.monotonic()
     names = list(dict.fromkeys(files))
     how = "; ".join((url or str(home.expanduser().resolve()), *(f"{name}={value}" for name, value in query)))
     where = None if dry_run else state or Path(f"{names[0]}.lezha-import")
+    report = _Report(published=tlp is not None, dry_run=dry_run, json=json, began=began)
     with _Work(names, how, where, rejects, restart=restart) as work:
 
         async def call(node: Api) -> None:
@@ -147,7 +168,12 @@ def import_files(
                 api.run(home, url, token_file, call)
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
-    _tell(work.state, time.monotonic() - began, published=tlp is not None, dry_run=dry_run, json=json)
+        except CliError as error:
+            report.failed(work, error)
+            raise
+    report.done(work.state)
+    if work.state.rejected:
+        raise typer.Exit(1)
 
 
 class _Work:
@@ -168,7 +194,8 @@ class _Work:
             self.state = earlier
             share = 100 * earlier.behind // (total or 1)
             note(f"resuming at {share} %, {earlier.done:,} objects done; --restart begins anew")
-        self._rejects = None if rejects is None else _open(rejects, self.state.rejects_bytes)
+        self._check_apart(rejects)
+        self._rejects = None if rejects is None else self._open(rejects)
         self._shown = 0
         self.progress = Progress(total if again else None, self.state.behind, self.state.done)
 
@@ -182,23 +209,24 @@ class _Work:
         self.progress.__exit__(kind, error, trace)
         if self._rejects is not None:
             self._rejects.close()
-        if kind is not None and self.where is not None and self.where.exists():
+        if kind is not None and self.may_go_on:
             note(f"{self.state.done:,} objects are done; the same command goes on from there.")
+
+    @property
+    def may_go_on(self) -> bool:
+        """True if the same command would go on from here."""
+        return self.where is not None and self.where.exists()
 
     def acknowledged(self, name: str, batch: Batch, outcome: Outcome) -> None:
         """Write down that the node has answered for a batch."""
         state = self.state
+        if self._rejects is not None and outcome.rejected and not state.rejects_bytes:
+            self._keep()  # whoever goes on after a sudden end must know the file as this import's own
         state.counts[name].add(outcome)
         state.offset, state.position = batch.end, batch.position
         self._show(outcome.rejected)
         if self._rejects is not None and outcome.rejected:
-            lines = (
-                msgspec.json.encode({"file": name} | msgspec.structs.asdict(one)) for one in outcome.rejected
-            )
-            self._rejects.write(b"".join(line + b"\n" for line in lines))
-            self._rejects.flush()
-            os.fsync(self._rejects.fileno())
-            state.rejects_bytes = self._rejects.tell()
+            state.rejects_bytes = _written_down(self._rejects, name, outcome.rejected)
         self._keep()
         self.progress.tell(state.behind, state.done)
 
@@ -222,6 +250,29 @@ class _Work:
         """Leave no checkpoint: there is nothing to go on with."""
         if self.where is not None:
             checkpoint.remove(self.where)
+
+    def _check_apart(self, rejects: Path | None) -> None:
+        """Raise CliError if something that is written here is one of the files, or both are one."""
+        written = [path for path in (rejects, self.where) if path is not None]
+        for path in written:
+            if name := next((name for name in self.names if name != STDIN and _same(Path(name), path)), None):
+                raise CliError(f"{path} is {name} itself, which would be lost: choose another name.")
+        if len(written) == 2 and _same(*written):
+            raise CliError(f"{written[0]} can't be the checkpoint as well: choose another name.")
+
+    def _open(self, rejects: Path) -> BinaryIO:
+        """Open the file of what is rejected: a new one, or this import's own. Raises CliError."""
+        target = writing.place(rejects)
+        own = self.state.rejects == str(target)
+        if not own and target.exists() and target.stat().st_size:
+            raise CliError(
+                f"{rejects} is there already, and not of an import that goes on: choose another name, or move it away."
+            )
+        self.state.rejects, self.state.rejects_bytes = str(target), self.state.rejects_bytes if own else 0
+        try:
+            return _cut(target, self.state.rejects_bytes)
+        except OSError as error:
+            raise CliError(f"{rejects} can't be written: {error.strerror}.") from error
 
     def _keep(self) -> None:
         if self.where is not None:
@@ -351,30 +402,69 @@ def _identities(names: Sequence[str]) -> dict[str, Identity]:
     return found
 
 
-def _open(path: Path, length: int) -> BinaryIO:
-    """Open the file of what is rejected, cut back to what is known to be right. Raises CliError."""
-    try:
-        file = path.open("r+b" if length and path.exists() else "wb")
-        size = file.seek(0, os.SEEK_END)
-        file.seek(file.truncate(min(size, length)))
-    except OSError as error:
-        raise CliError(f"{path} can't be written: {error.strerror}.") from error
+def _same(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other) or (
+        one.exists() and other.exists() and one.samefile(other)
+    )
+
+
+def _cut(path: Path, length: int) -> BinaryIO:
+    """Open a file to go on with it, cut back to what is known to be right. Raises OSError."""
+    file = path.open("r+b" if path.exists() else "w+b")
+    size = file.seek(0, os.SEEK_END)
+    file.seek(file.truncate(min(size, length)))
     return file
 
 
-def _tell(state: State, seconds: float, *, published: bool, dry_run: bool, json: bool) -> None:
-    taken = sum(one.taken for one in state.counts.values())
-    new = sum(one.new for one in state.counts.values())
-    rejected = sum(one.rejected for one in state.counts.values())
-    plain = not (published or dry_run)
-    if json:
-        told = {"taken": taken, "new": new if plain else None, "unchanged": taken - new if plain else None}
-        files = {name: {"taken": one.taken, "rejected": one.rejected} for name, one in state.counts.items()}
-        more = {"rejected": rejected, "files": files, "seconds": round(seconds, 3), "dry_run": dry_run}
-        show_json(told | more)
-    else:
-        verb = "would be taken" if dry_run else "published" if published else "taken"
-        detail = f" ({new:,} new, {taken - new:,} were here before)" if plain else ""
-        say(f"{taken:,} object{'' if taken == 1 else 's'} {verb}{detail}, {rejected:,} rejected.")
-    if rejected:
-        raise typer.Exit(1)
+def _written_down(file: BinaryIO, name: str, rejected: Sequence[Rejected]) -> int:
+    """Write down what was rejected, so that it lasts, and return how long the file is now."""
+    lines = (msgspec.json.encode({"file": name} | msgspec.structs.asdict(one)) for one in rejected)
+    file.write(b"".join(line + b"\n" for line in lines))
+    file.flush()
+    os.fsync(file.fileno())
+    return file.tell()
+
+
+class _Report(msgspec.Struct, frozen=True):
+    """How people or programs are told of an import; `began` is when it did, as `time.monotonic` says it."""
+
+    published: bool
+    dry_run: bool
+    json: bool
+    began: float
+
+    def done(self, state: State) -> None:
+        """Tell of an import that came to its end."""
+        if self.json:
+            show_json(self._document(state))
+        else:
+            say(self._words(state))
+
+    def failed(self, work: _Work, error: CliError) -> None:
+        """Tell what was done before an error, which is told elsewhere, too."""
+        if self.json:
+            show_json(self._document(work.state) | {"error": str(error)})
+        elif work.state.done and not work.may_go_on:
+            note(f"Before the error: {self._words(work.state)}")
+
+    def _words(self, state: State) -> str:
+        verb = "would be taken" if self.dry_run else "published" if self.published else "taken"
+        detail = f" ({state.new:,} new, {state.taken - state.new:,} were here before)" if self._plain else ""
+        return f"{state.taken:,} object{'' if state.taken == 1 else 's'} {verb}{detail}, {state.rejected:,} rejected."
+
+    def _document(self, state: State) -> dict[str, object]:
+        return {
+            "taken": state.taken,
+            "new": state.new if self._plain else None,
+            "unchanged": state.taken - state.new if self._plain else None,
+            "rejected": state.rejected,
+            "files": {
+                name: {"taken": one.taken, "rejected": one.rejected} for name, one in state.counts.items()
+            },
+            "seconds": round(time.monotonic() - self.began, 3),
+            "dry_run": self.dry_run,
+        }
+
+    @property
+    def _plain(self) -> bool:
+        return not (self.published or self.dry_run)

@@ -1,9 +1,13 @@
 """Logs of long-running commands: to stderr, a JSON object a line."""
 
+import datetime as dt
 import logging
 import sys
 
+import msgspec
 import structlog
+
+from lezha.node.clock import stamp
 
 
 def to_stderr() -> None:
@@ -18,4 +22,22 @@ def to_stderr() -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    others = logging.StreamHandler(sys.stderr)
+    others.setFormatter(_Json())
+    logging.basicConfig(handlers=[others], level=logging.WARNING)
+
+
+class _Json(logging.Formatter):
+    """Logs of libraries, in the form of our own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
+        told = {
+            "event": record.getMessage(),
+            "logger": record.name,
+            "level": record.levelname.lower(),
+            "timestamp": stamp(dt.datetime.fromtimestamp(record.created, dt.UTC)),
+        }
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(told).decode()

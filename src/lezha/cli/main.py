@@ -1,72 +1,11 @@
-"""All commands, put together."""
+"""The entry: what it needs before Ctrl-C is cared for, and no more."""
 
-import sys
-
-import typer
-
-import lezha
-from lezha.cli import (
-    backup,
-    community,
-    exporting,
-    importing,
-    node,
-    objects,
-    peer,
-    publish,
-    sensor,
-    store,
-    token,
-)
-from lezha.cli.console import fail
-from lezha.cli.demo.command import demo
-from lezha.cli.errors import CliError
-from lezha.node.errors import NodeError
-from lezha.store.errors import StoreError
-
-app = typer.Typer(
-    name="lezha",
-    help="The node that a CSIRT runs to warn its allies and to be warned by them.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("init")(node.init)
-app.command("serve")(node.serve)
-app.command("publish")(publish.publish)
-app.command("import")(importing.import_files)
-app.command("export")(exporting.export)
-app.command("sensor")(sensor.sensor)
-app.command("restore")(backup.restore)
-app.command("demo")(demo)
-app.add_typer(backup.app, name="backup")
-app.add_typer(objects.app, name="objects")
-app.add_typer(peer.app, name="peer")
-app.add_typer(community.app, name="community")
-app.add_typer(store.app, name="store")
-app.add_typer(token.app, name="token")
-
-
-@app.callback(invoke_without_command=True)
-def version(
-    ctx: typer.Context, version: bool = typer.Option(False, "--version", help="Print the version.")
-) -> None:
-    """Print the version, or go on to a command."""
-    if version:
-        typer.echo(f"lezha {lezha.__version__}")
-        raise typer.Exit
-    if ctx.invoked_subcommand is None:
-        raise typer.Exit(2)
+from lezha.cli import interrupt
 
 
 def main() -> None:
-    """Run the command line; every foreseen error becomes one sentence and an exit code."""
-    try:
-        app()
-    except CliError as error:
-        fail(str(error), error.exit_code)
-    except (NodeError, StoreError) as error:
-        fail(str(error), 1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    """Run the command line."""
+    interrupt.at_once()
+    from lezha.cli.commands import run  # slow to load
+
+    run()

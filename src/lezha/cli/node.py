@@ -2,6 +2,8 @@
 
 import datetime as dt
 import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,6 +13,7 @@ import typer
 from lezha.access import tokens as access_tokens
 from lezha.access.rights import Role
 from lezha.access.tokens import NewToken
+from lezha.cli import interrupt
 from lezha.cli.console import say, show_json
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json
@@ -49,6 +52,7 @@ def init(
 
     Example: lezha init --name tirana --title "National CSIRT of Albania" --endpoint https://192.0.2.10:8441
     """
+    interrupt.tidily()
     home = home.expanduser()
     for address in (listen, link_listen):
         node_settings.address(address)
@@ -76,7 +80,7 @@ def init(
 
 
 def make(home: Path, settings: Settings, title: str, contact: Contact) -> Identity:
-    """Make a node in the new or empty folder `home`, with a token for its administrator.
+    """Make a node in the new or empty folder `home`, with a token for its administrator; all of it, or nothing.
 
     Raises CliError; NodeError or StoreError if there is a database in its settings that can't be used.
     """
@@ -88,6 +92,7 @@ def make(home: Path, settings: Settings, title: str, contact: Contact) -> Identi
 
 
 def _make(home: Path, settings: Settings, title: str, contact: Contact) -> Identity:
+    made = [folder for folder in (home, *home.parents) if not folder.exists()]
     try:
         home.mkdir(parents=True, exist_ok=True)
         empty = not any(home.iterdir())
@@ -97,6 +102,25 @@ def _make(home: Path, settings: Settings, title: str, contact: Contact) -> Ident
         raise CliError(f"A node can't be made in {home}: {error.strerror}.") from error
     if not empty:
         raise CliError(f"{home} is not empty: a node is made in a new folder, never over another one.")
+    try:
+        return _fill(home, settings, title, contact)
+    except BaseException:
+        _undo(home, made)
+        raise
+
+
+def _undo(home: Path, made: Sequence[Path]) -> None:
+    """Leave the folder as it was, empty, or not there."""
+    for path in home.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for folder in made:
+        folder.rmdir()
+
+
+def _fill(home: Path, settings: Settings, title: str, contact: Contact) -> Identity:
     if settings.database:
         from lezha.node.database import check_new
 
@@ -134,7 +158,8 @@ def serve(
         str, typer.Option(help="With --people-only: where, instead of the `listen` of lezha.toml.")
     ] = "",
 ) -> None:
-    """Run the node until it is told to stop (SIGTERM, Ctrl-C). Logs go to stderr, a JSON object a line.
+    """Run the node until it is told to stop (SIGTERM, Ctrl-C). To stderr go a line that says where
+    it listens, and logs, a JSON object a line.
 
     Example: lezha serve --home /var/lib/lezha
     """

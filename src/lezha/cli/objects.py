@@ -1,10 +1,8 @@
 """`lezha objects`: what this node holds."""
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 import typer
 
@@ -12,13 +10,11 @@ from lezha.cli import api
 from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.cli.times import moment
 from lezha.detection.lookup import lookups
-from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
 
 _ROWS: Final = 50
-_AGO: Final = re.compile(r"([0-9]{1,4})([hdw])")
-_UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
 
 app = typer.Typer(help="Find objects and see who was told of them.", no_args_is_help=True)
 
@@ -72,8 +68,8 @@ def search(
         "tlp": tlp.value if tlp else "", "creator": creator, "origin": origin, "ref": ref,
         "sighted": "" if sighted is None else str(sighted).lower(),
         "revoked": "" if revoked is None else str(revoked).lower(),
-        "since": _moment(since), "until": _moment(until),
-        "modified_since": _moment(modified_since), "modified_until": _moment(modified_until),
+        "since": moment(since), "until": moment(until),
+        "modified_since": moment(modified_since), "modified_until": moment(modified_until),
         "limit": limit, "before": before,
     }  # fmt: skip
     query = [(name, str(one)) for name, one in given.items() if one != ""]
@@ -135,12 +131,6 @@ def _nothing(value: str, *, more: bool) -> str:
     return "Nothing of the kind is held here."
 
 
-def _moment(written: str) -> str:
-    """Return a time as the API takes it, of one that may be written as so many hours, days or weeks ago."""
-    ago = _AGO.fullmatch(written)
-    return later(utc_now(), **{_UNITS[ago[2]]: -int(ago[1])}) if ago else written
-
-
 async def _names(node: Api) -> dict[str, str]:
     """Return what this node calls its members, itself as `self`."""
     status = await node.get("/status")
@@ -200,7 +190,7 @@ def show(
     """
 
     async def call(node: Api) -> Any:
-        return await node.get(f"/objects/{quote(id, safe='')}")
+        return await node.get(f"/objects/{api.segment(id)}")
 
     found = api.run(home, url, token_file, call)
     if json:

@@ -2,7 +2,6 @@
 
 import sys
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -98,7 +97,7 @@ def confirm(
     """
 
     async def ask(node: Api) -> Any:
-        return await node.get(f"/peers/{quote(name, safe='')}/phrase")
+        return await node.get(f"/peers/{api.segment(name)}/phrase")
 
     async def call(node: Api) -> Any:
         return await node.post("/peers/confirm", {"name": name, "phrase": phrase})
@@ -151,7 +150,7 @@ def remove(
 
 def _change(verb: str, name: str, at: api.At, *, json: bool) -> None:
     async def call(node: Api) -> Any:
-        return await node.post(f"/peers/{quote(name, safe='')}/{verb}", {})
+        return await node.post(f"/peers/{api.segment(name)}/{verb}", {})
 
     done = api.run(at.home, at.url, at.token_file, call)
     if json:
@@ -170,7 +169,7 @@ def phrase(
     """
 
     async def call(node: Api) -> Any:
-        return await node.get(f"/peers/{quote(name, safe='')}/phrase")
+        return await node.get(f"/peers/{api.segment(name)}/phrase")
 
     found = api.run(home, url, token_file, call)
     if json:

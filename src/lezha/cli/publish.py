@@ -1,5 +1,6 @@
 """`lezha publish`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +13,13 @@ from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
 from lezha.sharing.tlp import Pap, Tlp
 
+STDIN = Path("-")
 _MAX_FILE = 64 << 20
 _SHOWN = 20
 
 
 def publish(
-    file: Annotated[Path, typer.Argument(help="A STIX 2.1 bundle.")],
+    file: Annotated[Path, typer.Argument(help="A STIX 2.1 bundle; - for standard input.")],
     tlp: Annotated[Tlp, typer.Option(help="The TLP 2.0 label of the statement.")],
     to: Annotated[
         list[str], typer.Option(help="A community, a peer, or everyone. May be given several times.")
@@ -58,6 +60,8 @@ def publish(
             show_json({"taken": [], "rejected": rejected, "dry_run": dry_run})
         else:
             _show_rejected(rejected)
+        if "rejected" in refusal.body and not rejected:  # it is the whole file that can't be taken
+            raise CliError(f"{_name(file)}: {refusal}") from refusal
         raise
     if json:
         show_json(done | {"dry_run": dry_run})
@@ -75,15 +79,19 @@ def publish(
     )
 
 
+def _name(file: Path) -> str:
+    return "standard input" if file == STDIN else str(file)
+
+
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as opened:  # a device or a pipe tells no size beforehand
-            raw = opened.read(_MAX_FILE + 1)
+        with sys.stdin.buffer if file == STDIN else file.open("rb") as opened:
+            raw = opened.read(_MAX_FILE + 1)  # a device or a pipe tells no size beforehand
     except OSError as error:
-        raise CliError(f"{file} can't be read: {error.strerror}.") from error
+        raise CliError(f"{_name(file)} can't be read: {error.strerror}.") from error
     if len(raw) > _MAX_FILE:
         raise CliError(
-            f"{file} has more than the {_MAX_FILE:,} bytes that are taken at once: publish it in parts."
+            f"{_name(file)} has more than the {_MAX_FILE:,} bytes that are taken at once: publish it in parts."
         )
     return raw
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from lezha.cli.options import number
+
 
 def sensor(
     follow: Annotated[list[Path], typer.Option(help="A log to follow. May be given several times.")],
@@ -14,7 +16,13 @@ def sensor(
     ],
     reader: Annotated[str, typer.Option(help="The format of the logs.")] = "zeek",
     window: Annotated[
-        float, typer.Option(help="Seconds between two reports of one indicator; the first goes at once.")
+        float,
+        typer.Option(
+            min=0,
+            max=86_400,
+            callback=number,
+            help="Seconds between two reports of one indicator; the first goes at once.",
+        ),
     ] = 60,
     from_start: Annotated[bool, typer.Option(help="Also read what the logs hold already.")] = False,
 ) -> None:

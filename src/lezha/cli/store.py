@@ -1,14 +1,21 @@
 """`lezha store`: what is done with the log itself."""
 
+import contextlib
 import sys
-from typing import Annotated, Any
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lezha.cli import api
 from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
+from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+
+if TYPE_CHECKING:
+    from lezha.flows.check import Finding
 
 app = typer.Typer(help="Check the log, and destroy what must not be in it.", no_args_is_help=True)
 
@@ -24,17 +31,11 @@ def check(home: Home = DEFAULT_HOME, json: Json = False) -> None:
 
     Example: lezha store check --home /var/lib/lezha
     """
-    from lezha.flows import check as flow
-    from lezha.node import settings as node_settings
-    from lezha.store.log import Reader
+    from lezha.flows.check import is_damaged
 
-    home = home.expanduser()
-    reader = Reader(node_settings.database(home, node_settings.load(home)))
-    try:
-        counts = flow.counts(reader)
-        findings = list(flow.check(reader, _progress()))
-    finally:
-        reader.close()
+    # In a thread of its own: Ctrl-C would wait for one that is within the database.
+    with ThreadPoolExecutor(1) as thread:
+        counts, findings = thread.submit(_look, home.expanduser()).result()
     if json:
         show_json({"sound": not findings, "counts": counts, "findings": findings})
     else:
@@ -45,9 +46,32 @@ def check(home: Home = DEFAULT_HOME, json: Json = False) -> None:
         )
         if len(findings) > _SHOWN:
             note(f"… and {len(findings) - _SHOWN} more; --json shows all.")
-        say(", ".join(f"{count:,} {name}" for name, count in counts.items()) + " looked at.")
+        if counts:
+            say(", ".join(f"{count:,} {name}" for name, count in counts.items()) + " looked at.")
+        if is_damaged(findings):
+            note("The database is damaged: stop the node, put the file aside, and restore the last backup.")
     if findings:
         raise typer.Exit(1)
+
+
+def _look(home: Path) -> "tuple[dict[str, int], list[Finding]]":
+    """Return how much there is, as far as it can be counted, and what is wrong. Raises NodeError, StoreError."""
+    from lezha.flows import check as flow
+    from lezha.node import database
+    from lezha.node import settings as node_settings
+    from lezha.store.log import Reader
+
+    settings = node_settings.load(home)
+    url = node_settings.database(home, settings)
+    if not settings.database and not (home / node_settings.DATABASE).is_file():
+        raise CliError(f"There is no database in {home}: is it the right folder?")
+    with database.answering(url):
+        try:
+            reader = Reader(url)
+        except flow.RAISED as error:
+            return {}, [flow.damage(error)]
+        with contextlib.closing(reader):
+            return flow.counts(reader), list(flow.check(reader, _progress()))
 
 
 @app.command("purge")
@@ -74,6 +98,8 @@ def purge(
     if json:
         show_json(done)
         return
+    if unknown := [one for one in ids if one not in done["ids"]]:
+        note(f"Nothing is held here of {', '.join(unknown)}.")
     if not done["versions"] and not done["put_aside"]:
         say("It had been purged before; nothing of it is left in the database's files now.")
         return

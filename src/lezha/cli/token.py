@@ -1,5 +1,6 @@
 """`lezha token`: who else may talk to this node."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +38,7 @@ def create(
         return await node.post("/tokens", {"name": name, "role": role.value})
 
     # Looked at first: a token whose file can't be written would be lost, and still be valid.
-    if out is not None and (out.exists() or not out.parent.is_dir()):
+    if out is not None and (os.path.lexists(out) or not out.parent.is_dir()):
         raise CliError(f"The token can't be written to {out}: name a new file in a folder that is there.")
     made = api.run(home, url, token_file, call)
     if out is not None:

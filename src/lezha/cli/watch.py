@@ -48,6 +48,8 @@ def watch(
             Station(PlainEngine(), aggregator, follower, lambda _path: readers.reader(reader), uplink, _now)
         )
 
+    for path, reason in follower.waiting.items():
+        note(f"{path} can't be read yet: {reason}. The sensor waits for it.")
     names = ", ".join(path.name for path in follow)
     note(f"watching {names} for what {node} tells; stop with Ctrl-C")
     try:

@@ -14,6 +14,7 @@ from lezha.federation.errors import EnrolmentError, LinkFault, Refused
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=20)
 _MAX_REPLY: Final = 256 * 1024
+_DONE, _NOT_OPEN = 200, 409
 
 
 class PeerClient:
@@ -62,7 +63,7 @@ class PeerClient:
             raise LinkFault(f"{self._url.authority} can't be reached: {_words(error)}") from error
         if len(reply) > _MAX_REPLY:
             raise LinkFault(f"{self._url.authority} answered more than {_MAX_REPLY} bytes.")
-        if response.status != 200:
+        if response.status != _DONE:
             raise LinkFault(f"{self._url.authority} answered {response.status}: {_title(reply)}")
         return reply
 
@@ -86,6 +87,12 @@ async def fetch_document(offer: enrolment.Offer) -> KnownDocument:
                 raw += await reply.content.read(_MAX_REPLY - len(raw))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise LinkFault(f"{endpoint} can't be reached: {_words(error)}") from error
+    if reply.status == _NOT_OPEN:
+        raise EnrolmentError(
+            f"The node at {endpoint} says that this invitation is used up, withdrawn or expired: ask for a new one."
+        )
+    if reply.status != _DONE:
+        raise LinkFault(f"{endpoint} answered {reply.status}: {_title(raw)}")
     try:
         known = read(raw)
     except Refused as error:

@@ -5,12 +5,14 @@ true of the moment at which it was read. Nothing is changed.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 import msgspec
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from lezha.federation import envelope, frame
 from lezha.federation.envelope import PayloadType
@@ -18,10 +20,19 @@ from lezha.federation.errors import Refused
 from lezha.federation.statement import Statement
 from lezha.flows import authority, ingest
 from lezha.stix import objects, versions
-from lezha.store import contents, disputes, posts, sequencer, survey, texts, views
+from lezha.store import contents, disputes, engine, posts, sequencer, survey, texts, views
 from lezha.store.contents import Held
+from lezha.store.errors import StoreError
+
+RAISED: Final = (SQLAlchemyError, sqlite3.Error, StoreError, ValueError, TypeError, LookupError)
+"""What reading a damaged database may raise; `damage` tells which of it speaks of damage."""
 
 _BLOCK: Final = 1000
+_FILE: Final = "file"
+_SQLITE_DAMAGE: Final = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_IOERR}
+)
+_POSTGRES_DAMAGE: Final = "XX"  # PostgreSQL, appendix A: internal error, data corrupted, index corrupted
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -43,26 +54,60 @@ Progress = Callable[[str, int], None]
 
 
 def check(log: Reads, progress: Progress = lambda _part, _done: None) -> Iterator[Finding]:
-    """Look at all of the log and give what is wrong with it; `progress` is told the part and how far it is."""
-    yield from _database(log)
-    yield from _events(log, progress)
-    yield from _contents(log, progress)
-    yield from _statements(log, progress)
-    yield from _views(log, progress)
-    yield from _disputes(log)
-    yield from _put_aside(log)
+    """Look at all of the log and give what is wrong with it; `progress` is told the part and how far it is.
+
+    Where the database can't be read on, that is a finding, and the next part is looked at.
+    """
+    yield from _readable("database", _database(log))
+    yield from _readable("events", _events(log, progress))
+    yield from _readable("contents", _contents(log, progress))
+    yield from _readable("statements", _statements(log, progress))
+    yield from _readable("views", _views(log, progress))
+    yield from _readable("disputes", _disputes(log))
+    yield from _readable("put aside", _put_aside(log))
+
+
+def damage(error: Exception) -> Finding:
+    """Return what was raised while the database was read as a finding. Raises it if it speaks of no damage."""
+    raised = error.__cause__ if isinstance(error, StoreError) and error.__cause__ else error
+    cause: object = (raised.orig or raised) if isinstance(raised, DBAPIError) else raised
+    if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", None)  # none if it is Python that can't read the text
+        broken = code is None or code & 0xFF in _SQLITE_DAMAGE
+    else:
+        state = getattr(cause, "sqlstate", None) or ""
+        broken = state.startswith(_POSTGRES_DAMAGE) or isinstance(cause, (ValueError, TypeError, LookupError))
+    if not broken:
+        raise error
+    return Finding("database", _FILE, f"it can't be read: {engine.said(error)}")
+
+
+def is_damaged(findings: Iterable[Finding]) -> bool:
+    """Say whether it is the database itself that is damaged."""
+    return any(one.subject == _FILE for one in findings)
 
 
 def counts(log: Reads) -> dict[str, int]:
-    """Count what `check` looks at."""
-    with log.read() as conn:
-        return survey.counts(conn)
+    """Count what `check` looks at; nothing if the database is damaged where it would be counted."""
+    try:
+        with log.read() as conn:
+            return survey.counts(conn)
+    except RAISED as error:
+        damage(error)
+        return {}
+
+
+def _readable(part: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    try:
+        yield from findings
+    except RAISED as error:
+        yield Finding(part, _FILE, f"{damage(error).words}. From there on this part was not looked at")
 
 
 def _database(log: Reads) -> Iterator[Finding]:
     with log.read() as conn:
         for words in survey.integrity(conn):
-            yield Finding("database", "file", words)
+            yield Finding("database", _FILE, words)
 
 
 def _events(log: Reads, progress: Progress) -> Iterator[Finding]:

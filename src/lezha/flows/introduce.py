@@ -23,7 +23,9 @@ from lezha.store.log import Log, Tx
 from lezha.store.peers import Invitation, Peer, PeerState
 
 _RESERVED: Final = ("everyone", "self")
-_NO_INVITATION: Final = "There is no such invitation, or it was used: ask for a new one."
+_NO_INVITATION: Final = (
+    "There is no such invitation, or it is used up, withdrawn or expired: ask for a new one."
+)
 
 
 class Host(msgspec.Struct, frozen=True):

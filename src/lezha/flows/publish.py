@@ -128,7 +128,7 @@ def preview(log: Log, author: Author, members: Members, request: Request, now: s
     """Say what `publish` would do, without writing anything. Raises NothingTaken, FlowError."""
     draft = _draft(author, members, request)
     with log.read() as conn:
-        plan = _plan(conn, draft)
+        plan = _plan(conn, draft, now)
         outlook = _outlook(
             conn, [_facts(content, terms, author, now) for content, terms in plan.objects], now
         )
@@ -141,7 +141,8 @@ async def publish(log: Log, author: Author, members: Members, request: Request, 
 
     What this member has signed before on the same terms is taken with the statement that is there.
 
-    Raises NothingTaken if there are none, or with `strict` if one is not; then nothing is written.
+    Raises NothingTaken if there are none, or with `strict` if one is not, and FlowError if the terms have expired;
+    then nothing is written.
     """
     draft = await asyncio.to_thread(_draft, author, members, request)
     return await log.write(lambda tx: _write(tx, draft, actor))
@@ -171,7 +172,7 @@ def _draft(author: Author, members: Members, request: Request) -> _Draft:
 
 
 def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
-    plan = _plan(tx.conn, draft)
+    plan = _plan(tx.conn, draft, tx.at)
     contents.add(tx, [draft.author.identity, *(content for content, _ in plan.objects)], actor)
     before = _signed_before(tx.conn, plan)
     signed = [
@@ -188,15 +189,20 @@ def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
     return Published(taken, plan.rejected, outlook, _warnings(plan), tx.at)
 
 
-def _plan(conn: Connection, draft: _Draft) -> _Plan:
+def _plan(conn: Connection, draft: _Draft, now: str) -> _Plan:
     request = draft.request
+    if request.terms.expires is not None and request.terms.expires <= now:
+        raise FlowError(
+            f"It would be sent to nobody: it expires at {request.terms.expires}, which is in the past."
+        )
     ground = _ground(conn, draft.contents)
     fit, unfit = _sorted_out(draft, ground)
     refused = [*draft.rejected, *unfit]
     if refused and request.strict:
         raise NothingTaken(f"Nothing was published: {len(refused)} of the objects are not in order.", refused)
     if not fit:
-        raise NothingTaken("Nothing was published: no object is in order.", refused)
+        why = "no object is in order" if refused else "it has no objects"
+        raise NothingTaken(f"Nothing was published: {why}.", refused)
     here = ground.held | {draft.author.member} | {content.stix_id for content in fit}
     plan = [
         (content, msgspec.structs.replace(request.terms, open_refs=_open_refs(content, here)))

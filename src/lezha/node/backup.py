@@ -127,7 +127,7 @@ def check(source: IO[bytes], key: Identities | Passphrase, progress: Progress) -
 
 def keygen(path: Path) -> str:
     """Write a new secret key into a new file that only its owner can read; return the public key. Raises NodeError."""
-    if path.exists():
+    if os.path.lexists(path):
         raise NodeError(f"{path} is there already: a key is never overwritten. Choose another name.")
     secret, public = age.generate()
     text = f"# created: {utc_now()}\n# public key: {public}\n{secret}\n"
@@ -202,7 +202,7 @@ def _output(target: Path | IO[bytes]) -> Iterator[IO[bytes]]:
         except OSError as error:
             raise NodeError(f"The backup can't be written: {error.strerror}.") from error
         return
-    if target.exists():
+    if os.path.lexists(target):
         raise NodeError(f"{target} is there already: a backup is never overwritten. Choose another name.")
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:

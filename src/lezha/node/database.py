@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from lezha.store import engine
 from lezha.store.log import Log
 
 _OLDEST: Final = 14
+_DRIVER: Final = "psycopg"
 _DRIVERS: Final = ("postgresql", "postgresql+psycopg")
 
 
@@ -73,6 +75,11 @@ def check_new(database: str) -> None:
 @contextlib.contextmanager
 def answering(url: str) -> Iterator[None]:
     """Say in one sentence, without its password, what is wrong with a database. Raises NodeError."""
+    if make_url(url).get_backend_name() == "postgresql" and find_spec(_DRIVER) is None:
+        raise NodeError(
+            f"PostgreSQL needs {_DRIVER}, which is not installed: pip install 'lezha[postgres]', or in a checkout "
+            ".venv/bin/pip install -e '.[postgres]'."
+        )
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error) as error:  # the latter while a connection is being set up

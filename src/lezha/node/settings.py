@@ -12,6 +12,8 @@ from lezha.stix.clauses import COMPANION_TYPES
 
 FILE: Final = "lezha.toml"
 DATABASE: Final = "lezha.db"
+_LEAST_BUNDLE: Final = 1 << 10
+_MOST_BUNDLE: Final = 1 << 30
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     TLS on both sides. `endpoint` is where peers find the latter. `database` is the URL of a PostgreSQL database; empty
     means SQLite in the folder. `peer_clearance` is what a newly confirmed peer may receive at most. `retention` says
     what is purged when.
+    `max_bundle_bytes`, 1 KiB to 1 GiB, is what is taken in one request.
     """
 
     member: str
@@ -42,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoint: str = ""
     database: str = ""
     peer_clearance: Tlp = Tlp.STRICT
-    max_bundle_bytes: int = 64 << 20
+    max_bundle_bytes: Annotated[int, msgspec.Meta(ge=_LEAST_BUNDLE, le=_MOST_BUNDLE)] = 64 << 20
     retention: tuple[Retention, ...] = ()
 
 
@@ -53,8 +56,13 @@ def load(home: Path) -> Settings:
         return msgspec.convert(tomllib.loads(path.read_text()), Settings)
     except FileNotFoundError:
         raise NodeError(f"There is no node in {home}: `lezha init` makes one.") from None
+    except NotADirectoryError:
+        raise NodeError(f"{home} is a file: name the node's folder.") from None
+    except OSError as error:
+        raise NodeError(f"{path} can't be read: {error.strerror}.") from error
     except (msgspec.ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise NodeError(f"{path} can't be used: {error}. Mend that line.") from error
+        known = f" ({', '.join(Tlp)})" if "$.peer_clearance" in str(error) else ""
+        raise NodeError(f"{path} can't be used: {error}{known}. Mend that line.") from error
 
 
 def database(home: Path, settings: Settings) -> str:

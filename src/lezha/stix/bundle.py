@@ -25,6 +25,7 @@ _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 _STRING: Final = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _NAME: Final = re.compile(rb"[ \t\r\n]*+(" + _STRING + rb")[ \t\r\n]*+:[ \t\r\n]*+", re.DOTALL)
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{")  # with a byte order mark, or a brace of two bytes
 _NEXT: Final = re.compile(rb"[ \t\r\n]*+[,}]")
 _TOKEN: Final = re.compile(_STRING + rb"?|[\[\]{},]", re.DOTALL)  # a string, closed or not, or punctuation
 
@@ -78,6 +79,8 @@ def check_beginning(raw: bytes) -> None:
         raise NotJson("it is empty", clause="RFC 8259 §2")
     if raw.startswith(b"<") and b"stix" in raw[:4096].lower():
         raise WrongVersion("it is STIX 1.x in XML", clause="STIX 2.1 §1.1")
+    if raw.startswith(_UTF_16):
+        raise NotJson("it is in UTF-16, and JSON must be in UTF-8", clause="RFC 8259 §8.1")
     if raw.startswith(b"\xef\xbb\xbf"):
         raise NotJson("it begins with a byte order mark, which JSON must not", clause="RFC 8259 §8.1")
     if not raw.startswith(b"{"):

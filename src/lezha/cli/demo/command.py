@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from lezha.cli import interrupt
+
 
 def demo(
     headless: Annotated[bool, typer.Option(help="Run to the end without a live view, then stop.")] = False,
@@ -27,4 +29,5 @@ def demo(
     """
     from lezha.cli.demo.stage import play  # slow to load, and no other command needs it
 
+    interrupt.tidily()
     play(cast, keep, headless=headless, json=json)

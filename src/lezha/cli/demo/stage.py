@@ -94,11 +94,21 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
         if keep.exists():
             raise CliError(f"{keep} is there already: name a new folder.")
-        keep.mkdir(parents=True)
+        _make(keep)
         yield keep
         return
-    folder = Path(tempfile.mkdtemp(prefix="lezha-demo-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="lezha-demo-"))
+    except OSError as error:
+        raise CliError(f"No folder can be made for the nodes: {error.strerror}.") from error
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise CliError(f"{folder} can't be made: {error.strerror}.") from error
