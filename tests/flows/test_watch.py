@@ -210,6 +210,18 @@ async def test_pages_say_what_sensors_do(story: Story) -> None:
     )
 
 
+async def test_a_running_sensor_hears_what_is_told_of_a_version_that_was_purged(story: Story) -> None:
+    await story.happens(("brought", 2), ("retires", 0), ("tirana", 1), ("asks", 0))
+    assert await story.running() == {"tirana": "1"}
+    await story.happens(("tirana", 2))
+    assert await story.running() == await story.anew() == {}
+    await story.happens(("vienna", 1), ("asks", 0), ("vienna", 2))
+    assert await story.running() == await story.anew() == {}
+    head = story.head
+    await story.happens(("enrols", 0), ("asks", 0))
+    assert story.head == head, "it is said once"
+
+
 @pytest.mark.parametrize(
     ("before", "then", "wanted"),
     [

@@ -106,18 +106,22 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
             part = again[start : start + _CHANGES_PER_COMMIT]
             views.no_longer_withheld(tx, recipient.id, part)
             _decide_statements(tx, recipient, present, part)
-    _decide_statements(tx, recipient, present, list(fresh))
+    told_late = _decide_statements(tx, recipient, present, list(fresh))
     if recipient.standing is Standing.OWN:
-        _tell_own(tx, recipient, present, changes)
+        _tell_own(tx, recipient, present, changes, told_late)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
 
-def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashes: list[str]) -> None:
-    """Decide for statements that are neither in the recipient's view nor recorded as withheld from it."""
+def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashes: list[str]) -> list[str]:
+    """Decide for statements that are neither in the recipient's view nor recorded as withheld from it.
+
+    Return what they are about of what was purged.
+    """
     if not hashes:
-        return
-    decisions = [release(one, recipient, present, tx.at) for one in statements.facts(tx.conn, hashes)]
+        return []
+    facts = statements.facts(tx.conn, hashes)
+    decisions = [release(one, recipient, present, tx.at) for one in facts]
     released = [one for one in decisions if isinstance(one, Released)]
     views.withhold(tx, recipient.id, [one for one in decisions if isinstance(one, Withheld)])
     digests = _digests(tx.conn, recipient, released)
@@ -126,6 +130,7 @@ def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashe
         recipient.id,
         [(ViewKind.STATEMENT, one.statement, one.rule, digests[one.statement]) for one in released],
     )
+    return [one.content for one in facts if one.purged]
 
 
 def _digests(conn: Connection, recipient: Recipient, released: Sequence[Released]) -> dict[str, bytes]:
@@ -135,10 +140,13 @@ def _digests(conn: Connection, recipient: Recipient, released: Sequence[Released
     return {key: parcel.digest() for key, parcel in _pack(conn, released).items()}
 
 
-def _tell_own(tx: Tx, recipient: Recipient, present: Communities, changes: Sequence[Change]) -> None:
+def _tell_own(
+    tx: Tx, recipient: Recipient, present: Communities, changes: Sequence[Change], told_late: Sequence[str]
+) -> None:
     """Give own systems what came without a statement, and say what of the given may not count any more.
 
-    What others were given of it is void if it was not sent yet (`pack`), and stays with them if it was.
+    What is told of only after it was purged, `told_late`, ends what is before it all the same. What others were given of
+    what may not count is void if it was not sent yet (`pack`), and stays with them if it was.
     """
     posted = posts.facts(tx.conn, [change.subject for change in changes if change.kind == "posted"])
     decided = [release(one, recipient, present, tx.at) for one in posted.values()]
@@ -149,6 +157,7 @@ def _tell_own(tx: Tx, recipient: Recipient, present: Communities, changes: Seque
     ]
     changed = [change.subject for change in changes if change.kind in ("disputed", "purged")]
     rows += _changes(changed, "may not count any more")
+    rows += _changes(told_late, "was told of after it was purged")
     for member in dict.fromkeys(change.subject for change in changes if change.kind == "peer"):
         claimed = statements.claims(tx.conn, member)
         rows += _changes(views.not_changed(tx.conn, recipient.id, claimed, _CLAIMED), _CLAIMED)
