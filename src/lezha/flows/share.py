@@ -145,8 +145,8 @@ def _tell_own(
 ) -> None:
     """Give own systems what came without a statement, and say what of the given may not count any more.
 
-    What is told of only after it was purged, `told_late`, ends what is before it all the same. What others were given of
-    what may not count is void if it was not sent yet (`pack`), and stays with them if it was.
+    What is told of only after it was purged, `told_late`, ends what is before it all the same. What others were given
+    of what may not count is void if it was not sent yet (`pack`), and stays with them if it was.
     """
     posted = posts.facts(tx.conn, [change.subject for change in changes if change.kind == "posted"])
     decided = [release(one, recipient, present, tx.at) for one in posted.values()]
