@@ -237,6 +237,7 @@ def test_without_psycopg_it_is_said_what_to_install(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, "pip install 'lezha[postgres]'" in done.stderr) == (1, True), done.stderr
+    assert ".venv/bin/pip install -e '.[postgres]'" in done.stderr
 
 
 def test_a_password_is_in_no_log_of_a_node_whose_database_goes_away(

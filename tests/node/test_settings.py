@@ -29,7 +29,7 @@ def test_what_is_not_set_has_a_safe_default(tmp_path: Path) -> None:
 
 def test_settings_come_back_as_they_were_written(tmp_path: Path) -> None:
     written = Settings(
-        MEMBER, 'Tir"anë\\', "[::1]:1", "0.0.0.0:2", "https://x:3", "postgresql:///a", Tlp.RED, 7
+        MEMBER, 'Tir"anë\\', "[::1]:1", "0.0.0.0:2", "https://x:3", "postgresql:///a", Tlp.RED, 7000
     )
     settings.write(tmp_path, written)
     assert settings.load(tmp_path) == written
@@ -44,7 +44,9 @@ def test_an_empty_folder_is_no_node(tmp_path: Path) -> None:
     ("text", "names"),
     [
         (SMALL + "lisen = '0.0.0.0:1'\n", "lisen"),
-        (SMALL + "peer_clearance = 'white'\n", "peer_clearance"),
+        (SMALL + "peer_clearance = 'white'\n", r"peer_clearance.*clear, green, amber, amber\+strict, red"),
+        (SMALL + "max_bundle_bytes = -5\n", ">= 1024 .*max_bundle_bytes"),
+        (SMALL + "max_bundle_bytes = 9999999999\n", "max_bundle_bytes"),
         (SMALL + "max_bundle_bytes = 'many'\n", "max_bundle_bytes"),
         ('name = "tirana"\n', "member"),
         (SMALL + "listen = \n", "line 3"),

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from tests.battery.nodes import lezha
+from tests.cli.test_commands import documented
 
 from lezha.cli.demo import cast as casts
 from lezha.cli.demo import stage
@@ -61,6 +62,7 @@ def test_it_ends_within_a_minute_and_says_on_stderr_what_happens(played: Played)
 
 
 def test_its_document_has_the_promised_shape(told: Any) -> None:
+    assert set(told) == documented()["demo",]
     assert list(told) == ["nodes", "published", "peers", "sightings_returned", "latency_ms", "checks"]
     assert told["nodes"] == ["albania", "montenegro", "austria", "kosovo"]
     assert isinstance(told["published"], int)
