@@ -73,7 +73,7 @@ BUNDLE = f'{{"type":"bundle","id":"bundle--{SOME_ID}","objects":['.encode()
 WHOLE = [
     Whole("nothing is no JSON", b"", NotJson, "RFC 8259 §2"),
     Whole("a byte order mark is no JSON", b"\xef\xbb\xbf" + BUNDLE + b"]}", NotJson, "RFC 8259 §8.1"),
-    Whole("UTF-16 is no JSON", (BUNDLE + b"]}").decode().encode("utf-16"), NotJson, "RFC 8259 §4"),
+    Whole("UTF-16 is no JSON", (BUNDLE + b"]}").decode().encode("utf-16"), NotJson, "RFC 8259 §8.1"),
     Whole("XML of STIX 1 is no STIX 2", b"<stix:STIX_Package version='1.2'/>", WrongVersion, "STIX 2.1 §1.1"),
     Whole("a list is no bundle", b"[" + indicator_bytes() + b"]", NotJson, "RFC 8259 §4"),
     Whole("a bundle has an end", BUNDLE + indicator_bytes(), NotJson, "RFC 8259 §2"),
