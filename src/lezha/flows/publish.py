@@ -128,7 +128,7 @@ def preview(log: Log, author: Author, members: Members, request: Request, now: s
     """Say what `publish` would do, without writing anything. Raises NothingTaken, FlowError."""
     draft = _draft(author, members, request)
     with log.read() as conn:
-        plan = _plan(conn, draft, now)
+        plan = _plan(conn, draft)
         outlook = _outlook(
             conn, [_facts(content, terms, author, now) for content, terms in plan.objects], now
         )
@@ -141,8 +141,7 @@ async def publish(log: Log, author: Author, members: Members, request: Request, 
 
     What this member has signed before on the same terms is taken with the statement that is there.
 
-    Raises NothingTaken if there are none, or with `strict` if one is not, and FlowError if the terms have expired;
-    then nothing is written.
+    Raises NothingTaken if there are none, or with `strict` if one is not; then nothing is written.
     """
     draft = await asyncio.to_thread(_draft, author, members, request)
     return await log.write(lambda tx: _write(tx, draft, actor))
@@ -172,7 +171,7 @@ def _draft(author: Author, members: Members, request: Request) -> _Draft:
 
 
 def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
-    plan = _plan(tx.conn, draft, tx.at)
+    plan = _plan(tx.conn, draft)
     contents.add(tx, [draft.author.identity, *(content for content, _ in plan.objects)], actor)
     before = _signed_before(tx.conn, plan)
     signed = [
@@ -189,12 +188,8 @@ def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
     return Published(taken, plan.rejected, outlook, _warnings(plan), tx.at)
 
 
-def _plan(conn: Connection, draft: _Draft, now: str) -> _Plan:
+def _plan(conn: Connection, draft: _Draft) -> _Plan:
     request = draft.request
-    if request.terms.expires is not None and request.terms.expires <= now:
-        raise FlowError(
-            f"It would be sent to nobody: it expires at {request.terms.expires}, which is in the past."
-        )
     ground = _ground(conn, draft.contents)
     fit, unfit = _sorted_out(draft, ground)
     refused = [*draft.rejected, *unfit]
