@@ -31,6 +31,13 @@ STRACE = [
     "trace=write,pwrite64,pwritev,fdatasync,fsync,sendto,sendmsg,writev",
 ]
 
+
+def pytest_configure() -> None:
+    """Have Ctrl-C end what tests start, also where a shell's background job, which ignores it, runs them."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 # --- needs ------------------------------------------------------------------------------------------------------
 
 
