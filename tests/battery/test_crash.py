@@ -49,7 +49,7 @@ class Story:
             assert sum(one in held for one in ids) in (0, SIZE), "a bundle is there by halves"
         ((count, last),) = self.node.rows("SELECT count(*), max(seq) FROM events")
         assert count == last, "numbers have a hole"
-        done = lezha("store", "check", "--home", self.node.home, "--json")
+        done = lezha("store", "check", "--home", self.node.home, "--json", timeout=600)
         assert json.loads(done.stdout)["findings"] == []
 
 
