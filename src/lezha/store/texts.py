@@ -159,7 +159,17 @@ def _folded(rows: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
 
 
 def has(conn: Connection, content: int, passage: str) -> bool:
-    """Say whether a content is found by the first words of its text."""
-    first = " ".join(passage.replace('"', " ").split()[:3])
-    query = matching(conn.dialect.name, f'"{first}"')
-    return query is None or conn.execute(query, {"low": content, "high": content}).first() is not None
+    """Say whether a content is found by each of the first three words of its text and by the last.
+
+    Word by word: of a phrase, or of several words at once, FTS5 reads all contents that have them.
+    """
+    words = _words(passage)
+    asked = _HAS[conn.dialect.name]
+    given = dict.fromkeys((*words[:3], *words[-1:]))
+    return all(conn.exec_driver_sql(asked, (content, word)).first() is not None for word in given)
+
+
+_HAS: Final = {
+    "sqlite": "SELECT 1 FROM texts WHERE rowid = ? AND texts MATCH '\"' || ? || '\"'",
+    "postgresql": "SELECT 1 FROM texts WHERE content = %s AND words @@ to_tsquery('simple', %s)",
+}
