@@ -505,6 +505,7 @@ def test_an_object_tells_of_its_purge(searched: RunningNode) -> None:
         {"tlp": "purple", "to": "everyone"},
         {"tlp": "green", "to": "everyone", "expires": "tomorrow"},
         {"tlp": "green", "to": "everyone", "expires": "2026-01-05T08:00:00"},
+        {"tlp": "green", "to": "everyone", "expires": "2020-01-05T08:00:00Z"},
         {"tlp": "green", "to": "atlantis"},
     ],
 )

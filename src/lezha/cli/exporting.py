@@ -19,8 +19,8 @@ from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, PatienceS, TokenFile, Url
 from lezha.cli.patience import Patience, is_away
 from lezha.cli.progress import Progress
-from lezha.cli.times import moment
 from lezha.flows.paging import PageHead
+from lezha.node.clock import ago
 from lezha.sharing.release import Reason
 
 _CHECKPOINT_S: Final = 1.0
@@ -80,7 +80,7 @@ def export(
     began = time.monotonic()
     query = {name: value for name, value in (("type", type), ("since", since), ("peer", peer)) if value}
     how = f"{url or home.expanduser().resolve()}; lines={lines}; {query}"
-    target = _Target(out, State(how, moment(since)), lines=lines, restart=restart)
+    target = _Target(out, State(how, ago(since) or since), lines=lines, restart=restart)
     if since:
         query["since"] = target.state.since
 

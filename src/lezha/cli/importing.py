@@ -21,7 +21,6 @@ from lezha.cli.intake import STDIN, Batch, Damaged, Rejected
 from lezha.cli.options import DEFAULT_HOME, Home, Json, PatienceS, TokenFile, Url
 from lezha.cli.patience import Patience
 from lezha.cli.progress import Progress
-from lezha.cli.times import to_come
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import objects
 from lezha.stix.errors import StixError
@@ -387,7 +386,7 @@ def _query(tlp: Tlp | None, to: list[str], pap: Pap, onward: bool, expires: str)
         return []
     query = [("tlp", tlp.value), ("pap", pap.value), *(("to", name) for name in to)]
     query += [("onward", "true")] if onward else []
-    query += [("expires", to_come(expires))] if expires else []
+    query += [("expires", expires)] if expires else []
     return query
 
 

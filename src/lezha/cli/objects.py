@@ -10,8 +10,8 @@ from lezha.cli import api
 from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
-from lezha.cli.times import moment
 from lezha.detection.lookup import lookups
+from lezha.node.clock import ago
 from lezha.sharing.tlp import Tlp
 
 _ROWS: Final = 50
@@ -68,8 +68,9 @@ def search(
         "tlp": tlp.value if tlp else "", "creator": creator, "origin": origin, "ref": ref,
         "sighted": "" if sighted is None else str(sighted).lower(),
         "revoked": "" if revoked is None else str(revoked).lower(),
-        "since": moment(since), "until": moment(until),
-        "modified_since": moment(modified_since), "modified_until": moment(modified_until),
+        "since": ago(since) or since, "until": ago(until) or until,
+        "modified_since": ago(modified_since) or modified_since,
+        "modified_until": ago(modified_until) or modified_until,
         "limit": limit, "before": before,
     }  # fmt: skip
     query = [(name, str(one)) for name, one in given.items() if one != ""]

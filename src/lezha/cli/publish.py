@@ -11,7 +11,6 @@ from lezha.cli.api import Api, Refusal
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
-from lezha.cli.times import to_come
 from lezha.sharing.tlp import Pap, Tlp
 
 STDIN = Path("-")
@@ -48,7 +47,7 @@ def publish(
     flags = {"onward": onward, "strict": strict, "dry_run": dry_run}
     query += [(name, "true") for name, on in flags.items() if on]
     if expires:
-        query.append(("expires", to_come(expires)))
+        query.append(("expires", expires))
 
     async def call(node: Api) -> Any:
         return await node.post("/publish", raw, query)

@@ -53,6 +53,8 @@ def weigh(log: Log, subjects: Sequence[Content]) -> dict[str, str]:
     for one in subjects:
         if one.creator:
             coming.setdefault(_version(one), {})[one.hash] = one.raw
+    if not coming:
+        return {}
     with log.read() as conn:
         asked = disputes.questions(conn, coming.keys() - disputes.known(conn, coming), coming)
 

@@ -1,8 +1,12 @@
 """The one clock of a node."""
 
 import datetime as dt
+import re
+from typing import Final
 
-_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_FORMAT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
+_AGO: Final = re.compile(r"([0-9]{1,4})([hdw])")
+_UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
 
 
 def utc_now() -> str:
@@ -20,3 +24,9 @@ def later(now: str, **delta: float) -> str:
     """Return the time `timedelta(**delta)` after `now`."""
     moment = dt.datetime.strptime(now, _FORMAT).replace(tzinfo=dt.UTC)
     return stamp(moment + dt.timedelta(**delta))
+
+
+def ago(written: str) -> str | None:
+    """Return the time so many hours, days or weeks ago: `24h`, `7d`, `2w`; None if that is not what is written."""
+    found = _AGO.fullmatch(written)
+    return later(utc_now(), **{_UNITS[found[2]]: -int(found[1])}) if found else None

@@ -159,7 +159,7 @@ async def publish_bundle(
         pap=pap,
         onward=onward,
         future_members=tlp.rank <= Tlp.GREEN.rank if future_members is None else future_members,
-        expires=times.moment(expires) if expires else None,
+        expires=times.to_come(expires) if expires else None,
     )
     wanted = publish.Request(raw, terms, strict)
     if dry_run:

@@ -1,14 +1,9 @@
 """Times as people write them, in the API and on pages."""
 
 import datetime as dt
-import re
-from typing import Final
 
 from lezha.flows.errors import FlowError
-from lezha.node.clock import later, stamp, utc_now
-
-_AGO: Final = re.compile(r"([0-9]{1,4})([hdw])")
-_UNITS: Final = {"h": "hours", "d": "days", "w": "weeks"}
+from lezha.node.clock import ago, stamp, utc_now
 
 
 def past(written: str, *, utc: bool = False) -> str:
@@ -16,8 +11,15 @@ def past(written: str, *, utc: bool = False) -> str:
 
     Nothing stays nothing. Raises FlowError.
     """
-    ago = _AGO.fullmatch(written)
-    return later(utc_now(), **{_UNITS[ago[2]]: -int(ago[1])}) if ago else moment(written, utc=utc)
+    return ago(written) or moment(written, utc=utc)
+
+
+def to_come(written: str) -> str:
+    """Return a time until which something may be sent, as the log writes it. Raises FlowError if it has passed."""
+    found = moment(written)
+    if found <= utc_now():
+        raise FlowError(f"It would be sent to nobody: it expires at {written}, which is in the past.")
+    return found
 
 
 def moment(written: str, *, utc: bool = False) -> str:
