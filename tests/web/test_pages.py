@@ -567,6 +567,14 @@ def test_an_import_is_one_line_of_the_desk(served: Callable[[str], Served]) -> N
     assert "init made the admin token" in page
 
 
+def test_what_was_brought_without_a_statement_says_when_it_came(served: Callable[[str], Served]) -> None:
+    node = served("Zagreb")
+    one = indicator("198.51.100.77")
+    node.call("POST", "/objects", {"type": "bundle", "id": f"bundle--{uuid4()}", "objects": [one]})
+    cells = re.findall(r'data-label="Came" class="num">(.*?)</td>', node.page(f"/objects?id={one['id']}"))
+    assert [cell.startswith("<time ") for cell in cells] == [True]
+
+
 def test_no_page_shows_backticks(served: Callable[[str], Served]) -> None:
     node = served("Vienna")
     for path in ("/", "/peers", "/objects"):

@@ -164,6 +164,11 @@ def said(conn: Connection, content: str) -> list[Said]:
     return said_about(conn, [content]).get(content, [])
 
 
+def came(conn: Connection, seqs: Iterable[int]) -> dict[int, str]:
+    """Return when each of some objects, given by seq, came here."""
+    return {row.seq: row.at for row in each(conn, _CAME, seqs)}
+
+
 def said_about(conn: Connection, hashes: Sequence[str]) -> dict[str, list[Said]]:
     """Return the statements about each of some contents, oldest first."""
     found: dict[str, list[Said]] = {}
@@ -311,6 +316,7 @@ _NEW_COUNTS: Final = (
     .where(schema.contents.c.seq > bindparam("upto"))
     .group_by(_TYPE)
 )
+_CAME: Final = select(schema.events.c.seq, schema.events.c.at).where(schema.events.c.seq.in_(KEYS))
 _SAID: Final = (
     select(
         schema.contents.c.hash.label("content"),

@@ -315,6 +315,7 @@ def _rows(conn: Connection, found: Sequence[Listed], gists: Gists, now: str) -> 
     said = search.said_about(conn, [one.hash for one in found])
     known = gists.of(conn, [one.hash for one in found])
     named = search.names(conn, [ref for gist in known.values() for ref in _ends(gist)])
+    came = search.came(conn, [one.seq for one in found if one.hash not in said])
     rows = []
     for one in found:
         statements = said.get(one.hash, [])
@@ -326,7 +327,7 @@ def _rows(conn: Connection, found: Sequence[Listed], gists: Gists, now: str) -> 
                 expired=bool(one.valid_until) and one.valid_until <= now,
                 terms=msgspec.json.decode(first.terms, type=Terms) if first else None,
                 origin=first.origin if first else "",
-                at=first.at if first else "",
+                at=first.at if first else came.get(one.seq, ""),
                 more=max(0, len(statements) - 1),
                 about=" → ".join(words.short(named.get(ref, "") or ref) for ref in _ends(known[one.hash])),
             )
