@@ -602,7 +602,9 @@ def test_a_peer_that_is_gone_is_named_unreachable_on_the_desk(
 ) -> None:
     monkeypatch.setattr("lezha.node.links._IDLE_S", 0.3)
     tirana, podgorica = served_pair
-    tirana.publish(indicator("203.0.113.29"))  # it wakes the link, which then waits for that long
+    first = indicator("203.0.113.29")
+    tirana.publish(first)  # it wakes the link, which then waits for that long
+    _until(lambda: "told, receipt signed" in tirana.page(f"/objects/{first['id']}"))
     _until(lambda: tirana.call("GET", "/peers")[0]["queued"] == 0 and "1 up to date" in tirana.page("/"))
     podgorica.stop()
     _until(lambda: "1 unreachable" in tirana.page("/"))  # though there is nothing to tell
