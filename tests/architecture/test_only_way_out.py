@@ -128,5 +128,5 @@ def test_an_export_takes_the_bytes_of_nothing_but_what_was_released() -> None:
 
 
 def test_what_an_export_decides_it_decides_by_the_kernel() -> None:
-    assert len(calls(text(EXPORT), "release")) == 1
+    assert len(calls(text(EXPORT), "Gate")) == len(calls(text(EXPORT), "decide")) == 1
     assert [one for one in MODULES if calls(text(one), "PageHead")] == [EXPORT]

@@ -4,15 +4,18 @@ The kernel asks one question after another and stops at the first no. The oracle
 denies: what no clause denies is released, and the reason given must be one of those that hold.
 """
 
+import random
+from collections import Counter
 from itertools import product
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.sharing.examples import ALLY, ROSTERS, TO_NATO, facts, terms
 
 from lezha.sharing.community import Communities, Community
-from lezha.sharing.release import Facts, Reason, Recipient, Released, Standing, Withheld, release
+from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Standing, Withheld, release
 from lezha.sharing.terms import Audience, CommunityTerm, Terms
 from lezha.sharing.tlp import Tlp
 
@@ -206,6 +209,103 @@ def test_the_kernel_agrees_in_every_case_of_one_member_and_one_community() -> No
         reasons = {outcome.reason} if isinstance(outcome, Withheld) else set()
         assert reasons <= denied, (one, who, roster)
         assert bool(reasons) == bool(denied), (one, who, roster)
+
+
+def compare(rng: random.Random, cases: int) -> tuple[Counter[Reason | None], list[object]]:
+    """Decide at random; return how often each outcome came, None for a release, and where kernel and oracle differ.
+
+    Each gate decides for many statements, as a node's does.
+    """
+    outcomes: Counter[Reason | None] = Counter()
+    differ: list[object] = []
+    for _ in range(cases // PER_GATE):
+        who, there, now = a_recipient(rng), some_rosters(rng), rng.choice(TIMES)
+        gate = Gate(who, there, now)
+        said = [some_terms(rng) for _ in range(4)]
+        for _ in range(PER_GATE):
+            one = some_facts(rng, rng.choice(said))
+            outcome, denied = gate.decide(one), denials(one, who, there, now)
+            reason = outcome.reason if isinstance(outcome, Withheld) else None
+            outcomes[reason] += 1
+            if not (reason in denied if reason else not denied):
+                differ.append((one, who, there, now, reason))
+    return outcomes, differ
+
+
+PER_GATE = 20
+
+
+def a_recipient(rng: random.Random) -> Recipient:
+    standing = rng.choice([*Standing, *[Standing.MEMBER] * 5])
+    clearance = rng.choice([*SCALE, *[Tlp.RED] * 5])
+    return Recipient(rng.choice(MEMBERS), standing, clearance, rng.choice(TIMES), rng.random() < 0.03)
+
+
+def some_rosters(rng: random.Random) -> Communities:
+    return {
+        key: Community(
+            id=key,
+            name=key,
+            number=rng.randint(1, 3),
+            expires=rng.choice([*TIMES, TIMES[-1], TIMES[-1]]),
+            members={member: rng.randint(1, 3) for member in MEMBERS if rng.random() < 0.6},
+        )
+        for key in COMMUNITIES
+        if rng.random() < 0.8
+    }
+
+
+def some_terms(rng: random.Random) -> Terms | None:
+    named = [CommunityTerm(key, rng.randint(1, 3)) for key in COMMUNITIES if rng.random() < 0.5]
+    audience = Audience(
+        everyone=rng.random() < 0.3,
+        communities=tuple(named),
+        members=tuple(member for member in MEMBERS if rng.random() < 0.2),
+    )
+    return rng.choice(
+        [
+            None,
+            *[
+                Terms(
+                    tlp=rng.choice(SCALE),
+                    audience=audience,
+                    onward=rng.random() < 0.6,
+                    future_members=rng.random() < 0.5,
+                    expires=rng.choice([None, None, None, *TIMES]),
+                )
+            ]
+            * 9,
+        ]
+    )
+
+
+def some_facts(rng: random.Random, said: Terms | None) -> Facts:
+    seldom = [rng.random() < 0.03 for _ in range(5)]
+    return Facts(
+        "statement",
+        "content",
+        said,
+        rng.choice(MEMBERS),
+        rng.random() < 0.5,
+        rng.choice(TIMES),
+        frozenset(member for member in MEMBERS if rng.random() < 0.15),
+        tuple(level for level in SCALE if rng.random() < 0.1),
+        *seldom,
+    )
+
+
+def test_the_kernel_agrees_in_a_hundred_thousand_random_cases() -> None:
+    outcomes, differ = compare(random.Random(4), 100_000)
+    assert differ == []
+    assert set(outcomes) == {None, *Reason}
+    assert outcomes[None] > 10_000
+
+
+@pytest.mark.soak
+def test_the_kernel_agrees_in_a_million_random_cases() -> None:
+    seed = random.randrange(1 << 32)
+    _, differ = compare(random.Random(seed), 1_000_000)
+    assert differ == [], f"seed {seed}"
 
 
 @settings(max_examples=200, deadline=None)

@@ -15,8 +15,7 @@ from lezha.detection.feed import Feed, Item, Taken
 from lezha.detection.sensor import Batch, Report
 from lezha.flows import ingest, publish, share
 from lezha.flows.publish import Author
-from lezha.sharing.community import Communities
-from lezha.sharing.release import Facts, Recipient, Released, release
+from lezha.sharing.release import Facts, Gate, Recipient, Released
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import lines, objects
@@ -249,13 +248,13 @@ def _counting(
     conn: Connection, sensor: Recipient, about: Mapping[str, Sequence[Facts]], now: str
 ) -> dict[_Key, Version]:
     """Return by key the version that counts of those that may be told to the sensor; `about` is by object."""
-    present = communities.current(conn)
+    gate = Gate(sensor, communities.current(conn), now)
     # Any one statement that releases suffices. What was purged keeps its place in its line, and is not told.
     told = [
         one
         for facts in about.values()
         for one in facts
-        if _released(replace(one, purged=False), sensor, present, now)
+        if isinstance(gate.decide(replace(one, purged=False)), Released)
     ]
     may = {(one.origin, one.content) for one in told} | {("", one.content) for one in told if one.author_here}
     found: dict[_Key, Version] = {}
@@ -273,7 +272,3 @@ def _once(counting: Mapping[str, Version]) -> dict[str, Version]:
     """Leave out what was brought here without a statement where a member's word does its work: one hit, one report."""
     said = {one.hash for origin, one in counting.items() if origin}
     return {origin: one for origin, one in counting.items() if origin or one.hash not in said}
-
-
-def _released(one: Facts, sensor: Recipient, present: Communities, now: str) -> bool:
-    return isinstance(release(one, sensor, present, now), Released)

@@ -12,8 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from lezha.flows.paging import PageHead
-from lezha.sharing.community import Communities
-from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
+from lezha.sharing.release import Facts, Gate, Recipient, Released, Standing, Withheld
 from lezha.sharing.tlp import Tlp
 from lezha.store import communities, peers, posts, search, statements, walk
 from lezha.store.log import Log
@@ -94,10 +93,10 @@ def _decide(
         by_content.setdefault(one.content, []).append(one)
     for content, brought in posts.facts(conn, by_content).items():
         by_content[content].append(brought)
-    present = communities.current(conn)
-    return [_any(by_content.get(one.content, [one.facts]), recipient, present, now) for one in passed]
+    gate = Gate(recipient, communities.current(conn), now)
+    return [_any(by_content.get(one.content, [one.facts]), gate) for one in passed]
 
 
-def _any(facts: Sequence[Facts], recipient: Recipient, present: Communities, now: str) -> Released | Withheld:
-    decisions = [release(one, recipient, present, now) for one in facts]
+def _any(facts: Sequence[Facts], gate: Gate) -> Released | Withheld:
+    decisions = [gate.decide(one) for one in facts]
     return next((one for one in decisions if isinstance(one, Released)), decisions[0])

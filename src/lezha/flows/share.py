@@ -13,8 +13,7 @@ from sqlalchemy import Connection
 
 from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
-from lezha.sharing.community import Communities
-from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
+from lezha.sharing.release import Facts, Gate, Recipient, Released, Standing, Withheld
 from lezha.store import communities, posts, statements, views
 from lezha.store.log import Log, Tx
 from lezha.store.views import Change, Entry, Head, ViewKind
@@ -45,7 +44,8 @@ def preview(
 ) -> list[Released | Withheld]:
     """Decide for statements that need not be in the log yet: who would get them, and who not and why."""
     present = communities.current(conn)
-    return [release(one, recipient, present, now) for recipient in recipients for one in facts]
+    gates = [Gate(recipient, present, now) for recipient in recipients]
+    return [gate.decide(one) for gate in gates for one in facts]
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -92,7 +92,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     changes = views.changes(tx.conn, changed_before, KINDS, _CHANGES_PER_COMMIT)
     if not changes:
         return views.head(tx.conn, recipient.id)
-    present = communities.current(tx.conn)
+    gate = Gate(recipient, communities.current(tx.conn), tx.at)
     inputs = [
         c for c in changes if c.kind in _ABOUT_PEERS or (c.kind == "peer" and c.subject == recipient.id)
     ]
@@ -105,23 +105,24 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
         for start in range(0, len(again), _CHANGES_PER_COMMIT):
             part = again[start : start + _CHANGES_PER_COMMIT]
             views.no_longer_withheld(tx, recipient.id, part)
-            _decide_statements(tx, recipient, present, part)
-    told_late = _decide_statements(tx, recipient, present, list(fresh))
+            _decide_statements(tx, gate, part)
+    told_late = _decide_statements(tx, gate, list(fresh))
     if recipient.standing is Standing.OWN:
-        _tell_own(tx, recipient, present, changes, told_late)
+        _tell_own(tx, gate, changes, told_late)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
 
-def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashes: list[str]) -> list[str]:
+def _decide_statements(tx: Tx, gate: Gate, hashes: list[str]) -> list[str]:
     """Decide for statements that are neither in the recipient's view nor recorded as withheld from it.
 
     Return what they are about of what was purged.
     """
     if not hashes:
         return []
+    recipient = gate.recipient
     facts = statements.facts(tx.conn, hashes)
-    decisions = [release(one, recipient, present, tx.at) for one in facts]
+    decisions = [gate.decide(one) for one in facts]
     released = [one for one in decisions if isinstance(one, Released)]
     views.withhold(tx, recipient.id, [one for one in decisions if isinstance(one, Withheld)])
     digests = _digests(tx.conn, recipient, released)
@@ -140,16 +141,15 @@ def _digests(conn: Connection, recipient: Recipient, released: Sequence[Released
     return {key: parcel.digest() for key, parcel in _pack(conn, released).items()}
 
 
-def _tell_own(
-    tx: Tx, recipient: Recipient, present: Communities, changes: Sequence[Change], told_late: Sequence[str]
-) -> None:
+def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence[str]) -> None:
     """Give own systems what came without a statement, and say what of the given may not count any more.
 
     What is told of only after it was purged, `told_late`, ends what is before it all the same. What others were given
     of what may not count is void if it was not sent yet (`pack`), and stays with them if it was.
     """
+    recipient = gate.recipient
     posted = posts.facts(tx.conn, [change.subject for change in changes if change.kind == "posted"])
-    decided = [release(one, recipient, present, tx.at) for one in posted.values()]
+    decided = [gate.decide(one) for one in posted.values()]
     rows = [
         (ViewKind.POST, one.content, one.rule, bytes.fromhex(one.content))
         for one in decided
@@ -201,7 +201,8 @@ def _parcels(
     """Pack what may still be sent of numbered rows, and say what of them has been denied since."""
     told = [entry.ref for entry in entries if entry.kind is ViewKind.STATEMENT]
     present = communities.current(conn) if told else {}
-    decisions = [release(one, recipient, present, now) for one in statements.facts(conn, told)]
+    gate = Gate(recipient, present, now)
+    decisions = [gate.decide(one) for one in statements.facts(conn, told)]
     parcels = _pack(conn, [one for one in decisions if isinstance(one, Released)])
     for entry in entries:
         if entry.kind is ViewKind.ROSTER and not recipient.suspended:

@@ -142,129 +142,158 @@ def release(facts: Facts, recipient: Recipient, communities: Communities, now: s
 
     Any one statement that releases a content suffices; each is decided by itself.
     """
-    denied = _denied_to_all(facts, now) or _denied_to_this(facts, recipient)
-    if denied is not None:
-        return Withheld(facts.statement, recipient.id, denied, facts.author_here)
-    level = effective_tlp(facts)
-    if recipient.standing is Standing.MEMBER:
-        outcome = _to_member(facts, recipient, communities, now, level)
-    else:
-        outcome = _to_own_side(facts, recipient, level)
-    if isinstance(outcome, Reason):
-        return Withheld(facts.statement, recipient.id, outcome, facts.author_here)
-    return Released(_SEAL, facts, recipient, outcome)
+    return Gate(recipient, communities, now).decide(facts)
 
 
 def effective_tlp(facts: Facts) -> Tlp:
     """Return the narrowest of the statement's TLP and the object's own markings: markings only narrow."""
-    stated = (facts.terms.tlp,) if facts.terms is not None else ()
-    return strictest((*stated, *facts.markings))
+    return _narrowest(facts.terms, facts.markings)
 
 
-def _denied_to_all(facts: Facts, now: str) -> Reason | None:
+class Gate:
+    """The kernel for one recipient at one moment, for any number of decisions.
+
+    What was decided for the same terms is not worked out again: that depends on nothing else but what the key of
+    `_known` holds. A gate is for one moment; it does not hear of rosters and suspensions that come later.
+    """
+
+    def __init__(self, recipient: Recipient, communities: Communities, now: str) -> None:
+        self.recipient: Final = recipient
+        self._communities: Final = communities
+        self._now: Final = now
+        self._known: Final[dict[_Case, Reason | str]] = {}
+
+    def decide(self, facts: Facts) -> Released | Withheld:
+        """Decide for the content and the statement of `facts`."""
+        outcome: Reason | str | None = _denied_to_all(facts) or self._denied_to_this(facts)
+        if outcome is None:
+            case = (facts.terms, facts.markings, facts.author_here, self.recipient.since <= facts.issued)
+            outcome = self._known.get(case)
+            if outcome is None:
+                outcome = self._by_terms(*case)
+                if len(self._known) < _MOST_KNOWN:
+                    self._known[case] = outcome
+        if isinstance(outcome, Reason):
+            return Withheld(facts.statement, self.recipient.id, outcome, facts.author_here)
+        return Released(_SEAL, facts, self.recipient, outcome)
+
+    def _denied_to_this(self, facts: Facts) -> Reason | None:
+        recipient = self.recipient
+        if recipient.suspended:
+            return Reason.SUSPENDED
+        # Own systems are given what is held, all others what was signed.
+        if facts.incomplete and recipient.standing is not Standing.OWN:
+            return Reason.PURGED
+        if recipient.standing is not Standing.MEMBER:
+            return None
+        if facts.terms is None:
+            return Reason.NO_STATEMENT
+        wrote_or_sent = recipient.id == facts.origin or recipient.id in facts.came_from
+        return Reason.CAME_FROM_THERE if wrote_or_sent else None
+
+    def _by_terms(
+        self, terms: Terms | None, markings: tuple[Tlp, ...], author_here: bool, enrolled: bool
+    ) -> Reason | str:
+        """Return the rule by which terms and markings let the recipient have it, or why they do not.
+
+        `enrolled` says that the recipient was enrolled here when the statement was issued.
+        """
+        level = _narrowest(terms, markings)
+        if terms is not None and terms.expires is not None and terms.expires <= self._now:
+            return Reason.EXPIRED
+        if terms is None or self.recipient.standing is not Standing.MEMBER:
+            return self._to_own_side(terms, level)
+        rule = self._in_audience(terms, enrolled)
+        if isinstance(rule, Reason):
+            return rule
+        if level.rank > self.recipient.clearance.rank:
+            return Reason.CLEARANCE
+        if author_here:
+            return rule
+        if not terms.onward:
+            return Reason.NOT_ONWARD
+        if not self._may_relay(terms, level):
+            return Reason.RELAY_TLP
+        return f"{rule}; passed on as TLP:{level.upper()} allows"
+
+    def _to_own_side(self, terms: Terms | None, level: Tlp) -> Reason | str:
+        recipient = self.recipient
+        if recipient.standing is Standing.CONSTITUENT:
+            if terms is None:
+                return Reason.NO_STATEMENT
+            if terms.audience.empty:
+                return Reason.EMPTY_AUDIENCE
+            # TLP 2.0: AMBER reaches clients; AMBER+STRICT stays inside the organisation, RED with individuals.
+            if level.rank > Tlp.AMBER.rank:
+                return Reason.CONSTITUENT_TLP
+        if level.rank > recipient.clearance.rank:
+            return Reason.CLEARANCE
+        return f"{recipient.standing.value} system, cleared to TLP:{recipient.clearance.upper()}"
+
+    def _in_audience(self, terms: Terms, enrolled: bool) -> Reason | str:
+        audience = terms.audience
+        if audience.empty:
+            return Reason.EMPTY_AUDIENCE
+        if self.recipient.id in audience.members:
+            return "named in the audience"
+        reason = Reason.NOT_IN_AUDIENCE
+        if audience.everyone:
+            if terms.future_members or enrolled:
+                return "published to everyone"
+            reason = Reason.ADMITTED_LATER
+        for term in audience.communities:
+            outcome = self._by_community(terms, term)
+            if isinstance(outcome, str) and not isinstance(outcome, Reason):
+                return outcome
+            reason = outcome or reason
+        return reason
+
+    def _by_community(self, terms: Terms, term: CommunityTerm) -> Reason | str | None:
+        """Return the rule by which a community lets the recipient in, why it would not, or None if it is no member."""
+        community = self._communities.get(term.id)
+        if community is None:
+            return Reason.ROSTER_UNKNOWN
+        if community.number < term.floor:
+            return Reason.ROSTER_BEHIND
+        admitted = community.members.get(self.recipient.id)
+        if admitted is None:
+            return None
+        if community.expires <= self._now:
+            # An expired roster holds that community's objects (docs/design.md, Release).
+            return Reason.ROSTER_EXPIRED
+        if admitted > term.floor and not terms.future_members:
+            return Reason.ADMITTED_LATER
+        return f"member of {community.name}, roster {community.number}"
+
+    def _may_relay(self, terms: Terms, level: Tlp) -> bool:
+        # TLP 2.0: CLEAR without limit; GREEN within the community; AMBER only to those whom the author names.
+        if level is Tlp.CLEAR:
+            return True
+        if level.rank > Tlp.AMBER.rank:
+            return False
+        if self.recipient.id in terms.audience.members:
+            return True
+        return level is Tlp.GREEN and any(
+            not isinstance(self._by_community(terms, term), Reason | None)
+            for term in terms.audience.communities
+        )
+
+
+_MOST_KNOWN: Final = 65_536
+_Case = tuple[Terms | None, tuple[Tlp, ...], bool, bool]
+"""Terms, the object's own markings, whether the author is this member, whether the recipient was enrolled then."""
+
+
+def _denied_to_all(facts: Facts) -> Reason | None:
     if facts.quarantined:
         return Reason.QUARANTINED
     if facts.purged:
         return Reason.PURGED
     if facts.recalled:
         return Reason.RECALLED
-    if facts.terms is not None and facts.terms.expires is not None and facts.terms.expires <= now:
-        return Reason.EXPIRED
     # An unknown or unreadable marking denies (docs/design.md, Release).
     return Reason.UNREADABLE_MARKING if facts.unreadable_marking else None
 
 
-def _denied_to_this(facts: Facts, recipient: Recipient) -> Reason | None:
-    if recipient.suspended:
-        return Reason.SUSPENDED
-    # Own systems are given what is held, all others what was signed.
-    return Reason.PURGED if facts.incomplete and recipient.standing is not Standing.OWN else None
-
-
-def _to_own_side(facts: Facts, recipient: Recipient, level: Tlp) -> Reason | str:
-    if recipient.standing is Standing.CONSTITUENT:
-        if facts.terms is None:
-            return Reason.NO_STATEMENT
-        if facts.terms.audience.empty:
-            return Reason.EMPTY_AUDIENCE
-        # TLP 2.0: AMBER reaches clients; AMBER+STRICT stays inside the organisation, RED with individuals.
-        if level.rank > Tlp.AMBER.rank:
-            return Reason.CONSTITUENT_TLP
-    if level.rank > recipient.clearance.rank:
-        return Reason.CLEARANCE
-    return f"{recipient.standing.value} system, cleared to TLP:{recipient.clearance.upper()}"
-
-
-def _to_member(
-    facts: Facts, recipient: Recipient, communities: Communities, now: str, level: Tlp
-) -> Reason | str:
-    if facts.terms is None:
-        return Reason.NO_STATEMENT
-    if recipient.id == facts.origin or recipient.id in facts.came_from:
-        return Reason.CAME_FROM_THERE
-    rule = _in_audience(facts, facts.terms, recipient, communities, now)
-    if isinstance(rule, Reason):
-        return rule
-    if level.rank > recipient.clearance.rank:
-        return Reason.CLEARANCE
-    if facts.author_here:
-        return rule
-    if not facts.terms.onward:
-        return Reason.NOT_ONWARD
-    if not _may_relay(facts.terms, recipient, communities, now, level):
-        return Reason.RELAY_TLP
-    return f"{rule}; passed on as TLP:{level.upper()} allows"
-
-
-def _in_audience(
-    facts: Facts, terms: Terms, recipient: Recipient, communities: Communities, now: str
-) -> Reason | str:
-    audience = terms.audience
-    if audience.empty:
-        return Reason.EMPTY_AUDIENCE
-    if recipient.id in audience.members:
-        return "named in the audience"
-    reason = Reason.NOT_IN_AUDIENCE
-    if audience.everyone:
-        if terms.future_members or recipient.since <= facts.issued:
-            return "published to everyone"
-        reason = Reason.ADMITTED_LATER
-    for term in audience.communities:
-        outcome = _by_community(terms, term, recipient, communities, now)
-        if isinstance(outcome, str) and not isinstance(outcome, Reason):
-            return outcome
-        reason = outcome or reason
-    return reason
-
-
-def _by_community(
-    terms: Terms, term: CommunityTerm, recipient: Recipient, communities: Communities, now: str
-) -> Reason | str | None:
-    """Return the rule by which a community lets the recipient in, why it would not, or None if it is not a member."""
-    community = communities.get(term.id)
-    if community is None:
-        return Reason.ROSTER_UNKNOWN
-    if community.number < term.floor:
-        return Reason.ROSTER_BEHIND
-    if recipient.id not in community.members:
-        return None
-    if community.expires <= now:
-        # An expired roster holds that community's objects (docs/design.md, Release).
-        return Reason.ROSTER_EXPIRED
-    if community.members[recipient.id] > term.floor and not terms.future_members:
-        return Reason.ADMITTED_LATER
-    return f"member of {community.name}, roster {community.number}"
-
-
-def _may_relay(terms: Terms, recipient: Recipient, communities: Communities, now: str, level: Tlp) -> bool:
-    # TLP 2.0: CLEAR without limit; GREEN within the community; AMBER only to those whom the author names.
-    if level is Tlp.CLEAR:
-        return True
-    if level.rank > Tlp.AMBER.rank:
-        return False
-    if recipient.id in terms.audience.members:
-        return True
-    return level is Tlp.GREEN and any(
-        not isinstance(_by_community(terms, term, recipient, communities, now), Reason | None)
-        for term in terms.audience.communities
-    )
+def _narrowest(terms: Terms | None, markings: tuple[Tlp, ...]) -> Tlp:
+    return strictest(markings if terms is None else (terms.tlp, *markings))

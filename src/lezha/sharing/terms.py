@@ -36,7 +36,7 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return not (self.everyone or self.communities or self.members)
 
 
-class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Terms(msgspec.Struct, frozen=True, cache_hash=True, forbid_unknown_fields=True):
     """The handling that the author demands.
 
     `expires` is the time after which no node sends the object; `onward` lets recipients relay it

@@ -13,6 +13,8 @@ class Tlp(StrEnum):
     STRICT = "amber+strict"
     RED = "red"
 
+    __hash__ = str.__hash__  # Enum's own is written in Python, and levels are parts of many keys
+
     @property
     def rank(self) -> int:
         """Position on the scale: 0 for CLEAR, 4 for RED."""

@@ -274,6 +274,12 @@ def page(conn: Connection, after: int, limit: int) -> list[tuple[int, bytes]]:
     return [(row[0], row[1]) for row in conn.execute(_PAGE, {"after": after, "limit": limit})]
 
 
+@lru_cache(maxsize=64)
+def markings_of(text: str) -> tuple[Tlp, ...]:
+    """Read the TLP levels of an object's own markings as they are kept."""
+    return msgspec.json.decode(text, type=tuple[Tlp, ...])
+
+
 def count(conn: Connection) -> int:
     """Count the contents that the log knows."""
     return conn.scalar(select(func.count()).select_from(_CONTENTS)) or 0

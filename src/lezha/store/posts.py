@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-import msgspec
 from sqlalchemy import Connection, or_, select
 
 from lezha.sharing.release import Facts
-from lezha.sharing.tlp import Tlp
 from lezha.store import contents, schema
 from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
 from lezha.store.log import Tx
@@ -68,7 +66,7 @@ def facts(conn: Connection, hashes: Iterable[str]) -> dict[str, Facts]:
             origin="",
             author_here=True,
             issued=row.at,
-            markings=msgspec.json.decode(row.markings, type=tuple[Tlp, ...]),
+            markings=contents.markings_of(row.markings),
             unreadable_marking=row.unreadable_marking,
             quarantined=row.quarantined,
             purged=row.purged,

@@ -1,6 +1,7 @@
 """Release statements about contents, and the facts that the release kernel decides on."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -8,7 +9,6 @@ from sqlalchemy import Connection, Row, RowMapping, and_, exists, or_, select
 
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
-from lezha.sharing.tlp import Tlp
 from lezha.stix.lines import Version
 from lezha.store import contents, schema
 from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
@@ -42,6 +42,7 @@ class Subject(msgspec.Struct, frozen=True):
 _STATEMENTS, _CONTENTS = schema.statements, schema.contents
 _ARRIVED, _BESIDE, _BODIES = schema.arrivals, schema.companions, schema.bodies
 _DISPUTED, _PURGED = schema.disputes, schema.purges
+_REMEMBERED: Final = 4096  # characters
 _LOST: Final = _PURGED.alias("lost")
 _SUBJECT: Final = _CONTENTS.c.seq == _STATEMENTS.c.content
 # docs/design.md, Authority: what claims a member as creator needs that member's own statement.
@@ -304,14 +305,28 @@ def _facts(row: RowMapping, senders: set[str]) -> Facts:
     return Facts(
         statement=row["hash"],
         content=row["content"],
-        terms=msgspec.json.decode(row["terms"], type=Terms),
+        terms=terms_of(row["terms"]),
         origin=row["origin"],
         author_here=row["own"],
         issued=row["issued"],
         came_from=frozenset(senders),
-        markings=msgspec.json.decode(row["markings"], type=tuple[Tlp, ...]),
+        markings=contents.markings_of(row["markings"]),
         unreadable_marking=row["unreadable_marking"],
         quarantined=row["quarantined"],
         purged=row["purged"],
         incomplete=row["incomplete"],
     )
+
+
+def terms_of(text: str) -> Terms:
+    """Read terms as they are kept. Short ones are the same few again and again: the kernel knows those at once."""
+    return _remembered(text) if len(text) <= _REMEMBERED else _read(text)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(text: str) -> Terms:
+    return _read(text)
+
+
+def _read(text: str) -> Terms:
+    return msgspec.json.decode(text, type=Terms)

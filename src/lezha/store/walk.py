@@ -7,7 +7,6 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, bindparam, func, or_, select
 
 from lezha.sharing.release import Facts, Released
-from lezha.sharing.tlp import Tlp
 from lezha.store import contents, schema
 from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
 from lezha.store.rows import KEYS, each
@@ -90,7 +89,7 @@ def _bare(row: RowMapping) -> Facts:
         origin="",
         author_here=False,
         issued="",
-        markings=msgspec.json.decode(row["markings"], type=tuple[Tlp, ...]),
+        markings=contents.markings_of(row["markings"]),
         unreadable_marking=row["unreadable_marking"],
         quarantined=row["quarantined"],
     )
