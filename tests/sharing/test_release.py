@@ -28,9 +28,9 @@ from tests.sharing.examples import (
     why,
 )
 
-from lezha.sharing.release import Facts, Reason, Recipient, Released, Standing, release
+from lezha.sharing.release import Facts, Reason, Recipient, Released, Standing, effective_pap, release
 from lezha.sharing.terms import Audience, CommunityTerm
-from lezha.sharing.tlp import Tlp
+from lezha.sharing.tlp import Pap, Tlp
 
 VIENNA = replace(ALLY, id=AUSTRIA)
 EVERY_KIND = [ALLY, OWN_SYSTEM, MINISTRY]
@@ -65,10 +65,29 @@ def test_what_is_recalled_goes_to_nobody(recipient: Recipient) -> None:
     assert why(facts(terms(Tlp.CLEAR, TO_ALL), recalled=True), recipient) is Reason.RECALLED
 
 
-@pytest.mark.parametrize("recipient", EVERY_KIND)
+@pytest.mark.parametrize("recipient", [ALLY, MINISTRY, replace(OWN_SYSTEM, clearance=Tlp.STRICT)])
 def test_a_marking_that_cannot_be_read_denies(recipient: Recipient) -> None:
     one = facts(terms(Tlp.CLEAR, TO_ALL), unreadable_marking=True)
     assert why(one, recipient) is Reason.UNREADABLE_MARKING
+
+
+def test_a_marking_that_cannot_be_read_says_no_more_than_red_to_own_systems() -> None:
+    assert why(facts(terms(Tlp.CLEAR, TO_ALL), unreadable_marking=True), OWN_SYSTEM) is None
+    assert why(facts(None, unreadable_marking=True), OWN_SYSTEM) is None
+
+
+@pytest.mark.parametrize(
+    ("stated", "own", "narrowest"),
+    [
+        (Pap.GREEN, (), Pap.GREEN),
+        (Pap.GREEN, (Pap.CLEAR,), Pap.GREEN),
+        (Pap.CLEAR, (Pap.AMBER, Pap.GREEN), Pap.AMBER),
+        (Pap.RED, (Pap.AMBER,), Pap.RED),
+    ],
+)
+def test_pap_only_narrows(stated: Pap, own: tuple[Pap, ...], narrowest: Pap) -> None:
+    assert effective_pap(facts(terms(pap=stated), paps=own)) is narrowest
+    assert effective_pap(facts(None, paps=own)) is max((*own, Pap.CLEAR), key=list(Pap).index)
 
 
 @pytest.mark.parametrize("recipient", EVERY_KIND)

@@ -82,7 +82,8 @@ def denials(one: Facts, who: Recipient, rosters: Communities, now: str) -> set[R
         Reason.PURGED: one.purged or (one.incomplete and who.standing != "own"),
         Reason.RECALLED: one.recalled,
         Reason.EXPIRED: said is not None and said.expires is not None and not now < said.expires,
-        Reason.UNREADABLE_MARKING: one.unreadable_marking,
+        Reason.UNREADABLE_MARKING: one.unreadable_marking
+        and not (who.standing == "own" and who.clearance == "red"),
         Reason.SUSPENDED: who.suspended,
         Reason.NO_STATEMENT: said is None and who.standing != "own",
         Reason.EMPTY_AUDIENCE: said is not None and said.audience == Audience() and who.standing != "own",
@@ -280,7 +281,7 @@ def some_terms(rng: random.Random) -> Terms | None:
 
 
 def some_facts(rng: random.Random, said: Terms | None) -> Facts:
-    seldom = [rng.random() < 0.03 for _ in range(5)]
+    unreadable, recalled, quarantined, purged, incomplete = (rng.random() < 0.03 for _ in range(5))
     return Facts(
         "statement",
         "content",
@@ -290,7 +291,11 @@ def some_facts(rng: random.Random, said: Terms | None) -> Facts:
         rng.choice(TIMES),
         frozenset(member for member in MEMBERS if rng.random() < 0.15),
         tuple(level for level in SCALE if rng.random() < 0.1),
-        *seldom,
+        unreadable,
+        recalled,
+        quarantined,
+        purged,
+        incomplete,
     )
 
 

@@ -89,3 +89,54 @@ def test_only_standard_ids_are_known_without_a_definition() -> None:
     assert is_standard(TLP1_IDS["white"])
     assert not is_standard(OWN_ID)
     assert tlp_level(OWN_ID) is None
+
+
+def statement(text: object, **properties: Any) -> dict[str, Any]:
+    return marking(definition_type="statement", definition={"statement": text}, **properties)
+
+
+@pytest.mark.parametrize(
+    ("data", "level", "pap"),
+    [
+        (statement("Copyright 2015-2022, The MITRE Corporation."), None, None),
+        (statement("PAP:RED"), None, "red"),
+        (statement("pap:white"), None, "clear"),
+        (statement("tlp:amber+strict"), "amber+strict", None),
+        (statement("for a PAP smear", name="TLP:RED"), "red", None),
+        (
+            statement("custom", x_opencti_definition_type="TLP", x_opencti_definition="TLP:AMBER+STRICT"),
+            "amber+strict",
+            None,
+        ),
+        (
+            statement("custom", x_opencti_definition_type="PAP", x_opencti_definition="PAP:AMBER"),
+            None,
+            "amber",
+        ),
+        (statement("TLP:GREEN", name="PAP:GREEN"), "green", "green"),
+        (statement("tlpercent"), None, None),
+    ],
+)
+def test_a_statement_is_read(data: dict[str, Any], level: str | None, pap: str | None) -> None:
+    reading = read_marking(data)
+    assert (reading.kind, reading.level, reading.pap) == (MarkingKind.STATEMENT, level, pap)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        statement("TLP:PUCE"),
+        statement("TLP:RED, except for those who ask"),
+        statement("TLP-EX:CHR"),
+        statement("(TLP) strictly red"),
+        statement("PAP:AMBER+STRICT"),
+        statement("TLP:CLEAR", name="TLP:RED"),
+        statement("custom", x_opencti_definition_type="TLP", x_opencti_definition="secret"),
+        statement("custom", x_opencti_definition_type="NATO", x_opencti_definition="RESTRICTED"),
+        statement("whatever", x_audience="nobody"),
+        statement("whatever", object_marking_refs=[TLP2_IDS["red"]]),
+        marking(definition_type="statement", definition={"statement": "x", "and": "y"}),
+    ],
+)
+def test_a_statement_that_may_say_more_is_unknown(data: dict[str, Any]) -> None:
+    assert read_marking(data).kind is MarkingKind.UNKNOWN

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 from lezha.federation import statement as signed_statement
 from lezha.federation.members import Members
 from lezha.federation.statement import KnownStatement, Statement
-from lezha.flows import authority, ingest, share
+from lezha.flows import authority, beside, ingest, share
+from lezha.flows.beside import Beside
 from lezha.flows.errors import FlowError, NothingTaken, Rejected
 from lezha.sharing.audience import within
 from lezha.sharing.community import Communities, Community
@@ -87,8 +88,16 @@ class _Ground(msgspec.Struct, frozen=True):
     purged: frozenset[str]
 
 
+class _Item(msgspec.Struct, frozen=True):
+    """What is to be signed, and what goes beside it."""
+
+    content: Content
+    terms: Terms
+    beside: Beside
+
+
 class _Plan(msgspec.Struct, frozen=True):
-    objects: tuple[tuple[Content, Terms], ...]
+    items: tuple[_Item, ...]
     rejected: tuple[Rejected, ...]
 
 
@@ -129,10 +138,8 @@ def preview(log: Log, author: Author, members: Members, request: Request, now: s
     draft = _draft(author, members, request)
     with log.read() as conn:
         plan = _plan(conn, draft)
-        outlook = _outlook(
-            conn, [_facts(content, terms, author, now) for content, terms in plan.objects], now
-        )
-    taken = tuple((content.stix_id, "") for content, _ in plan.objects)
+        outlook = _outlook(conn, [_facts(one, author, now) for one in plan.items], now)
+    taken = tuple((one.content.stix_id, "") for one in plan.items)
     return Published(taken, plan.rejected, outlook, _warnings(plan))
 
 
@@ -147,9 +154,15 @@ async def publish(log: Log, author: Author, members: Members, request: Request, 
     return await log.write(lambda tx: _write(tx, draft, actor))
 
 
-def sign(tx: Tx, author: Author, content: Content, terms: Terms) -> Signed:
-    """Sign a statement of the author about a content, its identity as companion where the content names it."""
-    companions = (author.identity.hash,) if author.member in (content.creator, *content.refs) else ()
+def sign(
+    tx: Tx, author: Author, content: Content, terms: Terms, companions: tuple[str, ...] | None = None
+) -> Signed:
+    """Sign a statement of the author about a content.
+
+    `companions` go beside it; if they are not given, that is the author's identity where the content names it.
+    """
+    if companions is None:
+        companions = beside.of(content, terms, author.identity, {}).contents
     known: KnownStatement = signed_statement.sign(
         Statement(
             member=author.member,
@@ -172,16 +185,16 @@ def _draft(author: Author, members: Members, request: Request) -> _Draft:
 
 def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
     plan = _plan(tx.conn, draft)
-    contents.add(tx, [draft.author.identity, *(content for content, _ in plan.objects)], actor)
+    contents.add(tx, [draft.author.identity, *(one.content for one in plan.items)], actor)
     before = _signed_before(tx.conn, plan)
     signed = [
-        sign(tx, draft.author, content, terms)
-        for content, terms in plan.objects
-        if content.hash not in before
+        sign(tx, draft.author, one.content, one.terms, one.beside.contents)
+        for one in plan.items
+        if one.content.hash not in before
     ]
     statements.add(tx, signed, actor)
     told = before | {one.content: one.hash for one in signed}
-    taken = tuple((content.stix_id, told[content.hash]) for content, _ in plan.objects)
+    taken = tuple((one.content.stix_id, told[one.content.hash]) for one in plan.items)
     outlook = _outlook(
         tx.conn, statements.facts(tx.conn, list(dict.fromkeys(key for _, key in taken))), tx.at
     )
@@ -199,11 +212,12 @@ def _plan(conn: Connection, draft: _Draft) -> _Plan:
         why = "no object is in order" if refused else "it has no objects"
         raise NothingTaken(f"Nothing was published: {why}.", refused)
     here = ground.held | {draft.author.member} | {content.stix_id for content in fit}
-    plan = [
-        (content, msgspec.structs.replace(request.terms, open_refs=_open_refs(content, here)))
-        for content in fit
-    ]
-    return _Plan(tuple(plan), tuple(refused))
+    there = beside.known(conn, draft.members, fit)
+    items: list[_Item] = []
+    for content in fit:
+        terms = msgspec.structs.replace(request.terms, open_refs=_open_refs(content, here))
+        items.append(_Item(content, terms, beside.of(content, terms, draft.author.identity, there)))
+    return _Plan(tuple(items), tuple(refused))
 
 
 def _signed_before(conn: Connection, plan: _Plan) -> dict[str, str]:
@@ -211,16 +225,18 @@ def _signed_before(conn: Connection, plan: _Plan) -> dict[str, str]:
 
     Signing it again would change nothing, except for peers enrolled since then where it is for everyone present.
     """
-    wanted = {content.hash: terms for content, terms in plan.objects}
+    wanted = {one.content.hash: one for one in plan.items}
     enrolled = max((peer.since for peer in peers.listed(conn)), default="")
     found: dict[str, str] = {}
     for one in statements.facts(conn, statements.own_about(conn, wanted)):
-        terms = wanted[one.content]
+        item = wanted[one.content]
+        terms = item.terms
         same = (
             one.terms is not None and msgspec.structs.replace(one.terms, open_refs=terms.open_refs) == terms
         )
         overtaken = terms.audience.everyone and not terms.future_members and enrolled > one.issued
-        if same and not (overtaken or one.recalled or one.quarantined):
+        now_readable = one.unreadable_marking and item.beside.said is not None
+        if same and not (overtaken or now_readable or one.recalled or one.quarantined):
             found[one.content] = one.statement
     return found
 
@@ -301,16 +317,18 @@ def _open_refs(content: Content, here: AbstractSet[str]) -> tuple[str, ...]:
     return tuple(ref for ref in content.refs if ref not in here and not ref.startswith(_NOT_OBJECTS))
 
 
-def _facts(content: Content, terms: Terms, author: Author, now: str) -> Facts:
+def _facts(one: _Item, author: Author, now: str) -> Facts:
+    said = one.beside.said
     return Facts(
         statement="",
-        content=content.hash,
-        terms=terms,
+        content=one.content.hash,
+        terms=one.terms,
         origin=author.member,
         author_here=True,
         issued=now,
-        markings=content.markings,
-        unreadable_marking=content.unreadable_marking,
+        markings=one.content.markings + (said.levels if said else ()),
+        paps=said.paps if said else (),
+        unreadable_marking=said is None,
     )
 
 
@@ -335,11 +353,11 @@ def _outlook(conn: Connection, facts: Sequence[Facts], now: str) -> tuple[Outloo
 
 
 def _warnings(plan: _Plan) -> tuple[str, ...]:
-    unmatched = [content for content, _ in plan.objects if content.unmatched]
+    unmatched = [one.content for one in plan.items if one.content.unmatched]
     warnings = [f"{content.stix_id} can't be matched live: {content.unmatched}" for content in unmatched[:20]]
     if len(unmatched) > len(warnings):
         warnings.append(f"… and {len(unmatched) - len(warnings)} more that can't be matched live")
-    unreadable = [content.stix_id for content, _ in plan.objects if content.unreadable_marking]
+    unreadable = [one.content.stix_id for one in plan.items if one.beside.said is None]
     warnings += [
         f"{stix_id} carries a marking that can't be read: nobody gets it." for stix_id in unreadable[:20]
     ]

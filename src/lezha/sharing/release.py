@@ -11,7 +11,7 @@ import msgspec
 
 from lezha.sharing.community import Communities
 from lezha.sharing.terms import CommunityTerm, Terms
-from lezha.sharing.tlp import Tlp, strictest
+from lezha.sharing.tlp import Pap, Tlp, strictest
 
 
 class Standing(StrEnum):
@@ -40,10 +40,10 @@ class Facts(msgspec.Struct, frozen=True):
     """All that the decision about one (content, statement) depends on, apart from the recipient.
 
     `origin` is the member that signed the statement and `author_here` says that it is this node's own.
-    `came_from` are the members that sent this statement here. `markings` are the TLP levels of the object's
-    own markings; `unreadable_marking` is true if there is one that this node cannot read. `purged` says that the
-    object's bytes have been destroyed here, `incomplete` that those of a companion have: then the statement can't be
-    sent as it was signed.
+    `came_from` are the members that sent this statement here. `markings` and `paps` are the levels of the object's
+    own markings, TLP and PAP; `unreadable_marking` is true if there is one that this node cannot read. `purged` says
+    that the object's bytes have been destroyed here, `incomplete` that those of a companion have: then the statement
+    can't be sent as it was signed.
     """
 
     statement: str
@@ -59,6 +59,7 @@ class Facts(msgspec.Struct, frozen=True):
     quarantined: bool = False
     purged: bool = False
     incomplete: bool = False
+    paps: tuple[Pap, ...] = ()
 
 
 class Reason(StrEnum):
@@ -150,6 +151,12 @@ def effective_tlp(facts: Facts) -> Tlp:
     return _narrowest(facts.terms, facts.markings)
 
 
+def effective_pap(facts: Facts) -> Pap:
+    """Return the narrowest of the statement's PAP and the object's own: what recipients may do with its values."""
+    stated = (facts.terms.pap,) if facts.terms is not None else ()
+    return max((*stated, *facts.paps), key=list(Pap).index, default=Pap.CLEAR)
+
+
 class Gate:
     """The kernel for one recipient at one moment, for any number of decisions.
 
@@ -181,6 +188,11 @@ class Gate:
         recipient = self.recipient
         if recipient.suspended:
             return Reason.SUSPENDED
+        # An unknown or unreadable marking denies (docs/design.md, Release). It may say RED, and no more than that: what
+        # is cleared for RED of a member's own systems, whose findings stay with the member, may have it.
+        to_red = recipient.standing is Standing.OWN and recipient.clearance is Tlp.RED
+        if facts.unreadable_marking and not to_red:
+            return Reason.UNREADABLE_MARKING
         # Own systems are given what is held, all others what was signed.
         if facts.incomplete and recipient.standing is not Standing.OWN:
             return Reason.PURGED
@@ -289,10 +301,7 @@ def _denied_to_all(facts: Facts) -> Reason | None:
         return Reason.QUARANTINED
     if facts.purged:
         return Reason.PURGED
-    if facts.recalled:
-        return Reason.RECALLED
-    # An unknown or unreadable marking denies (docs/design.md, Release).
-    return Reason.UNREADABLE_MARKING if facts.unreadable_marking else None
+    return Reason.RECALLED if facts.recalled else None
 
 
 def _narrowest(terms: Terms | None, markings: tuple[Tlp, ...]) -> Tlp:

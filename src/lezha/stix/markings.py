@@ -1,9 +1,11 @@
-"""What data markings say: TLP 2.0 by OASIS's extension, TLP 1 by STIX 2.1 §7.2.1.4.
+"""What data markings say: TLP 2.0 by OASIS's extension, TLP 1 by STIX 2.1 §7.2.1.4, statements by §7.2.1.3.
 
 Levels are the words of TLP 2.0: `clear`, `green`, `amber`, `amber+strict`, `red`. TLP 1's WHITE is CLEAR.
-PAP has no standard marking definition in STIX: what carries it is a custom one, and reads as unknown.
+PAP has no standard marking definition in STIX, nor had AMBER+STRICT before TLP 2.0's extension: tools write both as
+statements, `PAP:RED` for one, or as OpenCTI does, in custom properties beside a statement that says nothing.
 """
 
+import re
 from enum import StrEnum
 from typing import Any, Final
 
@@ -41,11 +43,12 @@ class MarkingKind(StrEnum):
 
 
 class MarkingReading(msgspec.Struct, frozen=True):
-    """What a marking definition was understood to say; `level` is None unless it is a TLP marking."""
+    """What a marking definition was understood to say: a TLP level, a PAP level, or for a statement perhaps neither."""
 
     id: str
     kind: MarkingKind
     level: str | None = None
+    pap: str | None = None
 
 
 def tlp_level(marking_id: str) -> str | None:
@@ -66,9 +69,10 @@ def definition(level: str) -> bytes:
 def read_marking(data: dict[str, Any]) -> MarkingReading:
     """Return what the marking definition `data` says.
 
-    A standard id means what the standard says, whatever the object holds. Any other id counts as TLP only if
-    it says one thing: two definitions that contradict each other are unknown, and so is any extension beside
-    that of TLP 2.0, since it may narrow.
+    A standard id means what the standard says, whatever the object holds. Any other id counts only if it says one
+    thing: two definitions that contradict each other are unknown, and so is any extension beside that of TLP 2.0, any
+    property that is not known here, and any text that begins like TLP or PAP and is neither, since it may narrow. A
+    statement in other words is for people to read and narrows nothing here.
     """
     marking_id: str = data["id"]
     if standard := _LEVELS.get(marking_id):
@@ -81,8 +85,36 @@ def read_marking(data: dict[str, Any]) -> MarkingReading:
         if isinstance(level, str) and level in TLP2_IDS:
             return MarkingReading(marking_id, MarkingKind.TLP2, level)
     elif kind_of_definition == "statement" and not extensions:
-        return MarkingReading(marking_id, MarkingKind.STATEMENT)
+        return _read_statement(data)
     return MarkingReading(marking_id, MarkingKind.UNKNOWN)
+
+
+def _read_statement(data: dict[str, Any]) -> MarkingReading:
+    unknown = MarkingReading(data["id"], MarkingKind.UNKNOWN)
+    if not data.keys() <= _OF_A_STATEMENT or data["definition"].keys() != {"statement"}:
+        return unknown
+    texts = [data["definition"]["statement"], data.get("name", ""), data.get("x_opencti_definition", "")]
+    said = [_LEVEL.fullmatch(text.strip()) for text in texts if _BEGINS_LIKE_A_LEVEL.match(text)]
+    of_opencti = data.get("x_opencti_definition_type", "statement")
+    if None in said or (of_opencti != "statement" and not said):
+        return unknown
+    levels = [tuple(one.groups()) for one in said if one is not None]
+    tlp = {_tlp1_level(level.lower()) for scheme, level in levels if scheme.upper() == "TLP"}
+    pap = {_tlp1_level(level.lower()) for scheme, level in levels if scheme.upper() == "PAP"}
+    if len(tlp) > 1 or len(pap) > 1 or "amber+strict" in pap:
+        return unknown
+    return MarkingReading(data["id"], MarkingKind.STATEMENT, next(iter(tlp), None), next(iter(pap), None))
+
+
+_OF_A_STATEMENT: Final = frozenset(
+    {
+        "type", "spec_version", "id", "created", "created_by_ref", "name", "external_references", "definition_type",
+        "definition", "x_opencti_definition_type", "x_opencti_definition",
+    }
+)  # fmt: skip
+"""Properties of a statement that are read, or that narrow nothing."""
+_BEGINS_LIKE_A_LEVEL: Final = re.compile(r"[\s\W]*(?:TLP|PAP)(?![a-z])", re.IGNORECASE)
+_LEVEL: Final = re.compile(r"(TLP|PAP):(CLEAR|WHITE|GREEN|AMBER|AMBER\+STRICT|RED)", re.IGNORECASE)
 
 
 def _tlp1_level(colour: str) -> str:

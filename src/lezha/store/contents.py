@@ -93,6 +93,19 @@ _SIZES: Final = (
     .join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.hash.in_(KEYS))
 )
+_SIGNED_HERE: Final = exists().where(
+    schema.statements.c.content == _CONTENTS.c.seq, schema.statements.c.own.is_(True)
+)
+_OWN_BYTES: Final = (
+    select(_BODIES.c.bytes)
+    .join(_CONTENTS, _BODIES.c.content == _CONTENTS.c.seq)
+    .where(
+        _CONTENTS.c.stix_id.in_(KEYS),
+        _CONTENTS.c.type.in_(bindparam("types", expanding=True)),
+        or_(_SIGNED_HERE, _POSTED),
+    )
+    .order_by(_CONTENTS.c.seq)
+)
 _VERSIONS: Final = select(
     _CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator, _CONTENTS.c.hash
 ).where(_CONTENTS.c.stix_id.in_(KEYS), or_(_STATED, _POSTED))
@@ -321,6 +334,11 @@ def _keep_substances(conn: Connection, gone: Sequence[Held]) -> None:
 def bytes_of(conn: Connection, hashes: Iterable[str]) -> dict[str, bytes]:
     """Return the exact bytes of each of some contents, as far as they are held and not purged."""
     return {row.hash: row.bytes for row in each(conn, _BYTES, hashes)}
+
+
+def own_bytes_of(conn: Connection, stix_ids: Iterable[str], types: Sequence[str]) -> list[bytes]:
+    """Return the bytes of all versions of objects of these types that this member has brought here or signed."""
+    return [row.bytes for row in each(conn, _OWN_BYTES, stix_ids, types=list(types))]
 
 
 def sizes(conn: Connection, hashes: Iterable[str]) -> dict[str, int]:

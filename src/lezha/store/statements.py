@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Row, RowMapping, and_, exists, or_, select
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
 from lezha.stix.lines import Version
-from lezha.store import contents, schema
+from lezha.store import contents, definitions, schema
 from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
+from lezha.store.definitions import Said
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, insert_rows, record
@@ -183,7 +184,9 @@ def facts(conn: Connection, hashes: Sequence[str]) -> list[Facts]:
     missing = [key for key in hashes if key not in found]
     if missing:
         raise NotFound(f"No statement {missing[0]} is held here.")
-    return [_facts(found[key], senders.get(key, set())) for key in hashes]
+    marked = [key for key, row in found.items() if row["unreadable_marking"] and not row["purged"]]
+    said = definitions.beside(conn, marked) if marked else {}
+    return [_facts(found[key], senders.get(key, set()), said.get(key)) for key in hashes]
 
 
 def about(conn: Connection, stix_id: str) -> list[str]:
@@ -301,7 +304,7 @@ def _row(statement: Signed, at: str, seq: int, content: int) -> tuple[object, ..
     )
 
 
-def _facts(row: RowMapping, senders: set[str]) -> Facts:
+def _facts(row: RowMapping, senders: set[str], said: Said | None) -> Facts:
     return Facts(
         statement=row["hash"],
         content=row["content"],
@@ -310,8 +313,9 @@ def _facts(row: RowMapping, senders: set[str]) -> Facts:
         author_here=row["own"],
         issued=row["issued"],
         came_from=frozenset(senders),
-        markings=contents.markings_of(row["markings"]),
-        unreadable_marking=row["unreadable_marking"],
+        markings=contents.markings_of(row["markings"]) + (said.levels if said else ()),
+        paps=said.paps if said else (),
+        unreadable_marking=row["unreadable_marking"] and said is None,
         quarantined=row["quarantined"],
         purged=row["purged"],
         incomplete=row["incomplete"],
