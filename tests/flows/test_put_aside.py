@@ -19,6 +19,7 @@ from lezha.store import schema
 __all__ = ["pair"]  # fixtures: Tirana on both engines, and Podgorica
 
 NAME = misfiled()["id"]
+ASIDE = "purged aside"
 
 
 def carrying(raw: bytes, of: str = NAME) -> Parcel:
@@ -103,6 +104,7 @@ async def test_what_retention_took_is_not_put_aside_again(pair: tuple[Station, S
     await tirana.publish(misfiled())
     await take(tirana, podgorica, frames(*stream(said(PODGORICA, RAW))))
     await purge.retire(tirana.log, [Rule("indicator", 1, later(utc_now(), days=1))])
+    assert NAME in [subject for kind, subject in tirana.rows(schema.events, "kind", "subject") if kind == ASIDE]
     await take(tirana, podgorica, resent("f" * 16, said(PODGORICA, RAW)))
     assert kept(tirana) == [("authority", "purged", False)] * 2
     assert traces(tirana, url) == []
