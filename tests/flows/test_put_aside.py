@@ -14,7 +14,7 @@ from lezha.flows import check, purge
 from lezha.flows.purge import Rule
 from lezha.node.clock import later, utc_now
 from lezha.stix import encode
-from lezha.store import schema
+from lezha.store import inbound, schema
 
 __all__ = ["pair"]  # fixtures: Tirana on both engines, and Podgorica
 
@@ -104,7 +104,26 @@ async def test_what_retention_took_is_not_put_aside_again(pair: tuple[Station, S
     await tirana.publish(misfiled())
     await take(tirana, podgorica, frames(*stream(said(PODGORICA, RAW))))
     await purge.retire(tirana.log, [Rule("indicator", 1, later(utc_now(), days=1))])
-    assert NAME in [subject for kind, subject in tirana.rows(schema.events, "kind", "subject") if kind == ASIDE]
+    assert NAME in [
+        subject for kind, subject in tirana.rows(schema.events, "kind", "subject") if kind == ASIDE
+    ]
     await take(tirana, podgorica, resent("f" * 16, said(PODGORICA, RAW)))
     assert kept(tirana) == [("authority", "purged", False)] * 2
+    assert traces(tirana, url) == []
+
+
+async def test_of_a_frame_that_is_not_kept_no_words_stay_that_quote_it(
+    pair: tuple[Station, Station], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tirana, podgorica = pair
+    quoted = encode(misfiled(indicator_types=SECRET))
+    await take(tirana, podgorica, frames(*stream(said(PODGORICA, quoted))))
+    assert SECRET in kept(tirana)[0][1], "it must be quoted, or this test proves nothing"
+    await purge.purge(tirana.log, tirana.member, [NAME], "names a citizen", "officer")
+    monkeypatch.setattr(inbound, "_BYTES_KEPT", 0)
+    await take(
+        tirana, podgorica, resent("f" * 16, said(PODGORICA, encode(told(TIRANA, 2, indicator_types=SECRET))))
+    )
+    assert kept(tirana)[1] == ("invalid_object", "not kept", False)
+    written_down(tirana, url)
     assert traces(tirana, url) == []
