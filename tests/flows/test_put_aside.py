@@ -1,16 +1,20 @@
 """What can't be taken is put aside, can be purged by whatever it names, and then does not come back."""
 
 import hashlib
+import threading
+from collections.abc import Collection
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import Connection
 from tests.federation.keys import PODGORICA, TIRANA
 from tests.flows.alliance import Station, said, stream, take, told
 from tests.flows.alliance import batch as frames
 from tests.flows.test_purge import SECRET, misfiled, pair, traces, written_down
 
 from lezha.federation.frame import Batch, Parcel
-from lezha.flows import check, purge
+from lezha.flows import check, purge, receive
 from lezha.flows.purge import Rule
 from lezha.node.clock import later, utc_now
 from lezha.stix import encode
@@ -127,3 +131,30 @@ async def test_of_a_frame_that_is_not_kept_no_words_stay_that_quote_it(
     assert kept(tirana)[1] == ("invalid_object", "not kept", False)
     written_down(tirana, url)
     assert traces(tirana, url) == []
+
+
+async def test_a_peer_that_names_very_much_holds_up_neither_the_writer_nor_the_event_loop(
+    pair: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tirana, podgorica = pair
+    names = b",".join(
+        b'"id":"indicator--%08d-0000-4000-8000-000000000000"' % number for number in range(2000)
+    )
+    looked_up: list[int] = []
+    checked_in: list[threading.Thread] = []
+
+    def forgotten(_conn: Connection, ids: Collection[str]) -> set[str]:
+        looked_up.append(len(ids))
+        return set()
+
+    def check_all(*given: Any) -> Any:
+        checked_in.append(threading.current_thread())
+        return original(*given)
+
+    original = receive._check_all
+    monkeypatch.setattr(inbound, "forgotten", forgotten)
+    monkeypatch.setattr(receive, "_check_all", check_all)
+    receipt = await take(tirana, podgorica, frames(*stream(carrying(names))))
+    assert receipt.refused == ((1, "invalid_object"),)
+    assert looked_up == [0]
+    assert checked_in != [threading.current_thread()]
