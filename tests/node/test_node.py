@@ -2,25 +2,35 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.federation.keys import PODGORICA
+from tests.federation.keys import PODGORICA, TIRANA
+from tests.flows.alliance import written
 
 from lezha.cli.node import make
+from lezha.federation import frame
 from lezha.federation.document import Contact
+from lezha.federation.frame import Receipt
+from lezha.flows import publish, share
+from lezha.flows.publish import Request
 from lezha.node import database, identity, settings
-from lezha.node.clock import utc_now
+from lezha.node.clock import later, utc_now
 from lezha.node.errors import NodeError
 from lezha.node.node import Node
 from lezha.node.settings import Settings
+from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Tlp
-from lezha.store import peers
+from lezha.stix import bundle
+from lezha.store import peers, views
 from lezha.store.errors import StoreError
 from lezha.store.log import Reader
 from lezha.store.peers import Peer, PeerState
+from lezha.store.views import GENESIS
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +125,46 @@ async def test_a_peer_that_is_confirmed_while_the_node_runs_is_known_at_once(hom
         assert PODGORICA.member in node.members.identities
         loops.cancel()
         await asyncio.gather(loops, return_exceptions=True)
+
+
+class Answering:
+    """The connection to a peer that takes whatever is sent."""
+
+    def __init__(self, sender: str) -> None:
+        self._sender = sender
+
+    async def send(self, raw: bytes) -> bytes:
+        sent = frame.decode(raw)
+        head, chain = (sent.frames[-1].number, sent.frames[-1].chain()) if sent.frames else (0, GENESIS)
+        receipt = Receipt(
+            PODGORICA.member, self._sender, sent.incarnation, head, chain.hex(), later(utc_now(), seconds=1)
+        )
+        return frame.sign_receipt(receipt, PODGORICA.signer)
+
+
+async def test_what_is_packed_for_a_peer_is_read_beside_the_event_loop(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_in: list[threading.Thread] = []
+
+    def pack(*given: Any) -> share.Packed:
+        read_in.append(threading.current_thread())
+        return packed(*given)
+
+    packed = share.pack
+    monkeypatch.setattr(share, "pack", pack)
+    with running(home) as node:
+        await node.log.write(lambda tx: peers.add(tx, podgorica(), "test"))
+        terms = Terms(Tlp.CLEAR, Audience(everyone=True))
+        request = Request(bundle.write([written(TIRANA)]), terms, strict=False)
+        await publish.publish(node.log, node.author, node.members, request, "test")
+        link, client = node._link(podgorica()), Answering(node.settings.member)
+        for _ in range(2):  # it greets, then sends
+            await link._step(client)  # type: ignore[arg-type]  # stands for a PeerClient
+        with node.log.read() as conn:
+            assert views.acknowledged(conn, PODGORICA.member)[0] == 1
+    assert len(read_in) == 1
+    assert read_in != [threading.current_thread()]
 
 
 def test_a_node_whose_database_is_gone_does_not_begin_anew(home: Path) -> None:
