@@ -34,7 +34,7 @@ async def cleaning(log: Log, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[N
 
 async def until(there: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not there():
+        while not there():  # noqa: ASYNC110  # the node announces this to nobody
             await asyncio.sleep(0.01)
 
 

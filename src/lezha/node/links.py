@@ -138,11 +138,10 @@ class Link:
             return
         if batch.frames and before is not None:
             self._measure(before, receipt.head, arrived)
-        await self._log.write(
-            lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, receipt.refused)
-        )
-        if receipt.refused:
-            _logger.warning("link.refused", peer=self._document.name, refused=receipt.refused)
+        refused = receipt.refused_of(batch)
+        await self._log.write(lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, refused))
+        if refused:
+            _logger.warning("link.refused", peer=self._document.name, refused=refused)
 
     def _chain_at(self, batch: Batch, number: int) -> bytes | None:
         if number == 0:
