@@ -158,3 +158,13 @@ async def test_a_peer_that_names_very_much_holds_up_neither_the_writer_nor_the_e
     assert receipt.refused == ((1, "invalid_object"),)
     assert looked_up == [0]
     assert checked_in != [threading.current_thread()]
+
+
+async def test_a_receipt_names_no_more_than_the_batch_has_frames(pair: tuple[Station, Station]) -> None:
+    tirana, podgorica = pair
+    sent = stream(*(carrying(RAW, OTHER) for _ in range(5)))
+    assert len((await take(tirana, podgorica, frames(*sent))).refused) == 5
+    assert (await take(tirana, podgorica, frames(*sent[:2]))).refused == (
+        (1, "content_mismatch"),
+        (2, "content_mismatch"),
+    )

@@ -214,7 +214,8 @@ def _take(
     if head != start:
         inbound.move(tx, sender, sent.incarnation, head)
     first = sent.frames[0].number if sent.frames else head.number + 1
-    return head, inbound.refusals(tx.conn, sender, sent.incarnation, first - 1), tx.at
+    refused = inbound.refusals(tx.conn, sender, sent.incarnation, first - 1, len(sent.frames))
+    return head, refused, tx.at
 
 
 def _keep(

@@ -137,13 +137,16 @@ _FORGOTTEN: Final = select(schema.forgotten).where(schema.forgotten.c.stix_id.in
 _SIZES: Final = select(schema.quarantine_sizes).where(schema.quarantine_sizes.c.member.in_(KEYS))
 
 
-def refusals(conn: Connection, member: str, incarnation: str, after: int) -> list[tuple[int, str]]:
-    """Return (number, code) of what was refused of a stream above `after`, in order."""
+def refusals(
+    conn: Connection, member: str, incarnation: str, after: int, limit: int
+) -> list[tuple[int, str]]:
+    """Return (number, code) of what was refused first of a stream above `after`, in order, up to `limit`."""
     table = schema.quarantine
     rows = conn.execute(
         select(table.c.number, table.c.code)
         .where(table.c.member == member, table.c.incarnation == incarnation, table.c.number > after)
         .order_by(table.c.number)
+        .limit(limit)
     )
     return [(row.number, row.code) for row in rows]
 
