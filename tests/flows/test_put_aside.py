@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection
 from tests.federation.keys import PODGORICA, TIRANA
-from tests.flows.alliance import Station, said, stream, take, told
+from tests.flows.alliance import Station, said, stream, take, told, written
 from tests.flows.alliance import batch as frames
 from tests.flows.test_purge import SECRET, misfiled, pair, traces, written_down
 
@@ -168,3 +168,16 @@ async def test_a_receipt_names_no_more_than_the_batch_has_frames(pair: tuple[Sta
         (1, "content_mismatch"),
         (2, "content_mismatch"),
     )
+
+
+@pytest.mark.parametrize("name", ["identity--\0", "x" * 300_000])
+async def test_whatever_a_frame_that_is_refused_says_the_rest_goes_on(
+    pair: tuple[Station, Station], name: str
+) -> None:
+    tirana, podgorica = pair
+    odd = said(PODGORICA, written(PODGORICA, 1), member=name)
+    receipt = await take(tirana, podgorica, frames(*stream(odd, said(PODGORICA, written(PODGORICA, 2)))))
+    assert (receipt.head, receipt.refused) == (2, ((1, "wrong_member"),))
+    [(_, words, _)] = kept(tirana)
+    assert words.startswith("A statement in the name of")
+    assert len(words) <= 1000

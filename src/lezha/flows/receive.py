@@ -34,6 +34,7 @@ from lezha.store.views import Head
 _INLINE_FRAMES: Final = 4
 _INLINE_BYTES: Final = 65_536
 _REMEMBERED_BYTES: Final = 8192
+_MOST_WORDS: Final = 1000  # characters
 
 
 class Receiver(msgspec.Struct, frozen=True):
@@ -249,7 +250,8 @@ def _put_aside(tx: Tx, sender: str, incarnation: str, unfit: Sequence[tuple[Fram
     gone = {*contents.purged_ids(tx.conn, names), *inbound.forgotten(tx.conn, names)}
     items: list[Quarantined] = []
     for one, why in unfit:
-        item = Quarantined(sender, incarnation, one.number, why.reason.code, str(why.reason), b"")
+        words = ingest.storable(str(why.reason))[:_MOST_WORDS]  # some are the peer's own
+        item = Quarantined(sender, incarnation, one.number, why.reason.code, words, b"")
         if gone.isdisjoint(why.names):
             item = replace(item, frame=msgspec.msgpack.encode(one), names=why.names)
         else:
