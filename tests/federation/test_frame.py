@@ -224,6 +224,12 @@ def test_what_is_no_receipt_is_refused(payload: bytes) -> None:
         read(seal(payload, PayloadType.RECEIPT, PODGORICA.signer))
 
 
+@pytest.mark.parametrize("code", ["", "x" * 41, "a\0", "Not a code"])
+def test_a_receipt_with_what_is_no_code_is_refused(code: str) -> None:
+    with refused("malformed_receipt"):
+        read(frame.sign_receipt(replace(RECEIPT, refused=((1, code),)), PODGORICA.signer))
+
+
 def test_a_statement_never_passes_for_a_receipt() -> None:
     with refused("wrong_kind"):
         read(PODGORICA.says())

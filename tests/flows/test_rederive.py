@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import Connection, insert
 from tests.federation.keys import TIRANA, Party
 from tests.flows.alliance import Station, told
 from tests.store.conftest import second
 from tests.store.filling import held
 
-from lezha.flows import rederive
+from lezha.flows import check, rederive
 from lezha.node.clock import utc_now
 from lezha.store import archive, engine, schema, texts
 from lezha.store.log import Log
@@ -76,3 +77,22 @@ async def test_a_log_that_was_backed_up_while_it_was_derived_anew_is_derived_fro
         assert held(conn)[schema.observables.name] == held(there)[schema.observables.name] != []
         assert len(words(conn, "203.0.113.1")) == 1
     log.close()
+
+
+async def test_an_index_of_words_that_is_emptied_while_it_is_derived_anew_is_derived_from_the_beginning(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tirana = Station(TIRANA, log)
+    await tirana.publish(*(told(TIRANA, number) for number in range(5)))
+    monkeypatch.setattr(rederive, "_BLOCK", 2)
+    emptied: list[int] = []
+
+    def empty(done: int) -> None:
+        if not emptied:
+            emptied.append(done)
+            log.write_now(rederive.words_anew)
+
+    rederive.everything(log, empty)
+    assert emptied == [2]
+    assert not rederive.is_due(log)
+    assert list(check.check(log)) == []

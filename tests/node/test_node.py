@@ -2,25 +2,35 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.federation.keys import PODGORICA
+from tests.federation.keys import PODGORICA, TIRANA
+from tests.flows.alliance import written
 
 from lezha.cli.node import make
+from lezha.federation import frame
 from lezha.federation.document import Contact
+from lezha.federation.frame import Receipt
+from lezha.flows import publish, share
+from lezha.flows.publish import Request
 from lezha.node import database, identity, settings
 from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
 from lezha.node.node import Node
 from lezha.node.settings import Settings
+from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Tlp
-from lezha.store import peers
+from lezha.stix import bundle
+from lezha.store import peers, views
 from lezha.store.errors import StoreError
 from lezha.store.log import Reader
 from lezha.store.peers import Peer, PeerState
+from lezha.store.views import GENESIS
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +125,59 @@ async def test_a_peer_that_is_confirmed_while_the_node_runs_is_known_at_once(hom
         assert PODGORICA.member in node.members.identities
         loops.cancel()
         await asyncio.gather(loops, return_exceptions=True)
+
+
+class Answering:
+    """The connection to a peer that takes whatever is sent, and says that it refused these."""
+
+    def __init__(self, sender: str, refused: tuple[tuple[int, str], ...] = ()) -> None:
+        self._sender, self.refused = sender, refused
+
+    async def send(self, raw: bytes) -> bytes:
+        sent = frame.decode(raw)
+        head, chain = (sent.frames[-1].number, sent.frames[-1].chain()) if sent.frames else (0, GENESIS)
+        receipt = Receipt(
+            PODGORICA.member, self._sender, sent.incarnation, head, chain.hex(), utc_now(), self.refused
+        )
+        return frame.sign_receipt(receipt, PODGORICA.signer)
+
+
+async def test_what_is_packed_for_a_peer_is_read_beside_the_event_loop(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_in: list[threading.Thread] = []
+
+    def pack(*given: Any) -> share.Packed:
+        read_in.append(threading.current_thread())
+        return packed(*given)
+
+    packed = share.pack
+    monkeypatch.setattr(share, "pack", pack)
+    with running(home) as node:
+        await told_and_sent(node, Answering(node.settings.member))
+        with node.log.read() as conn:
+            assert views.acknowledged(conn, PODGORICA.member)[0] == 1
+    assert len(read_in) == 1
+    assert read_in != [threading.current_thread()]
+
+
+async def told_and_sent(node: Node, client: Answering) -> None:
+    """Have the node publish an object and send it to Podgorica."""
+    await node.log.write(lambda tx: peers.add(tx, podgorica(), "test"))
+    terms = Terms(Tlp.CLEAR, Audience(everyone=True))
+    request = Request(bundle.write([written(TIRANA)]), terms, strict=False)
+    await publish.publish(node.log, node.author, node.members, request, "test")
+    link = node._link(podgorica())
+    for _ in range(2):  # it greets, then sends
+        await link._step(client)  # type: ignore[arg-type]  # stands for a PeerClient
+
+
+async def test_of_what_a_peer_says_that_it_refused_only_what_was_sent_is_kept(home: Path) -> None:
+    refused = ((0, "authority"), (1, "companion"), (2, "authority"), (1 << 50, "authority"))
+    with running(home) as node:
+        await told_and_sent(node, Answering(node.settings.member, refused))
+        with node.log.read() as conn:
+            assert views.refused_counts(conn, PODGORICA.member) == {"companion": 1}
 
 
 def test_a_node_whose_database_is_gone_does_not_begin_anew(home: Path) -> None:

@@ -50,6 +50,15 @@ def test_a_snapshot_from_before_counts_no_sighting_twice(log: Log) -> None:
     assert counts(log) == (2, 0)
 
 
+def test_a_sighting_that_was_purged_is_not_among_the_newest(log: Log) -> None:
+    for number in (1, 2, 3):
+        log.write_now(partial(sight, number=number, own=False))
+    gone = content(2).stix_id
+    log.write_now(lambda tx: contents.purge(tx, contents.held_of(tx.conn, [gone]), "a mistake", "test"))
+    with log.read() as conn:
+        assert [one.id for one in activity.sightings(conn, 2)] == [content(3).stix_id, content(1).stix_id]
+
+
 KINDS = ("token", "peer")
 
 

@@ -34,8 +34,9 @@ async def test_refusals_are_told_by_number(log: Log) -> None:
     for one in (aside(5), aside(2, "companion"), aside(9)):
         await log.write(partial(inbound.put_aside, items=[one]))
     with log.read() as conn:
-        assert inbound.refusals(conn, MONTENEGRO, "one", 2) == [(5, "authority"), (9, "authority")]
-        assert inbound.refusals(conn, MONTENEGRO, "two", 0) == []
+        assert inbound.refusals(conn, MONTENEGRO, "one", 2, 9) == [(5, "authority"), (9, "authority")]
+        assert inbound.refusals(conn, MONTENEGRO, "one", 0, 2) == [(2, "companion"), (5, "authority")]
+        assert inbound.refusals(conn, MONTENEGRO, "two", 0, 9) == []
         assert inbound.put_aside_counts(conn, MONTENEGRO) == {"authority": 2, "companion": 1}
 
 
@@ -55,7 +56,7 @@ async def test_what_was_put_aside_is_forgotten_by_the_names_in_it(log: Log) -> N
     assert await log.write(lambda tx: inbound.forget(tx.conn, ["malware--1"])) == ["malware--1"]
     with log.read() as conn:
         assert set(conn.scalars(select(table.c.frame))) == {b""}
-        assert inbound.refusals(conn, MONTENEGRO, "one", 0) == [(n, "authority") for n in (1, 2, 3)]
+        assert inbound.refusals(conn, MONTENEGRO, "one", 0, 9) == [(n, "authority") for n in (1, 2, 3)]
 
 
 async def test_what_could_not_be_purged_by_each_of_its_names_is_not_kept(log: Log) -> None:
@@ -92,7 +93,7 @@ async def test_of_one_peer_so_many_bytes_are_kept_whatever_became_of_others(
     kept = select(table.c.number).where(table.c.frame != b"", table.c.member == MONTENEGRO)
     with log.read() as conn:
         assert sorted(conn.scalars(kept)) == [2, 5]
-        assert len(inbound.refusals(conn, MONTENEGRO, "one", 0)) == 6
+        assert len(inbound.refusals(conn, MONTENEGRO, "one", 0, 9)) == 6
 
 
 async def test_names_by_which_frames_were_destroyed_are_remembered(log: Log) -> None:

@@ -5,6 +5,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, make_url, select
@@ -328,6 +329,23 @@ def test_a_user_that_can_t_clean_postgresql_s_tables_is_not_told_that_they_are_c
     with pytest.raises(StoreError, match="own its tables"):
         guest.scrub()
     guest.close()
+
+
+def test_that_postgresql_stops_while_it_cleans_its_tables_is_said(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Log(postgres_url, utc_now)
+
+    def stop(connection: Any, _table: str) -> bool:
+        connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_seen_by_others", stop)
+        with pytest.raises(StoreError, match="still in the database's files: terminating connection"):
+            log.scrub()
+    log.scrub()
+    log.close()
 
 
 def test_the_node_s_user_needs_to_own_its_tables_and_no_more(postgres_url: str, guest_url: str) -> None:

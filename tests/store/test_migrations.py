@@ -220,3 +220,17 @@ def test_what_had_been_put_aside_is_found_by_every_name_that_it_gives_itself(old
     assert sorted(map(tuple, rows)) == [
         (number, name_of(one)) for number, (_, _, names) in ASIDE.items() for one in names
     ]
+
+
+def test_of_what_had_not_been_kept_no_words_stay_that_quote_it(old: str) -> None:
+    opened = engine.writer(old)
+    row = "INSERT INTO quarantine (member, incarnation, number, code, detail, frame, at) VALUES "
+    with opened.begin() as conn:
+        empty = "x''" if old.startswith("sqlite") else "''"
+        conn.exec_driver_sql(f"{row} ('m', 'i', 1, 'invalid_object', '\"quoted\" is wrong', {empty}, '')")
+    opened.dispose()
+    log = Log(old, utc_now)
+    table = schema.quarantine
+    with log.read() as conn:
+        assert conn.scalars(select(table.c.detail).where(table.c.member == "m")).all() == ["not kept"]
+    log.close()

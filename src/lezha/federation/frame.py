@@ -6,7 +6,7 @@ A batch is one MessagePack array; byte strings in it are length-prefixed, so an 
 import hashlib
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from securesystemslib.signer import CryptoSigner, Key
@@ -23,6 +23,8 @@ BATCH_FRAMES: Final = 256
 BATCH_BYTES: Final = 1 << 20
 _MAX_PARTS: Final = 16
 _HASH_BYTES: Final = 32
+_Code = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]{1,40}\Z")]
+"""Why a frame was refused, in a word."""
 
 
 class FrameKind(StrEnum):
@@ -89,7 +91,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the receiver signs after its commit: it holds, or has put aside, all up to `head`.
 
-    `chain` is the hex chain value at `head`; `refused` lists numbers of this batch that it put aside.
+    `chain` is the hex chain value at `head`; `refused` lists numbers of this batch that it put aside, with codes.
     """
 
     receiver: str
@@ -98,7 +100,12 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     head: int
     chain: str
     at: str
-    refused: tuple[tuple[int, str], ...] = ()
+    refused: tuple[tuple[int, _Code], ...] = ()
+
+    def refused_of(self, batch: Batch) -> tuple[tuple[int, str], ...]:
+        """Return what of this batch was put aside; else a receipt could name any number of others."""
+        sent = {one.number for one in batch.frames}
+        return tuple((number, code) for number, code in self.refused if number in sent)
 
 
 def link(previous: bytes, number: int, digest: bytes) -> bytes:

@@ -106,13 +106,13 @@ def content(item: Object) -> Content:
         type=item.type,
         version=item.version,
         creator=_key(item.created_by or ""),
-        name=_storable(_name(item)),
+        name=storable(_name(item)),
         raw=item.raw,
         markings=levels,
         unreadable_marking=unreadable,
         revoked=item.revoked,
-        unmatched=_storable(reading.unmatched or ""),
-        valid_until=_storable(_text(item, "valid_until")),
+        unmatched=storable(reading.unmatched or ""),
+        valid_until=storable(_text(item, "valid_until")),
         observables=_pairs(reading.observables),
         anchors=_pairs(reading.anchors),
         refs=item.refs,
@@ -154,14 +154,14 @@ def _text(item: Object, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _storable(text: str) -> str:
-    # PostgreSQL keeps no NUL in text; the object's own bytes keep it.
+def storable(text: str) -> str:
+    """Return a text as both databases keep it: PostgreSQL keeps no NUL in text; the bytes that it is about keep it."""
     return text.replace("\0", "\ufffd")
 
 
 def _key(text: str) -> str:
     # PostgreSQL's indexes take 2,704 bytes a row. No identity's id is so long, and no label that means something.
-    return _storable(text)[:_LONGEST_KEY]
+    return storable(text)[:_LONGEST_KEY]
 
 
 def searchable(data: Mapping[str, Any]) -> str:
@@ -171,7 +171,7 @@ def searchable(data: Mapping[str, Any]) -> str:
     """
     found: list[str] = []
     _collect(data, found)
-    return _storable(" ".join(found))[:_MOST_TEXT]
+    return storable(" ".join(found))[:_MOST_TEXT]
 
 
 def _collect(node: Mapping[str, Any], found: list[str]) -> None:

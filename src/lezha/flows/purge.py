@@ -158,7 +158,7 @@ def _retire_some(tx: Tx, rule: Rule, after: int, counts: dict[str, int]) -> int:
     if not old:
         return after
     why = f"retention: {rule.type} after {rule.days} days"
-    inbound.forget(tx.conn, {one.stix_id for one in old})
+    _forget_frames(tx, sorted({one.stix_id for one in old}), why, "node")
     _destroy(tx, old, why, "node")
     counts[rule.type] = counts.get(rule.type, 0) + len(old)
     return old[-1].seq

@@ -30,8 +30,11 @@ from lezha.store.log import Log, Tx
 from lezha.store.statements import Signed
 from lezha.store.views import Head
 
+# What is checked at once, faster than a thread would begin; else the event loop would wait for it.
 _INLINE_FRAMES: Final = 4
+_INLINE_BYTES: Final = 65_536
 _REMEMBERED_BYTES: Final = 8192
+_MOST_WORDS: Final = 1000  # characters
 
 
 class Receiver(msgspec.Struct, frozen=True):
@@ -74,10 +77,10 @@ async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: 
     with log.read() as conn:
         done = inbound.head(conn, sender, sent.incarnation).number
     fresh = [one for one in sent.frames if one.number > done]
-    if len(fresh) > _INLINE_FRAMES:
-        checked = await asyncio.to_thread(_check_all, fresh, receiver, latest)
-    else:
+    if _is_little(fresh):
         checked = _check_all(fresh, receiver, latest)
+    else:
+        checked = await asyncio.to_thread(_check_all, fresh, receiver, latest)
     # A third of a second for each megabyte: neither the event loop nor the writer waits for that.
     said = await asyncio.to_thread(authority.weigh, log, _by_creators(checked))
     head, refused, at = await log.write(lambda tx: _take(tx, receiver, sender, sent, checked, said))
@@ -91,6 +94,11 @@ async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: 
         refused=tuple(refused),
     )
     return frame.sign_receipt(receipt, receiver.signer)
+
+
+def _is_little(frames: Sequence[Frame]) -> bool:
+    size = sum(len(part) for one in frames for part in (one.envelope, *one.contents))
+    return len(frames) <= _INLINE_FRAMES and size <= _INLINE_BYTES
 
 
 def _check_all(frames: Sequence[Frame], receiver: Receiver, latest: str) -> list[tuple[Frame, _Checked]]:
@@ -207,7 +215,8 @@ def _take(
     if head != start:
         inbound.move(tx, sender, sent.incarnation, head)
     first = sent.frames[0].number if sent.frames else head.number + 1
-    return head, inbound.refusals(tx.conn, sender, sent.incarnation, first - 1), tx.at
+    refused = inbound.refusals(tx.conn, sender, sent.incarnation, first - 1, len(sent.frames))
+    return head, refused, tx.at
 
 
 def _keep(
@@ -236,11 +245,13 @@ def _keep(
 
 def _put_aside(tx: Tx, sender: str, incarnation: str, unfit: Sequence[tuple[Frame, _Unfit]]) -> None:
     """Keep frames that can't be taken; of what names something that was purged here, its code alone."""
-    names = {name for _, why in unfit for name in why.names}
+    # What names more is not kept whatever it names: it must not hold up the writer.
+    names = {name for _, why in unfit if len(why.names) <= inbound.MOST_NAMES for name in why.names}
     gone = {*contents.purged_ids(tx.conn, names), *inbound.forgotten(tx.conn, names)}
     items: list[Quarantined] = []
     for one, why in unfit:
-        item = Quarantined(sender, incarnation, one.number, why.reason.code, str(why.reason), b"")
+        words = ingest.storable(str(why.reason))[:_MOST_WORDS]  # some are the peer's own
+        item = Quarantined(sender, incarnation, one.number, why.reason.code, words, b"")
         if gone.isdisjoint(why.names):
             item = replace(item, frame=msgspec.msgpack.encode(one), names=why.names)
         else:

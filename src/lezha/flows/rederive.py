@@ -31,9 +31,8 @@ def is_due(log: Log) -> bool:
 def everything(log: Log, progress: Callable[[int], None] = lambda _done: None) -> int:
     """Derive everything anew and return of how many contents; `progress` is told how many are done.
 
-    If it is interrupted, the next call goes on where it was.
+    If it is interrupted, the next call goes on where it was. If `words_anew` comes in between, it begins again.
     """
-    log.write_now(_begin)
     done = 0
     while count := log.write_now(_some):
         done += count
@@ -77,6 +76,7 @@ def _begin(tx: Tx) -> None:
 
 
 def _some(tx: Tx) -> int:
+    _begin(tx)
     held = contents.walk(tx.conn, int(engine.get_meta(tx.conn, _UPTO) or 0), _BLOCK)
     if not held:
         engine.set_meta(tx.conn, _MARK, DERIVATION)

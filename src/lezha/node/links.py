@@ -19,6 +19,7 @@ from lezha.federation.frame import Batch
 from lezha.federation.outbox import Fork, Greet, Outbox, Pause, Send, Wait
 from lezha.federation.tls import client_context
 from lezha.flows import share
+from lezha.flows.share import Packed
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
@@ -108,8 +109,8 @@ class Link:
             case Greet():
                 await self._post(client, Batch(frame.PROTOCOL, self._incarnation, utc_now()))
             case Send(after):
-                with self._log.read() as conn:
-                    packed = share.pack(conn, self._peer.recipient(), self._incarnation, after, utc_now())
+                # Beside the event loop: PostgreSQL lets nobody read a table that a purge writes anew.
+                packed = await asyncio.to_thread(self._pack, after)
                 if packed.denied:
                     await self._log.write(lambda tx: views.void(tx, self._member, packed.denied))
                 await self._post(client, packed.batch)
@@ -120,6 +121,10 @@ class Link:
                     self._outbox.quiet()
             case Pause(seconds):
                 await self._pause(seconds)
+
+    def _pack(self, after: int) -> Packed:
+        with self._log.read() as conn:
+            return share.pack(conn, self._peer.recipient(), self._incarnation, after, utc_now())
 
     async def _post(self, client: PeerClient, batch: Batch) -> None:
         raw = await client.send(frame.encode(batch))
@@ -133,11 +138,10 @@ class Link:
             return
         if batch.frames and before is not None:
             self._measure(before, receipt.head, arrived)
-        await self._log.write(
-            lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, receipt.refused)
-        )
-        if receipt.refused:
-            _logger.warning("link.refused", peer=self._document.name, refused=receipt.refused)
+        refused = receipt.refused_of(batch)
+        await self._log.write(lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, refused))
+        if refused:
+            _logger.warning("link.refused", peer=self._document.name, refused=refused)
 
     def _chain_at(self, batch: Batch, number: int) -> bytes | None:
         if number == 0:

@@ -1,7 +1,7 @@
 """What a node does by itself: it purges what has been here for as long as the rules say, and cleans up after purges."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 import structlog
@@ -34,20 +34,37 @@ async def clean(log: Log) -> None:
     """
     pause = _MINUTE_S
     while True:
-        try:
-            if await purge.clean_if_due(log):
-                _logger.info("purge.cleaned")
-            if rederive.is_due(log):
-                done = await asyncio.to_thread(rederive.everything, log)
-                _logger.info("log.derived", contents=done)
-            pause = _MINUTE_S
-        except StoreError as error:
-            _logger.warning("purge.not_cleaned", reason=str(error))
-            pause = min(2 * pause, _HOUR_S)
-        except Exception:  # whatever it is, it is tried again
-            _logger.exception("purge.not_cleaned")
-            pause = min(2 * pause, _HOUR_S)
+        # One does not wait for the other: a disk without room for a copy of the file has room for words.
+        done = [
+            await _is_done(_clean(log), "purge.not_cleaned"),
+            await _is_done(_derive(log), "log.not_derived"),
+        ]
+        pause = _MINUTE_S if all(done) else min(2 * pause, _HOUR_S)
         await asyncio.sleep(pause)
+
+
+async def _is_done(work: Awaitable[None], failed: str) -> bool:
+    """Say whether some work came to its end; if it did not, log that under the name `failed`."""
+    try:
+        await work
+    except StoreError as error:
+        _logger.warning(failed, reason=str(error))
+        return False
+    except Exception:  # whatever it is, it is tried again
+        _logger.exception(failed)
+        return False
+    return True
+
+
+async def _clean(log: Log) -> None:
+    if await purge.clean_if_due(log):
+        _logger.info("purge.cleaned")
+
+
+async def _derive(log: Log) -> None:
+    if rederive.is_due(log):
+        done = await asyncio.to_thread(rederive.everything, log)
+        _logger.info("log.derived", contents=done)
 
 
 async def retire(log: Log, wanted: Sequence[Retention]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy import Connection, Engine, Select, bindparam, func, literal_column, select
+from sqlalchemy import Connection, Engine, Select, bindparam, exists, func, literal_column, select
 
 from lezha.store import schema
 from lezha.store.rows import record
@@ -80,11 +80,14 @@ class WithheldSum(msgspec.Struct, frozen=True):
 
 
 def sightings(conn: Connection, limit: int) -> list[RecentStatement]:
-    """Return the newest statements about sightings, newest first."""
-    contents = schema.contents
+    """Return the newest statements about sightings, newest first; those about purged ones left out."""
+    contents, purges = schema.contents, schema.purges
     # By the content's seq, for which there is an index with the type: a sighting and its statement come together.
     rows = conn.execute(
-        _statements().where(contents.c.type == "sighting").order_by(contents.c.seq.desc()).limit(limit)
+        _statements()
+        .where(contents.c.type == "sighting", ~exists().where(purges.c.content == contents.c.seq))
+        .order_by(contents.c.seq.desc())
+        .limit(limit)
     )
     return [record(row._mapping, RecentStatement) for row in rows]
 

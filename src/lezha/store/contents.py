@@ -87,7 +87,6 @@ _STATED: Final = exists().where(
     schema.statements.c.content == _CONTENTS.c.seq, schema.statements.c.origin == _CONTENTS.c.creator
 )
 _POSTED: Final = exists().where(schema.posts.c.content == _CONTENTS.c.seq)
-# Nobody stands for what came only beside something else, or with another member's statement.
 _SIZES: Final = (
     select(_CONTENTS.c.hash, func.length(_BODIES.c.bytes).label("size"))
     .join(_BODIES, _BODIES.c.content == _CONTENTS.c.seq)
@@ -106,6 +105,7 @@ _OWN_BYTES: Final = (
     )
     .order_by(_CONTENTS.c.seq)
 )
+# Nobody stands for what came only beside something else, or with another member's statement.
 _VERSIONS: Final = select(
     _CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator, _CONTENTS.c.hash
 ).where(_CONTENTS.c.stix_id.in_(KEYS), or_(_STATED, _POSTED))

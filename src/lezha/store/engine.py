@@ -4,7 +4,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -154,20 +154,19 @@ def scrub(engine: Engine, in_turn: Callable[[Callable[[], None]], None]) -> None
 
     Raises StoreError if something stands in the way.
     """
-    raw = engine.raw_connection()
+    driver: Any = engine.dialect.loaded_dbapi  # what it raises comes as it is: SQLAlchemy has no part in this
     try:
-        if engine.dialect.name == "postgresql":
-            _write_anew(raw.driver_connection)
-        else:
+        with closing(engine.raw_connection()) as raw:
+            if engine.dialect.name == "postgresql":
+                _write_anew(raw.driver_connection)
+                return
             _empty_wal(
                 raw.driver_connection
             )  # that nobody reads for long is found out before the work is done
             in_turn(lambda: _vacuum(engine))
             _empty_wal(raw.driver_connection)
-    except OUTSIDE as error:
+    except (*OUTSIDE, driver.OperationalError) as error:
         raise failure(error, "What was purged is still in the database's files") from error
-    finally:
-        raw.close()
 
 
 def _vacuum(engine: Engine) -> None:
@@ -209,8 +208,9 @@ def _write_anew(connection: Any) -> None:
                 break
             time.sleep(0.1)
     finally:
-        connection.execute("RESET lock_timeout")
-        connection.autocommit = False
+        if not connection.closed:
+            connection.execute("RESET lock_timeout")
+            connection.autocommit = False
     raise StoreError(
         "Somebody has been reading the database for long: what was purged is still in its files."
     )

@@ -12,9 +12,11 @@ from lezha.store.rows import KEYS, each, insert_rows, parts
 from lezha.store.views import GENESIS, Head
 
 _BYTES_KEPT: Final = 64 << 20
-_MOST_NAMES: Final = 64
+MOST_NAMES: Final = 64
+"""A frame that names more objects than that is not kept."""
 PURGED: Final = "purged"
 """All that is said of a frame whose bytes may not be here."""
+_NOT_KEPT: Final = "not kept"  # words may quote what was refused, and could not be purged by any name
 
 
 class Quarantined(msgspec.Struct, frozen=True):
@@ -60,7 +62,7 @@ def move(tx: Tx, member: str, incarnation: str, to: Head) -> None:
 
 
 def put_aside(tx: Tx, items: Sequence[Quarantined]) -> None:
-    """Keep refused frames for an analyst to look at; of one peer at most 64 MiB, after that only the reasons.
+    """Keep refused frames for an analyst to look at; of one peer at most 64 MiB, after that only the codes.
 
     A frame that names more than 64 objects is not kept either: it must be possible to purge it by each of them.
     """
@@ -70,10 +72,10 @@ def put_aside(tx: Tx, items: Sequence[Quarantined]) -> None:
     named: list[tuple[str, str, str, int]] = []
     for one in items:
         names = dict.fromkeys(one.names)
-        kept = len(names) <= _MOST_NAMES and sizes[one.member] + len(one.frame) <= _BYTES_KEPT
-        frame = one.frame if kept else b""
+        kept = len(names) <= MOST_NAMES and sizes[one.member] + len(one.frame) <= _BYTES_KEPT
+        frame, detail = (one.frame, one.detail) if kept else (b"", _NOT_KEPT)
         sizes[one.member] += len(frame)
-        rows.append((one.member, one.incarnation, one.number, one.code, one.detail, frame, tx.at))
+        rows.append((one.member, one.incarnation, one.number, one.code, detail, frame, tx.at))
         named += [(name, one.member, one.incarnation, one.number) for name in names if kept]
         tx.event("quarantined", one.member, "peer", number=one.number, code=one.code)
     insert_rows(tx.conn, schema.quarantine, rows)
@@ -135,13 +137,16 @@ _FORGOTTEN: Final = select(schema.forgotten).where(schema.forgotten.c.stix_id.in
 _SIZES: Final = select(schema.quarantine_sizes).where(schema.quarantine_sizes.c.member.in_(KEYS))
 
 
-def refusals(conn: Connection, member: str, incarnation: str, after: int) -> list[tuple[int, str]]:
-    """Return (number, code) of what was refused of a stream above `after`, in order."""
+def refusals(
+    conn: Connection, member: str, incarnation: str, after: int, limit: int
+) -> list[tuple[int, str]]:
+    """Return (number, code) of what was refused first of a stream above `after`, in order, up to `limit`."""
     table = schema.quarantine
     rows = conn.execute(
         select(table.c.number, table.c.code)
         .where(table.c.member == member, table.c.incarnation == incarnation, table.c.number > after)
         .order_by(table.c.number)
+        .limit(limit)
     )
     return [(row.number, row.code) for row in rows]
 

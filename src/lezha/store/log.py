@@ -209,8 +209,8 @@ class Log:
     def scrub(self) -> None:
         """Overwrite what deleted rows have left behind in the database's files.
 
-        The files are written anew: what is to be written meanwhile waits (docs/design.md, Purge). Raises StoreError if
-        readers or another process stand in the way: try again later.
+        The files are written anew: what is to be written meanwhile waits, on PostgreSQL also what is to be read
+        (docs/design.md, Purge). Raises StoreError if readers or another process stand in the way: try again later.
         """
         engines.scrub(self._writer, self._in_turn)
 

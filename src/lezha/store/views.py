@@ -72,6 +72,9 @@ _OFFERED: Final = select(_VIEWS.c.ref).where(
     _VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.ref.in_(KEYS)
 )
 _CHANGED: Final = _OFFERED.where(_VIEWS.c.kind == ViewKind.CHANGE.value, _VIEWS.c.rule == bindparam("rule"))
+_REFUSED: Final = select(schema.refusals.c.number).where(
+    schema.refusals.c.recipient == bindparam("recipient"), schema.refusals.c.number.in_(KEYS)
+)
 _VOIDED: Final = select(schema.voids.c.number).where(
     schema.voids.c.recipient == bindparam("recipient"), schema.voids.c.number > bindparam("after")
 )
@@ -211,7 +214,7 @@ def keep_receipt(
     tx: Tx, recipient: str, head_number: int, envelope: bytes, refused: Sequence[tuple[int, str]]
 ) -> None:
     """Keep a signed receipt and what it refused. One that acknowledges nothing new is not kept."""
-    table, refusals = schema.receipts, schema.refusals
+    table = schema.receipts
     there = tx.conn.scalar(
         select(table.c.head).where(table.c.recipient == recipient, table.c.head == head_number)
     )
@@ -220,10 +223,10 @@ def keep_receipt(
             insert(table).values(recipient=recipient, head=head_number, envelope=envelope, at=tx.at)
         )
         tx.event("receipt", recipient, "peer", head=head_number, refused=len(refused))
-    for number, code in refused:
-        known = select(refusals.c.code).where(refusals.c.recipient == recipient, refusals.c.number == number)
-        if tx.conn.scalar(known) is None:
-            tx.conn.execute(insert(refusals).values(recipient=recipient, number=number, code=code, at=tx.at))
+    codes = dict(refused)
+    known = {row.number for row in each(tx.conn, _REFUSED, codes, recipient=recipient)}
+    rows = [(recipient, number, code, tx.at) for number, code in codes.items() if number not in known]
+    insert_rows(tx.conn, schema.refusals, rows)
 
 
 def refused_counts(conn: Connection, recipient: str) -> dict[str, int]:

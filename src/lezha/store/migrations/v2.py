@@ -101,7 +101,8 @@ def _by_hash(row: tuple[Any, ...], place: int = 1) -> tuple[Any, ...]:
 
 
 def _quarantined(conn: Connection) -> None:
-    """Name the objects in what was put aside, and say how much it is."""
+    """Name the objects in what was put aside, and say how much it is; of what was not kept the code alone stays."""
+    conn.exec_driver_sql("UPDATE quarantine SET detail = 'not kept' WHERE LENGTH(frame) = 0")
     for rows in _blocks(conn, "SELECT member, incarnation, number, frame FROM v1_quarantine"):
         named = [(name, *row[:3]) for row in rows for name in dict.fromkeys(_names(row[3]))]
         _insert(conn, "quarantined_ids", "stix_id member incarnation number", named)
