@@ -20,7 +20,7 @@ export NO_UPDATE_NOTIFIER := 1
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check format bench soak lock wheel clean pages
+.PHONY: help demo test check format bench soak mutants lock wheel clean pages
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -48,22 +48,29 @@ bench: $(VENV)/.dev  ## measure every figure, one JSON line each; ONLY=link for 
 soak: $(VENV)/.dev pages  ## the long tests (marked soak), which `make test` leaves out
 	@$(BIN)/python -m pytest -m soak --timeout=0 $(ARGS)
 
+mutants: $(VENV)/.mutants  ## what of sharing/ could be changed without a test that fails; docs/mutants.md says why
+	@$(BIN)/mutmut run >&2
+	@$(BIN)/mutmut results
+
 lock: $(BIN)/python  ## remake requirements/*.txt and package-lock.json; ARGS=--upgrade for newer versions
 	@$(BIN)/python -m pip install -qq 'uv==$(UV_VERSION)' >&2
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile $(UV_COMPILE) --group build -o requirements/base.txt
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile $(UV_COMPILE) --group dev --extra postgres \
 		--constraint requirements/base.txt -o requirements/dev.txt
+	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --group pyproject.toml:mutants $(UV_FLAGS) \
+		--constraint requirements/dev.txt -o requirements/mutants.txt
 	@npm install --package-lock-only --ignore-scripts >&2
 
 # --universal: one lock for every platform and Python from 3.11 on, with the hashes of all of a version's files.
-UV_COMPILE = pyproject.toml --no-config --quiet --universal --python-version 3.11 --generate-hashes \
+UV_FLAGS = --no-config --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links $(ARGS)
+UV_COMPILE = pyproject.toml $(UV_FLAGS)
 
 wheel: $(VENV)/.dev pages  ## the wheel, in dist/
 	@$(BIN)/hatchling build -t wheel >&2
 
 clean:  ## remove whatever make and the tools have made
-	rm -rf $(VENV) node_modules $(VENDOR) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) node_modules $(VENDOR) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis mutants
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- .venv ---------------------------------------------------------------------------------------------------------
@@ -92,6 +99,10 @@ $(VENV)/.base: $(BIN)/python requirements/base.txt pyproject.toml
 $(VENV)/.dev: $(BIN)/python requirements/dev.txt pyproject.toml
 	$(call install,requirements/dev.txt)
 	@touch $(VENV)/.base $@
+
+$(VENV)/.mutants: $(VENV)/.dev requirements/mutants.txt
+	@$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements/mutants.txt >&2
+	@touch $@
 
 # --- what pages load -------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,18 @@ from tests.sharing.examples import (
     why,
 )
 
-from lezha.sharing.release import Facts, Reason, Recipient, Released, Standing, effective_pap, release
+from lezha.sharing.release import (
+    Facts,
+    Gate,
+    Reason,
+    Recipient,
+    Released,
+    Standing,
+    Withheld,
+    effective_pap,
+    effective_tlp,
+    release,
+)
 from lezha.sharing.terms import Audience, CommunityTerm
 from lezha.sharing.tlp import Pap, Tlp
 
@@ -316,6 +327,51 @@ def test_a_release_names_what_it_gives_to_whom() -> None:
     outcome = release(facts(), ALLY, ROSTERS, NOW)
     assert isinstance(outcome, Released)
     assert (outcome.statement, outcome.content, outcome.recipient) == ("statement", "content", MONTENEGRO)
+
+
+@pytest.mark.parametrize(
+    ("one", "recipient", "words"),
+    [
+        (facts(), ALLY, "member of NATO, roster 3"),
+        (facts(terms(audience=TO_MONTENEGRO)), ALLY, "named in the audience"),
+        (facts(terms(audience=TO_ALL)), ALLY, "published to everyone"),
+        (relayed(tlp=Tlp.GREEN), ALLY, "member of NATO, roster 3; passed on as TLP:GREEN allows"),
+        (facts(), OWN_SYSTEM, "own system, cleared to TLP:RED"),
+        (facts(), MINISTRY, "constituent system, cleared to TLP:RED"),
+    ],
+)
+def test_a_release_says_by_which_rule(one: Facts, recipient: Recipient, words: str) -> None:
+    assert rule(one, recipient) == words
+
+
+@pytest.mark.parametrize("author_here", [True, False])
+def test_what_is_withheld_says_whose_word_it_is(author_here: bool) -> None:
+    one = facts(terms(audience=Audience()), author_here=author_here)
+    assert release(one, ALLY, ROSTERS, NOW) == Withheld(
+        "statement", MONTENEGRO, Reason.EMPTY_AUDIENCE, author_here
+    )
+
+
+def test_a_gate_decides_as_if_each_decision_were_its_first() -> None:
+    gate = Gate(ALLY, ROSTERS, NOW)
+    said = [
+        facts(),
+        facts(terms(audience=TO_ALL)),
+        facts(None),
+        facts(terms(Tlp.RED)),
+        relayed(tlp=Tlp.GREEN),
+    ]
+    for one in [*said, *reversed(said), replace(facts(), markings=(Tlp.RED,))]:
+        outcome, alone = gate.decide(one), release(one, ALLY, ROSTERS, NOW)
+        assert type(outcome) is type(alone)
+        assert getattr(outcome, "rule", outcome) == getattr(alone, "rule", alone)
+
+
+@pytest.mark.parametrize("stated", Tlp)
+@pytest.mark.parametrize("own", Tlp)
+def test_the_narrowest_level_counts(stated: Tlp, own: Tlp) -> None:
+    assert effective_tlp(facts(terms(stated), markings=(own,))) is max(stated, own, key=list(Tlp).index)
+    assert effective_tlp(facts(None, markings=(own,))) is own
 
 
 @pytest.mark.parametrize("seal", [None, object(), True])
