@@ -4,14 +4,15 @@ import pytest
 
 from lezha.access.rights import RIGHTS, Principal, Right, Role
 
-#                look   publish  peers  communities  tokens  sense  purge
+#                look   publish  peers  communities  tokens  sense  purge  receive
 TABLE = {
-    "admin": "  yes    yes      yes    yes          yes     no     yes",
-    "coordinator": "yes yes     no     yes          no      no     no",
-    "analyst": "yes    no       no     no           no      no     no",
-    "sensor": " no     no       no     no           no      yes    no",
+    "admin": "  yes    yes      yes    yes          yes     no     yes    no",
+    "coordinator": "yes yes     no     yes          no      no     no     no",
+    "analyst": "yes    no       no     no           no      no     no     no",
+    "sensor": " no     no       no     no           no      yes    no     no",
+    "constituent": "no no       no     no           no      no     no     yes",
 }
-COLUMNS = ["look", "publish", "peers", "communities", "tokens", "sense", "purge"]
+COLUMNS = ["look", "publish", "peers", "communities", "tokens", "sense", "purge", "receive"]
 CELLS = [
     (role, right, answer == "yes")
     for role, row in TABLE.items()
@@ -29,5 +30,6 @@ def test_the_table_has_every_role_and_every_right() -> None:
     assert set(COLUMNS) == set(Right)
 
 
-def test_what_a_sensor_may_nobody_else_may() -> None:
-    assert all(not (RIGHTS[role] & RIGHTS[Role.SENSOR]) for role in Role if role is not Role.SENSOR)
+@pytest.mark.parametrize("alone", [Role.SENSOR, Role.CONSTITUENT])
+def test_what_a_sensor_or_a_constituent_may_nobody_else_may(alone: Role) -> None:
+    assert all(not (RIGHTS[role] & RIGHTS[alone]) for role in Role if role is not alone)

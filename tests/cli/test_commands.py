@@ -454,6 +454,7 @@ def _link_and_unlink(printed: Printed, here: RunningNode, guest: RunningNode) ->
     printed.by(here, "peer", "confirm", "vienna", "--phrase", there["phrase"])
     assert printed.by(here, "peer", "suspend", "vienna")["state"] == "suspended"
     assert printed.by(here, "peer", "resume", "vienna")["state"] == "active"
+    assert printed.by(here, "peer", "clear", "vienna", "red")["clearance"] == "red"
     assert printed.by(guest, "peer", "remove", "tirana")["state"] == "removed"
     assert {one["name"] for one in printed.by(here, "peer", "list")} == {"podgorica", "vienna"}
 
@@ -464,6 +465,12 @@ def _found_a_community(printed: Printed, here: RunningNode) -> None:
     printed.by(here, "community", "sign", roster)
     printed.by(here, "community", "accept", roster)
     assert [one["name"] for one in printed.by(here, "community", "list")] == ["wb6"]
+    assert printed.by(here, "constituent", "admit", "bank")["token"].startswith("lzh_")
+    assert printed.by(here, "constituent", "renew", "bank")["name"] == "bank"
+    assert printed.by(here, "constituent", "clear", "bank", "green")["clearance"] == "green"
+    assert printed.by(here, "constituent", "suspend", "bank")["state"] == "suspended"
+    assert printed.by(here, "constituent", "resume", "bank")["state"] == "active"
+    assert [one["name"] for one in printed.by(here, "constituent", "list")] == ["bank"]
     token = printed.by(here, "token", "create", "visitor", "--role", "analyst")
     assert token["token"].startswith("lzh_")
     printed.by(here, "token", "revoke", "visitor")

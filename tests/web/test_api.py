@@ -49,6 +49,14 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/tokens", Right.TOKENS, {"name": "guest-{turn}", "role": "analyst"}, 200),
     ("POST", "/api/v1/tokens/revoke", Right.TOKENS, {"name": "nobody"}, 404),
     ("POST", "/api/v1/tokens/{name}/revoke", Right.TOKENS, {}, 404),
+    ("POST", "/api/v1/peers/{name}/clear", Right.PEERS, {"clearance": "red"}, 404),
+    ("GET", "/api/v1/constituents", Right.LOOK, None, 200),
+    ("POST", "/api/v1/constituents", Right.PEERS, {"name": "bank-{turn}"}, 200),
+    ("POST", "/api/v1/constituents/{name}/renew", Right.PEERS, {}, 404),
+    ("POST", "/api/v1/constituents/{name}/clear", Right.PEERS, {"clearance": "green"}, 404),
+    ("POST", "/api/v1/constituents/{name}/suspend", Right.PEERS, {}, 404),
+    ("POST", "/api/v1/constituents/{name}/resume", Right.PEERS, {}, 404),
+    ("GET", "/api/v1/view", Right.RECEIVE, None, 200),
     ("GET", "/api/v1/sensor/indicators", Right.SENSE, None, 200),
     ("POST", "/api/v1/sensor/reports", Right.SENSE, {"id": "b-1", "taken": "2026-01-05T08:00:00Z", "reports": []}, 200),
 )  # fmt: skip
@@ -78,10 +86,12 @@ class Api:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     node = RunningNode(tmp_path_factory.mktemp("api"), "tirana", max_bundle_bytes=MAX_BUNDLE)
-    tokens = {role.value: node.token_of(role) for role in Role if role is not Role.ADMIN}
+    tokens = {role.value: node.token_of(role) for role in Role if role not in (Role.ADMIN, Role.CONSTITUENT)}
     tokens |= {Role.ADMIN.value: node.token, NOBODY: ""}
     try:
         node.start()
+        constituent = {"name": Role.CONSTITUENT.value}
+        tokens[Role.CONSTITUENT.value] = node.post("/constituents", constituent)["token"]
         tokens[REVOKED] = node.post("/tokens", {"name": REVOKED, "role": "admin"})["token"]
         node.post(f"/tokens/{REVOKED}/revoke", {})
         raw = indicator("known.example")
@@ -315,10 +325,14 @@ ODD = ["%00", "zz", "%ED%A0%80", "..", "%20", "a%2Fb", "'; DROP TABLE peers; --"
 
 
 @pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path, *_ in ROUTES if "{" in path])
-def test_odd_names_and_ids_in_a_path_are_not_found(api: Api, method: str, path: str, odd: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "data"), [(method, path, data) for method, path, _, data, _ in ROUTES if "{" in path]
+)
+def test_odd_names_and_ids_in_a_path_are_not_found(
+    api: Api, method: str, path: str, data: Any, odd: str
+) -> None:
     where = re.sub(r"\{\w+\}", lambda _: urllib.parse.quote(odd, safe="%"), path.removeprefix("/api/v1"))
-    answer = api.node.call(method, where, b"{}" if method == "POST" else None)
+    answer = api.node.call(method, where, None if data is None else json.dumps(data).encode())
     assert answer.status in (404, 405), answer
     assert answer.json()["title"]
 
@@ -452,7 +466,7 @@ def test_a_parameter_that_is_wrong_is_named_with_what_it_must_be(
         (
             "/tokens",
             b'{"name": "x", "role": "root"}',
-            "'role' in the body must be one of admin, coordinator, analyst, sensor.",
+            "'role' in the body must be one of admin, coordinator, analyst, sensor, constituent.",
         ),
         ("/store/purge", b'{"ids": [], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),
         ("/store/purge", b'{"ids": [1], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),

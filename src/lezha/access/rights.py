@@ -16,6 +16,7 @@ class Right(StrEnum):
     TOKENS = "tokens"
     PURGE = "purge"
     SENSE = "sense"
+    RECEIVE = "receive"
 
 
 class Role(StrEnum):
@@ -25,6 +26,7 @@ class Role(StrEnum):
     COORDINATOR = "coordinator"
     ANALYST = "analyst"
     SENSOR = "sensor"
+    CONSTITUENT = "constituent"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
@@ -34,6 +36,7 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.COORDINATOR: frozenset({Right.LOOK, Right.PUBLISH, Right.COMMUNITIES}),
     Role.ANALYST: frozenset({Right.LOOK}),
     Role.SENSOR: frozenset({Right.SENSE}),
+    Role.CONSTITUENT: frozenset({Right.RECEIVE}),
 }
 
 

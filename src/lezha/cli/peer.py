@@ -10,6 +10,7 @@ from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.sharing.tlp import Tlp
 
 app = typer.Typer(help="Link this node to those of allies, and see how the links are.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="What the peer is called here.")]
@@ -135,6 +136,30 @@ def resume(
     Example: lezha peer resume podgorica
     """
     _change("resume", name, api.At(home, url, token_file), json=json)
+
+
+@app.command("clear")
+def clear(
+    name: Name,
+    clearance: Annotated[Tlp, typer.Argument(help="clear, green, amber, amber+strict or red.")],
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Change up to which TLP a peer receives, from the next sending on. What it has stays with it.
+
+    Example: lezha peer clear podgorica red
+    """
+
+    async def call(node: Api) -> Any:
+        return await node.post(f"/peers/{api.segment(name)}/clear", {"clearance": clearance.value})
+
+    done = api.run(home, url, token_file, call)
+    if json:
+        show_json(done)
+        return
+    say(f"{done['name']} receives up to TLP:{done['clearance'].upper()}.")
 
 
 @app.command("remove")

@@ -1,18 +1,15 @@
 """`lezha token`: who else may talk to this node."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lezha.access.rights import Role
-from lezha.cli import api
+from lezha.cli import api, secret_file
 from lezha.cli.api import Api
 from lezha.cli.console import say, show_json, table
-from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
-from lezha.node.identity import write_secret
 
 app = typer.Typer(help="Make and revoke the tokens of people, tools and sensors.", no_args_is_help=True)
 
@@ -37,18 +34,8 @@ def create(
     async def call(node: Api) -> Any:
         return await node.post("/tokens", {"name": name, "role": role.value})
 
-    # Looked at first: a token whose file can't be written would be lost, and still be valid.
-    if out is not None and (os.path.lexists(out) or not out.parent.is_dir()):
-        raise CliError(f"The token can't be written to {out}: name a new file in a folder that is there.")
-    made = api.run(home, url, token_file, call)
-    if out is not None:
-        try:
-            write_secret(out, made.pop("token").encode() + b"\n")
-        except OSError as error:
-            raise CliError(
-                f"The token can't be written to {out}: {error.strerror}. Now: lezha token revoke {name}"
-            ) from error
-        made["file"] = str(out)
+    secret_file.check(out)
+    made = secret_file.keep(api.run(home, url, token_file, call), out)
     if json:
         show_json(made)
         return

@@ -150,6 +150,16 @@ async def change(log: Log, name: str, state: PeerState, actor: str) -> Peer:
     return await log.write(work)
 
 
+async def clear(log: Log, name: str, clearance: Tlp, actor: str) -> Peer:
+    """Change what a peer is cleared for, from the next sending on. Raises NotFound."""
+
+    def work(tx: Tx) -> Peer:
+        peers.set_clearance(tx, peers.by_name(tx.conn, name).member, clearance, actor)
+        return peers.by_name(tx.conn, name)
+
+    return await log.write(work)
+
+
 async def forget(log: Log, name: str, actor: str) -> None:
     """Remove a peer that was never confirmed. Raises FlowError, NotFound."""
 

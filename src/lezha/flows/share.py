@@ -19,9 +19,13 @@ from lezha.store.log import Log, Tx
 from lezha.store.views import Change, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
-KINDS: Final = frozenset({"statement", "roster", "admission", "peer", "posted", "disputed", "purged"})
+KINDS: Final = frozenset(
+    {"statement", "roster", "admission", "peer", "constituent", "posted", "disputed", "purged"}
+)
 """The events that may change what a recipient is given."""
 _ABOUT_PEERS: Final = frozenset({"roster", "admission"})
+_ABOUT_ONE: Final = frozenset({"peer", "constituent"})
+_ENDING: Final = frozenset({"disputed", "purged"})
 _CLAIMED: Final = "names as its creator a member that is known here"
 _Row = tuple[ViewKind, str, str, bytes]
 """A row of a view: kind, ref, rule and digest."""
@@ -94,7 +98,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
         return views.head(tx.conn, recipient.id)
     gate = Gate(recipient, communities.current(tx.conn), tx.at)
     inputs = [
-        c for c in changes if c.kind in _ABOUT_PEERS or (c.kind == "peer" and c.subject == recipient.id)
+        c for c in changes if c.kind in _ABOUT_PEERS or (c.kind in _ABOUT_ONE and c.subject == recipient.id)
     ]
     fresh = dict.fromkeys(c.subject for c in changes if c.kind == "statement")
     if inputs or len(changes) == _CHANGES_PER_COMMIT or not changed_before:
@@ -109,6 +113,8 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     told_late = _decide_statements(tx, gate, list(fresh))
     if recipient.standing is Standing.OWN:
         _tell_own(tx, gate, changes, told_late)
+    elif recipient.standing is Standing.CONSTITUENT:
+        _tell_constituent(tx, recipient, changes)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
@@ -135,8 +141,8 @@ def _decide_statements(tx: Tx, gate: Gate, hashes: list[str]) -> list[str]:
 
 
 def _digests(conn: Connection, recipient: Recipient, released: Sequence[Released]) -> dict[str, bytes]:
-    """Return for each row what its chain is made of: the frame's digest; own systems are sent no frames."""
-    if recipient.standing is Standing.OWN:
+    """Return for each row what its chain is made of: the frame's digest; none but members are sent frames."""
+    if recipient.standing is not Standing.MEMBER:
         return {one.statement: bytes.fromhex(one.statement) for one in released}
     return {key: parcel.digest() for key, parcel in _pack(conn, released).items()}
 
@@ -155,13 +161,20 @@ def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence
         for one in decided
         if isinstance(one, Released)
     ]
-    changed = [change.subject for change in changes if change.kind in ("disputed", "purged")]
+    changed = [change.subject for change in changes if change.kind in _ENDING]
     rows += _changes(changed, "may not count any more")
     rows += _changes(told_late, "was told of after it was purged")
     for member in dict.fromkeys(change.subject for change in changes if change.kind == "peer"):
         claimed = statements.claims(tx.conn, member)
         rows += _changes(views.not_changed(tx.conn, recipient.id, claimed, _CLAIMED), _CLAIMED)
     _number(tx, recipient.id, rows)
+
+
+def _tell_constituent(tx: Tx, recipient: Recipient, changes: Sequence[Change]) -> None:
+    """Say what does not count any more of what a constituent was given, and of nothing else."""
+    changed = [change.subject for change in changes if change.kind in _ENDING]
+    given = statements.given_about(tx.conn, recipient.id, changed)
+    _number(tx, recipient.id, _changes([key for key in changed if key in given], "may not count any more"))
 
 
 def _changes(contents: Sequence[str], rule: str) -> list[_Row]:

@@ -83,6 +83,13 @@ def set_state(tx: Tx, member: str, state: PeerState, actor: str) -> None:
     tx.event("peer", member, actor, state=state.value)
 
 
+def set_clearance(tx: Tx, member: str, clearance: Tlp, actor: str) -> None:
+    """Change what a peer is cleared for. Every such change has its decisions made anew."""
+    table = schema.peers
+    tx.conn.execute(update(table).where(table.c.member == member).values(clearance=clearance.value))
+    tx.event("peer", member, actor, clearance=clearance.value)
+
+
 def remove(tx: Tx, member: str, actor: str) -> None:
     """Remove a peer to which nothing was ever given. The event keeps what it was called."""
     name = tx.conn.scalar(select(schema.peers.c.name).where(schema.peers.c.member == member)) or ""

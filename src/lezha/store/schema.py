@@ -237,6 +237,16 @@ peers: Final = Table(
     Column("document", LargeBinary, nullable=False),
 )
 
+constituents: Final = Table(
+    "constituents",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("clearance", String(12), nullable=False),
+    Column("suspended", Boolean, nullable=False),
+    Column("since", String(27), nullable=False),
+)
+
 invitations: Final = Table(
     "invitations",
     metadata,

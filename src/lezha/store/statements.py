@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, RowMapping, and_, exists, or_, select
+from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, exists, or_, select
 
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
@@ -137,6 +137,13 @@ _UNSIGNED: Final = (
             ~exists().where(_SUBJECT).correlate(_CONTENTS),
         ),
     )
+)
+_GIVEN_ABOUT: Final = (
+    select(_CONTENTS.c.hash)
+    .join(_STATEMENTS, _SUBJECT)
+    .join(schema.views, schema.views.c.ref == _STATEMENTS.c.hash)
+    .where(_CONTENTS.c.hash.in_(KEYS), schema.views.c.recipient == bindparam("recipient"))
+    .distinct()
 )
 _BYTES: Final = select(_BODIES.c.content, _BODIES.c.bytes).where(_BODIES.c.content.in_(KEYS))
 
@@ -282,6 +289,11 @@ def seqs_in_view(conn: Connection, recipient: str, after: int, upto: int) -> lis
         .where(views.c.recipient == recipient, views.c.number > after, views.c.number <= upto)
     )
     return [row.seq for row in rows]
+
+
+def given_about(conn: Connection, recipient: str, contents: Iterable[str]) -> set[str]:
+    """Return those of some contents of which a view gives a statement."""
+    return {row.hash for row in each(conn, _GIVEN_ABOUT, contents, recipient=recipient)}
 
 
 def _contents_of(signed: Iterable[Signed]) -> Iterable[str]:

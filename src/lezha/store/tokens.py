@@ -34,6 +34,13 @@ def add(tx: Tx, token_id: str, name: str, role: Role, digest: str, actor: str) -
     tx.event("token", token_id, actor, name=name, role=role.value)
 
 
+def replace(tx: Tx, token_id: str, name: str, role: Role, digest: str, actor: str) -> None:
+    """Keep a token instead of the one of that name, which ends, if there is one."""
+    table = schema.tokens
+    tx.conn.execute(delete(table).where(table.c.name == name, table.c.role == role.value))
+    add(tx, token_id, name, role, digest, actor)
+
+
 def revoke(tx: Tx, name: str, actor: str) -> None:
     """Revoke a token at once, and end the sessions that it began.
 

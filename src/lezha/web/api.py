@@ -36,7 +36,7 @@ from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
-from lezha.web import parameters, times, tokens
+from lezha.web import constituents, parameters, times, tokens
 from lezha.web.auth import needs
 
 _INVITATION_HOURS: Final = 24
@@ -56,6 +56,12 @@ class Accept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     invitation: str
     name: str = ""
+
+
+class Clear(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for another clearance."""
+
+    clearance: Tlp
 
 
 class Confirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -401,6 +407,15 @@ async def resume(request: _Request, log: NamedDependency[Log], name: FromPath[st
     return {"name": peer.name, "member": peer.member, "state": peer.state.value}
 
 
+@post("/peers/{name:str}/clear", guards=[needs(Right.PEERS)], status_code=200)
+async def clear(
+    request: _Request, log: NamedDependency[Log], name: FromPath[str], data: JSONBody[Clear]
+) -> dict[str, str]:
+    """Change up to which TLP a peer receives, from the next sending on."""
+    peer = await introduce.clear(log, name, data.clearance, request.user.name)
+    return {"name": peer.name, "member": peer.member, "clearance": peer.clearance.value}
+
+
 @post("/peers/{name:str}/remove", guards=[needs(Right.PEERS)], status_code=200)
 async def remove(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
     """Forget a peer that was never confirmed, so that it can be invited again."""
@@ -477,7 +492,7 @@ router = Router(
         status, publish_bundle, take_objects, find_objects, object_report, about_value,
         purge_objects, retention_due, retire_now, exact_bytes, export_objects, list_peers,
         latencies, invite, accept,
-        pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster,
-        accept_roster, *tokens.routes, list_sightings,
+        pending_phrase, confirm, suspend, resume, clear, remove, list_communities, found_community, sign_roster,
+        accept_roster, *tokens.routes, *constituents.routes, list_sightings,
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from litestar.openapi import OpenAPIConfig
 
 import lezha
 from lezha.node.node import Node
-from lezha.web import api, pages, sensors
+from lezha.web import api, constituents, pages, sensors
 from lezha.web.auth import Authentication, Sessions
 from lezha.web.description import Described
 from lezha.web.problems import HANDLERS
@@ -32,7 +32,7 @@ def app(node: Node) -> Litestar:
     # Cookies don't know ports (RFC 6265 §8.5): two nodes on one machine must not share one, all processes of one do.
     sessions = Sessions(f"lezha_{node.identity.member.partition('--')[2][:8]}", node.log)
     return Litestar(
-        route_handlers=[api.router, sensors.router, pages.router, pages.static_files()],
+        route_handlers=[api.router, sensors.router, constituents.router, pages.router, pages.static_files()],
         middleware=[DefineMiddleware(Authentication)],
         dependencies={
             "log": Provide(lambda: node.log, sync_to_thread=False),

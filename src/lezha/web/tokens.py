@@ -37,6 +37,8 @@ async def new_token(request: _Request, log: NamedDependency[Log], data: JSONBody
     """Make a token and return it: the only time it is shown."""
     if not names.is_plain(data.name):
         raise FlowError(f"{data.name[:100]!r} can't name a token: {names.RULE}.")
+    if data.role is Role.CONSTITUENT:
+        raise FlowError("A constituent gets its token when it is admitted: `lezha constituent admit`.")
     made = access_tokens.mint()
     await log.write(lambda tx: tokens.add(tx, made.id, data.name, data.role, made.digest, request.user.name))
     return {"name": data.name, "role": data.role.value, "token": made.text}

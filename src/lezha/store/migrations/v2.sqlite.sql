@@ -4,6 +4,14 @@ CREATE TABLE admissions (
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (community, member)
 );
+CREATE TABLE constituents (
+  name TEXT NOT NULL,
+  title TEXT NOT NULL,
+  clearance VARCHAR(12) NOT NULL,
+  suspended BOOLEAN NOT NULL,
+  since VARCHAR(27) NOT NULL,
+  PRIMARY KEY (name)
+);
 CREATE TABLE contents (
   seq INTEGER NOT NULL,
   hash BLOB NOT NULL,
