@@ -13,7 +13,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy import Connection, Engine, Select, bindparam, func, literal_column, select
+from sqlalchemy import Connection, Engine, Select, bindparam, exists, func, literal_column, select
 
 from lezha.store import schema
 from lezha.store.rows import record
@@ -26,6 +26,7 @@ _FIRST_SLICE: Final = 16_384
 _GROWTH: Final = 4
 _LARGEST_SLICE: Final = 131_072
 _APART_S: Final = 300.0
+_PURGED: Final = exists().where(schema.purges.c.content == schema.contents.c.seq)
 
 
 class RecentStatement(msgspec.Struct, frozen=True):
@@ -80,11 +81,14 @@ class WithheldSum(msgspec.Struct, frozen=True):
 
 
 def sightings(conn: Connection, limit: int) -> list[RecentStatement]:
-    """Return the newest statements about sightings, newest first."""
+    """Return the newest statements about sightings that are not purged, newest first."""
     contents = schema.contents
     # By the content's seq, for which there is an index with the type: a sighting and its statement come together.
     rows = conn.execute(
-        _statements().where(contents.c.type == "sighting").order_by(contents.c.seq.desc()).limit(limit)
+        _statements()
+        .where(contents.c.type == "sighting", ~_PURGED)
+        .order_by(contents.c.seq.desc())
+        .limit(limit)
     )
     return [record(row._mapping, RecentStatement) for row in rows]
 
