@@ -92,6 +92,28 @@ def test_wrong_usage_is_2(arguments: list[str], tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [b"publish", b"x.json", b"--tlp", b"clear", b"--to", b"podgorica\xe9"],
+        [b"store", b"purge", b"tool--1", b"--why", b"caf\xe9"],
+        [b"export", b"--for", b"podgorica\xe9"],
+        [b"objects", b"search", b"--origin", b"podgorica\xe9"],
+    ],
+    ids=lambda arguments: arguments[0].decode(),
+)
+def test_an_argument_that_is_no_text_is_not_taken_for_another_one(
+    node: RunningNode, arguments: list[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "x.json").write_bytes(bundle([indicator("latin.example")]))
+    before = node.written()
+    command = [os.fsencode(LEZHA), *arguments, b"--home", os.fsencode(node.home)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"lezha: An argument is not text in UTF-8: {arguments[-1]!r}.\n"
+    assert node.written() == before
+
+
 def test_a_peer_is_not_confirmed_without_a_phrase(node: RunningNode) -> None:
     done = lezha("peer", "confirm", "podgorica", "--home", node.home, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stdout) == (2, "")
