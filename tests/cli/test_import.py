@@ -366,8 +366,10 @@ def test_other_options_do_not_go_on_with_an_import(node: RunningNode, half: tupl
     done = go_on(node, file, kept, "--tlp", "green", "--to", "everyone")
     assert (done.returncode, done.stdout) == (1, "")
     assert "other files, options or another node" in done.stderr
-    kept.write_text("{}")
-    assert "is not a checkpoint" in bring(node, file, "--state", kept).stderr
+    for raw in (b"{}", b'{"how": "\xff"}', b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"):
+        kept.write_bytes(raw)
+        done = bring(node, file, "--state", kept)
+        assert done.stderr == f"lezha: {kept} is not a checkpoint of this command: --restart begins anew.\n"
 
 
 def test_a_batch_that_the_node_finds_too_large_is_sent_in_parts(tmp_path: Path) -> None:

@@ -274,8 +274,22 @@ def test_a_sensors_report_is_held_to_a_smaller_limit(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"x", b"[]", b"{}", b'{"name": 1}', b'{"name": "x", "rule": "x"}', b"\xff"]
+    "data", [b'{"id": "\xff"}', b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"], ids=["bytes", "depth"]
 )
+def test_reports_that_are_no_json_are_refused_in_words(api: Api, data: bytes) -> None:
+    answer = api.node.call("POST", "/sensor/reports", data, token=api.tokens["sensor"])
+    assert answer.status == 422, answer
+    assert "The reports can't be read" in answer.json()["title"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"x", b"[]", b"{}", b'{"name": 1}', b'{"name": "x", "rule": "x"}', b"\xff", b'{"name": "\xff"}',
+        b'{"name": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+    ids=lambda data: repr(data[:30]),
+)  # fmt: skip
 @pytest.mark.parametrize(
     "path", ["/tokens", "/peers/invite", "/peers/accept", "/peers/confirm", "/communities"]
 )

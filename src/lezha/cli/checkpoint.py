@@ -39,7 +39,7 @@ def load(path: Path, kind: type[T]) -> T | None:
         return None
     except OSError as error:
         raise CliError(f"The checkpoint {path} can't be read: {error.strerror}.") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CliError(f"{path} is not a checkpoint of this command: --restart begins anew.") from error
 
 
