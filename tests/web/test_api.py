@@ -261,6 +261,26 @@ def test_a_body_beyond_the_limit_is_refused(api: Api) -> None:
     assert api.node.alive
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "title"),
+    [
+        ("GET", "/objects/a%2Fb", None, "There is no such page or object on this node."),
+        ("GET", "/nothing", None, "There is no such page or object on this node."),
+        ("DELETE", "/objects", None, "This address can't be used in that way."),
+        (
+            "POST",
+            "/objects",
+            b" " * (MAX_BUNDLE + 1),
+            "This is larger than what is taken here in one request: send it in parts.",
+        ),
+    ],
+)
+def test_what_the_protocol_refuses_is_a_sentence(
+    api: Api, method: str, path: str, body: bytes | None, title: str
+) -> None:
+    assert api.node.call(method, path, body).json()["title"] == title
+
+
 def test_a_row_that_no_view_can_have_is_refused(api: Api) -> None:
     query = {"after": "9" * 30}
     assert api.node.call("GET", "/sensor/indicators", None, query, api.tokens["sensor"]).status == 400
