@@ -1,6 +1,7 @@
 """`lezha import` and `lezha export` as people meet them: what is taken, what is said of the rest, and exit codes."""
 
 import contextlib
+import fcntl
 import gzip
 import http.server
 import json
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 from tests.battery.nodes import RunningNode, bundle, indicator, lezha, until
 from tests.cli.test_bad_input import STIX_20
+
+from lezha.cli import writing
 
 
 def bring(node: RunningNode, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -335,6 +338,39 @@ def go_on(
     """The same command; the checkpoint is told that the door was the node."""
     kept.write_text(json.dumps(state(kept) | {"how": str(node.home.resolve())}))
     return bring(node, file, "--state", kept, *options)
+
+
+def test_what_another_command_is_writing_is_left_alone(
+    node: RunningNode, half: tuple[Path, Path], tmp_path: Path
+) -> None:
+    rejects, part = tmp_path / "rejects", tmp_path / "all.json.part"
+    before = rejects.read_bytes()
+    with rejects.open("rb") as one, part.open("wb") as other:
+        fcntl.flock(one, fcntl.LOCK_EX)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        taken = go_on(node, *half, "--rejects", rejects)
+        written = lezha("export", "--restart", "--out", tmp_path / "all.json", "--home", node.home)
+    for done, path in ((taken, rejects), (written, part)):
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"{path} is being written by another command: wait until it has ended." in done.stderr
+    assert (rejects.read_bytes(), part.read_bytes()) == (before, b"")
+
+
+def test_a_file_that_got_its_name_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    part, whole = tmp_path / "x.part", tmp_path / "x"
+    part.write_bytes(b"whole")
+    kept = fcntl.flock
+
+    def renamed(file: Any, how: int) -> None:
+        if not whole.exists():
+            part.rename(whole)
+        kept(file, how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fcntl, "flock", renamed)
+        with writing.alone(part, 0o600) as file:
+            file.write(b"new")
+    assert (whole.read_bytes(), part.read_bytes()) == (b"whole", b"new")
 
 
 def test_an_import_that_was_interrupted_goes_on_and_writes_down_each_rejected_once(

@@ -276,7 +276,7 @@ class _Work:
 
     def _keep(self) -> None:
         if self.where is not None:
-            checkpoint.save(self.where, self.state)
+            checkpoint.save(self.where, self.state, " --state puts it elsewhere.")
 
     def _check(self, earlier: State) -> None:
         if list(earlier.counts) != self.names or earlier.how != self.state.how:
@@ -410,7 +410,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def _cut(path: Path, length: int) -> BinaryIO:
     """Open a file to go on with it, cut back to what is known to be right. Raises OSError."""
-    file = path.open("r+b" if path.exists() else "w+b")
+    file = writing.alone(path, 0o666)
     size = file.seek(0, os.SEEK_END)
     file.seek(file.truncate(min(size, length)))
     return file
