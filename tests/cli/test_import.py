@@ -252,7 +252,13 @@ def test_rejects_and_checkpoint_are_two_files_and_no_pipe(tmp_path: Path) -> Non
 # --- wrong usage ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [("--tlp", "green"), ("--to", "everyone"), ("--patience", "-1"), ()])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--tlp", "green"), ("--to", "everyone"), ("--patience", "-1"), (), ("--pap", "green"), ("--onward",),
+        ("--expires", "2999-01-01T00:00:00Z"),
+    ],
+)  # fmt: skip
 def test_half_a_publication_is_wrong_usage(node: RunningNode, options: tuple[str, ...]) -> None:
     files = ("/dev/null",) if options else ()
     assert bring(node, *files, *options).returncode == 2
