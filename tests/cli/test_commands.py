@@ -204,6 +204,7 @@ def test_a_demonstration_in_a_folder_that_can_t_be_made_is_1(tmp_path: Path) -> 
         ["peer", "list"],
         ["peer", "list", "--json"],
         ["objects", "search", "--json"],
+        ["export"],
     ],
     ids=" ".join,
 )
@@ -221,11 +222,12 @@ def test_an_output_that_takes_nothing_is_1(node: RunningNode, tmp_path: Path, ar
     assert (done.returncode, done.stderr) == (1, "lezha: The output can't be written: File too large.\n")
 
 
-def test_who_has_read_enough_is_told_nothing(node: RunningNode) -> None:
+@pytest.mark.parametrize("arguments", [["peer", "list", "--json"], ["export"]], ids=" ".join)
+def test_who_has_read_enough_is_told_nothing(node: RunningNode, arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
-        command = [LEZHA, "peer", "list", "--json", "--home", str(node.home)]
+        command = [LEZHA, *arguments, "--home", str(node.home)]
         done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (1, b"")
 

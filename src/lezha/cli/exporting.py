@@ -92,7 +92,9 @@ def export(
             api.run(home, url, token_file, call)
             target.complete()
         except OSError as error:
-            raise CliError(f"{out or 'stdout'} can't be written: {error.strerror}.") from error
+            if out is None:
+                raise  # as of any command whose output can't be written
+            raise CliError(f"{out} can't be written: {error.strerror}.") from error
         finally:
             target.close()
     _tell(target.state, out, time.monotonic() - began, json=json)
