@@ -363,6 +363,14 @@ def test_an_object_links_each_observable_to_everything_about_it(varied: Served) 
     assert '<span class="kind">IPv4 address</span>' in page
 
 
+def test_a_members_identity_is_not_called_one_for_own_systems_only(varied: Served) -> None:
+    # It travels as a companion, without a statement of its own.
+    assert "own systems only" not in varied.page(f"/objects?id={varied.member}")
+    page = varied.page(f"/objects/{varied.member}")
+    assert "own systems only" not in page
+    assert "it goes along with what its member tells" in page
+
+
 def test_a_purged_version_says_when_by_whom_and_why(varied: Served) -> None:
     one = indicator("198.51.100.78", "a name that is gone")
     varied.publish(one)
