@@ -92,6 +92,28 @@ def test_wrong_usage_is_2(arguments: list[str], tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [b"publish", b"x.json", b"--tlp", b"clear", b"--to", b"podgorica\xe9"],
+        [b"store", b"purge", b"tool--1", b"--why", b"caf\xe9"],
+        [b"export", b"--for", b"podgorica\xe9"],
+        [b"objects", b"search", b"--origin", b"podgorica\xe9"],
+    ],
+    ids=lambda arguments: arguments[0].decode(),
+)
+def test_an_argument_that_is_no_text_is_not_taken_for_another_one(
+    node: RunningNode, arguments: list[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "x.json").write_bytes(bundle([indicator("latin.example")]))
+    before = node.written()
+    command = [os.fsencode(LEZHA), *arguments, b"--home", os.fsencode(node.home)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"lezha: An argument is not text in UTF-8: {arguments[-1]!r}.\n"
+    assert node.written() == before
+
+
 def test_a_peer_is_not_confirmed_without_a_phrase(node: RunningNode) -> None:
     done = lezha("peer", "confirm", "podgorica", "--home", node.home, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stdout) == (2, "")
@@ -182,6 +204,7 @@ def test_a_demonstration_in_a_folder_that_can_t_be_made_is_1(tmp_path: Path) -> 
         ["peer", "list"],
         ["peer", "list", "--json"],
         ["objects", "search", "--json"],
+        ["export"],
     ],
     ids=" ".join,
 )
@@ -199,11 +222,12 @@ def test_an_output_that_takes_nothing_is_1(node: RunningNode, tmp_path: Path, ar
     assert (done.returncode, done.stderr) == (1, "lezha: The output can't be written: File too large.\n")
 
 
-def test_who_has_read_enough_is_told_nothing(node: RunningNode) -> None:
+@pytest.mark.parametrize("arguments", [["peer", "list", "--json"], ["export"]], ids=" ".join)
+def test_who_has_read_enough_is_told_nothing(node: RunningNode, arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
-        command = [LEZHA, "peer", "list", "--json", "--home", str(node.home)]
+        command = [LEZHA, *arguments, "--home", str(node.home)]
         done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (1, b"")
 

@@ -1,6 +1,7 @@
 """`lezha import` and `lezha export` as people meet them: what is taken, what is said of the rest, and exit codes."""
 
 import contextlib
+import fcntl
 import gzip
 import http.server
 import json
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 from tests.battery.nodes import RunningNode, bundle, indicator, lezha, until
 from tests.cli.test_bad_input import STIX_20
+
+from lezha.cli import writing
 
 
 def bring(node: RunningNode, *arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -249,7 +252,13 @@ def test_rejects_and_checkpoint_are_two_files_and_no_pipe(tmp_path: Path) -> Non
 # --- wrong usage ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [("--tlp", "green"), ("--to", "everyone"), ("--patience", "-1"), ()])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--tlp", "green"), ("--to", "everyone"), ("--patience", "-1"), (), ("--pap", "green"), ("--onward",),
+        ("--expires", "2999-01-01T00:00:00Z"),
+    ],
+)  # fmt: skip
 def test_half_a_publication_is_wrong_usage(node: RunningNode, options: tuple[str, ...]) -> None:
     files = ("/dev/null",) if options else ()
     assert bring(node, *files, *options).returncode == 2
@@ -337,6 +346,39 @@ def go_on(
     return bring(node, file, "--state", kept, *options)
 
 
+def test_what_another_command_is_writing_is_left_alone(
+    node: RunningNode, half: tuple[Path, Path], tmp_path: Path
+) -> None:
+    rejects, part = tmp_path / "rejects", tmp_path / "all.json.part"
+    before = rejects.read_bytes()
+    with rejects.open("rb") as one, part.open("wb") as other:
+        fcntl.flock(one, fcntl.LOCK_EX)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        taken = go_on(node, *half, "--rejects", rejects)
+        written = lezha("export", "--restart", "--out", tmp_path / "all.json", "--home", node.home)
+    for done, path in ((taken, rejects), (written, part)):
+        assert (done.returncode, done.stdout) == (1, "")
+        assert f"{path} is being written by another command: wait until it has ended." in done.stderr
+    assert (rejects.read_bytes(), part.read_bytes()) == (before, b"")
+
+
+def test_a_file_that_got_its_name_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+    part, whole = tmp_path / "x.part", tmp_path / "x"
+    part.write_bytes(b"whole")
+    kept = fcntl.flock
+
+    def renamed(file: Any, how: int) -> None:
+        if not whole.exists():
+            part.rename(whole)
+        kept(file, how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fcntl, "flock", renamed)
+        with writing.alone(part, 0o600) as file:
+            file.write(b"new")
+    assert (whole.read_bytes(), part.read_bytes()) == (b"whole", b"new")
+
+
 def test_an_import_that_was_interrupted_goes_on_and_writes_down_each_rejected_once(
     node: RunningNode, half: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -366,8 +408,10 @@ def test_other_options_do_not_go_on_with_an_import(node: RunningNode, half: tupl
     done = go_on(node, file, kept, "--tlp", "green", "--to", "everyone")
     assert (done.returncode, done.stdout) == (1, "")
     assert "other files, options or another node" in done.stderr
-    kept.write_text("{}")
-    assert "is not a checkpoint" in bring(node, file, "--state", kept).stderr
+    for raw in (b"{}", b'{"how": "\xff"}', b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"):
+        kept.write_bytes(raw)
+        done = bring(node, file, "--state", kept)
+        assert done.stderr == f"lezha: {kept} is not a checkpoint of this command: --restart begins anew.\n"
 
 
 def test_a_batch_that_the_node_finds_too_large_is_sent_in_parts(tmp_path: Path) -> None:

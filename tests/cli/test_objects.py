@@ -107,6 +107,14 @@ def test_the_table_names_who_told_of_what(filled: RunningNode, pair: tuple[Runni
     assert "podgorica" in ask(filled, "about", "theirs.toldby.example").stdout
 
 
+def test_of_an_object_that_travels_beside_others_it_is_not_said_that_nobody_was_told(
+    filled: RunningNode,
+) -> None:
+    done = lezha("objects", "show", filled.member, "--home", filled.home)
+    assert "Nobody was told" not in done.stdout + done.stderr
+    assert "No member has signed a statement about it." in done.stdout + done.stderr
+
+
 def test_times_may_be_so_many_hours_days_or_weeks_ago(filled: RunningNode) -> None:
     everything = ["words", "gone", "new", "old"]
     assert names(filled, "--since", "24h") == names(filled, "--since", "2w") == everything

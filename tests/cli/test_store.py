@@ -71,9 +71,12 @@ def test_what_lies_beside_the_damage_is_looked_at(home: Path) -> None:
     )
 
 
-def test_a_folder_without_a_database_is_given_none(home: Path) -> None:
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_folder_without_a_database_is_given_none(home: Path, empty: bool) -> None:
     (home / "lezha.db").unlink()
+    if empty:
+        (home / "lezha.db").touch()
     done = lezha("store", "check", "--home", home)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"lezha: There is no database in {home}: is it the right folder?\n"
-    assert not (home / "lezha.db").exists()
+    assert (home / "lezha.db").exists() == empty

@@ -271,6 +271,26 @@ def test_a_body_beyond_the_limit_is_refused(api: Api) -> None:
     assert api.node.alive
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "title"),
+    [
+        ("GET", "/objects/a%2Fb", None, "There is no such page or object on this node."),
+        ("GET", "/nothing", None, "There is no such page or object on this node."),
+        ("DELETE", "/objects", None, "This address can't be used in that way."),
+        (
+            "POST",
+            "/objects",
+            b" " * (MAX_BUNDLE + 1),
+            "This is larger than what is taken here in one request: send it in parts.",
+        ),
+    ],
+)
+def test_what_the_protocol_refuses_is_a_sentence(
+    api: Api, method: str, path: str, body: bytes | None, title: str
+) -> None:
+    assert api.node.call(method, path, body).json()["title"] == title
+
+
 def test_a_row_that_no_view_can_have_is_refused(api: Api) -> None:
     query = {"after": "9" * 30}
     assert api.node.call("GET", "/sensor/indicators", None, query, api.tokens["sensor"]).status == 400
@@ -284,8 +304,22 @@ def test_a_sensors_report_is_held_to_a_smaller_limit(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"x", b"[]", b"{}", b'{"name": 1}', b'{"name": "x", "rule": "x"}', b"\xff"]
+    "data", [b'{"id": "\xff"}', b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"], ids=["bytes", "depth"]
 )
+def test_reports_that_are_no_json_are_refused_in_words(api: Api, data: bytes) -> None:
+    answer = api.node.call("POST", "/sensor/reports", data, token=api.tokens["sensor"])
+    assert answer.status == 422, answer
+    assert "The reports can't be read" in answer.json()["title"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"x", b"[]", b"{}", b'{"name": 1}', b'{"name": "x", "rule": "x"}', b"\xff", b'{"name": "\xff"}',
+        b'{"name": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+    ids=lambda data: repr(data[:30]),
+)  # fmt: skip
 @pytest.mark.parametrize(
     "path", ["/tokens", "/peers/invite", "/peers/accept", "/peers/confirm", "/communities"]
 )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from html import unescape
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -362,6 +363,14 @@ def test_an_object_links_each_observable_to_everything_about_it(varied: Served) 
     assert '<span class="kind">IPv4 address</span>' in page
 
 
+def test_a_members_identity_is_not_called_one_for_own_systems_only(varied: Served) -> None:
+    # It travels as a companion, without a statement of its own.
+    assert "own systems only" not in varied.page(f"/objects?id={varied.member}")
+    page = varied.page(f"/objects/{varied.member}")
+    assert "own systems only" not in page
+    assert "it goes along with what its member tells" in page
+
+
 def test_a_purged_version_says_when_by_whom_and_why(varied: Served) -> None:
     one = indicator("198.51.100.78", "a name that is gone")
     varied.publish(one)
@@ -372,6 +381,31 @@ def test_a_purged_version_says_when_by_whom_and_why(varied: Served) -> None:
     assert "a name that is gone" not in page
     assert "Download the exact bytes" not in page
     assert "purged: its bytes have been destroyed here" in varied.page(f"/objects?id={one['id']}")
+
+
+def test_what_a_purged_object_said_is_gone_from_pages_that_have_shown_it(tirana: Served) -> None:
+    one, other, tie = triple("the beacon that is purged", "the family that stays")
+    sighting = {
+        **{key: one[key] for key in ("spec_version", "created", "modified")},
+        "type": "sighting",
+        "id": f"sighting--{uuid4()}",
+        "sighting_of_ref": one["id"],
+        "count": 4711,
+        "first_seen": "2026-01-01T00:00:00Z",
+        "last_seen": "2026-01-01T00:00:00Z",
+    }
+    tirana.publish(one, other, tie, sighting)
+    shown = (f"/objects?id={tie['id']}", "/")
+    assert "the beacon that is purged" in tirana.page(shown[0])
+    seen = tirana.page(shown[1])
+    assert "4,711" in seen
+    tirana.purge(tie, "who is tied to whom")
+    tirana.purge(sighting, "who saw it")
+    ties, desk = (tirana.page(path) for path in shown)
+    assert "purged: its bytes have been destroyed here" in ties
+    assert "the beacon that is purged" not in ties
+    assert "4,711" not in desk
+    assert desk.count('class="sighted"') == seen.count('class="sighted"') - 1
 
 
 def test_versions_that_came_out_of_order_are_headed_by_what_they_are(varied: Served) -> None:
@@ -456,6 +490,27 @@ def test_what_cannot_be_matched_live_says_so(tirana: Served) -> None:
     assert "can't be matched live:" in unescape(tirana.page(f"/objects?id={one['id']}"))
 
 
+def triple(beacon: str, family: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """An indicator, a malware, and what ties them together."""
+    one = indicator("203.0.113.8", beacon)
+    malware = {
+        **{key: one[key] for key in ("spec_version", "created", "modified", "labels")},
+        "type": "malware",
+        "id": f"malware--{uuid4()}",
+        "name": family,
+        "is_family": True,
+    }
+    tie = {
+        **{key: malware[key] for key in ("spec_version", "created", "modified", "labels")},
+        "type": "relationship",
+        "id": f"relationship--{uuid4()}",
+        "relationship_type": "indicates",
+        "source_ref": one["id"],
+        "target_ref": malware["id"],
+    }
+    return one, malware, tie
+
+
 def test_sightings_never_crowd_out_what_was_published(served: Callable[[str], Served]) -> None:
     node = served("Pristina")
     node.publish(*(indicator(f"203.0.113.{n}", f"beacon {n}") for n in range(60)))
@@ -479,24 +534,7 @@ def test_sightings_never_crowd_out_what_was_published(served: Callable[[str], Se
 
 
 def test_what_names_an_object_is_listed_by_what_it_says(tirana: Served) -> None:
-    one, malware = (
-        indicator("203.0.113.8", "the beacon"),
-        {
-            **{key: indicator()[key] for key in ("spec_version", "created", "modified", "labels")},
-            "type": "malware",
-            "id": f"malware--{uuid4()}",
-            "name": "ZEROCLEARE",
-            "is_family": True,
-        },
-    )
-    tie = {
-        **{key: malware[key] for key in ("spec_version", "created", "modified", "labels")},
-        "type": "relationship",
-        "id": f"relationship--{uuid4()}",
-        "relationship_type": "indicates",
-        "source_ref": one["id"],
-        "target_ref": malware["id"],
-    }
+    one, malware, tie = triple("the beacon", "ZEROCLEARE")
     tirana.publish(one, malware, tie)
     page = unescape(tirana.page(f"/objects/{one['id']}"))
     assert "the beacon → ZEROCLEARE" in page

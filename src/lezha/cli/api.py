@@ -20,6 +20,7 @@ UNREACHABLE: Final = 3
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=600, sock_connect=5)
 _STREAMING: Final = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=120)
 _MAX_TOKEN: Final = 200
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 Query = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
@@ -122,7 +123,7 @@ class Api:
     def _json(self, reply: bytes) -> Any:
         try:
             return msgspec.json.decode(reply)
-        except msgspec.DecodeError as error:
+        except _UNREADABLE as error:
             raise CliError(f"What answers at {self._url} is not a node of lezha.", UNREACHABLE) from error
 
 
@@ -182,6 +183,6 @@ def read_token(path: Path) -> str:
 def _refusal(reply: bytes, status: int) -> Refusal:
     try:
         body = msgspec.json.decode(reply, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except _UNREADABLE:
         body = {}
     return Refusal(str(body.get("title", f"The node answered {status}.")), body, status)

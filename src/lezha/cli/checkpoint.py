@@ -39,12 +39,15 @@ def load(path: Path, kind: type[T]) -> T | None:
         return None
     except OSError as error:
         raise CliError(f"The checkpoint {path} can't be read: {error.strerror}.") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CliError(f"{path} is not a checkpoint of this command: --restart begins anew.") from error
 
 
-def save(path: Path, state: msgspec.Struct) -> None:
-    """Put `state` in the place of an earlier checkpoint, whole or not at all. Raises CliError."""
+def save(path: Path, state: msgspec.Struct, hint: str = "") -> None:
+    """Put `state` in the place of an earlier checkpoint, whole or not at all.
+
+    Raises CliError, with a `hint` at its end what to do.
+    """
     new = path.with_name(f"{path.name}.new")
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -54,9 +57,7 @@ def save(path: Path, state: msgspec.Struct) -> None:
             os.fsync(file.fileno())
         new.replace(path)
     except OSError as error:
-        raise CliError(
-            f"The checkpoint {path} can't be written: {error.strerror}. --state puts it elsewhere."
-        ) from error
+        raise CliError(f"The checkpoint {path} can't be written: {error.strerror}.{hint}") from error
 
 
 def remove(path: Path) -> None:

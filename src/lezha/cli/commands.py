@@ -1,6 +1,8 @@
 """All commands, put together."""
 
+import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import typer
@@ -68,6 +70,7 @@ def run() -> None:
     """Run the command line; every foreseen error becomes one sentence and an exit code."""
     try:
         with console.written_out():
+            _check_text(sys.argv[1:])
             app()
     except CliError as error:
         _leave(error, str(error), error.exit_code)
@@ -83,6 +86,15 @@ def run() -> None:
         _leave(error, "", interrupt.CODE)
     finally:
         interrupt.at_once()
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Raise CliError if an argument is not UTF-8: on its way to the node it would become another one."""
+    for one in arguments:
+        try:
+            one.encode()
+        except UnicodeEncodeError:
+            raise CliError(f"An argument is not text in UTF-8: {os.fsencode(one)!r}.", 2) from None
 
 
 def _leave(error: BaseException, words: str, code: int) -> NoReturn:

@@ -92,7 +92,9 @@ def export(
             api.run(home, url, token_file, call)
             target.complete()
         except OSError as error:
-            raise CliError(f"{out or 'stdout'} can't be written: {error.strerror}.") from error
+            if out is None:
+                raise  # as of any command whose output can't be written
+            raise CliError(f"{out} can't be written: {error.strerror}.") from error
         finally:
             target.close()
     _tell(target.state, out, time.monotonic() - began, json=json)
@@ -110,9 +112,7 @@ class _Target:
             self._place = writing.place(out)
             self._part = writing.place(self._place.with_name(f"{self._place.name}.part"))
             self._checkpoint = self._place.with_name(f"{self._place.name}.lezha-export")
-            if not restart:
-                self._resume(checkpoint.load(self._checkpoint, State))
-            self._file = self._open()
+            self._file = self._open(restart=restart)
         self.progress = Progress(None, self.state.length, self.state.objects)
 
     def _resume(self, earlier: State | None) -> None:
@@ -132,14 +132,21 @@ class _Target:
         self.state = earlier
         note(f"resuming after {earlier.objects:,} objects, {earlier.length:,} bytes; --restart begins anew")
 
-    def _open(self) -> BinaryIO:
+    def _open(self, *, restart: bool) -> BinaryIO:
         try:
-            descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT, 0o600)
-            os.truncate(descriptor, self.state.length)
-            file = os.fdopen(descriptor, "wb")
+            file = writing.alone(self._part, 0o600)
+        except OSError as error:
+            raise CliError(f"{self._part} can't be written: {error.strerror}.") from error
+        try:
+            if not restart:
+                self._resume(checkpoint.load(self._checkpoint, State))
+            file.truncate(self.state.length)
             file.seek(self.state.length)
         except OSError as error:
             raise CliError(f"{self._part} can't be written: {error.strerror}.") from error
+        except BaseException:
+            file.close()
+            raise
         return file
 
     def take(self, head: PageHead, raw: bytes) -> None:

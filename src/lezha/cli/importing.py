@@ -116,7 +116,9 @@ def import_files(
     to: Annotated[
         list[str] | None, typer.Option(help="Publish to a community, a peer, or everyone; several times.")
     ] = None,
-    pap: Annotated[Pap, typer.Option(help="What recipients may do with it.")] = Pap.GREEN,
+    pap: Annotated[
+        Pap | None, typer.Option(help="What recipients may do with it.", show_default="green")
+    ] = None,
     onward: Annotated[bool, typer.Option(help="Let recipients pass it on where TLP allows.")] = False,
     expires: Annotated[
         str, typer.Option(help="Not to be sent after this time, e.g. 2026-03-31T12:00:00Z.")
@@ -147,10 +149,14 @@ def import_files(
     """
     if (tlp is None) != (not to):
         raise CliError("To publish give both --tlp and --to; without either, nothing is told to anybody.", 2)
+    if tlp is None and (pap is not None or onward or expires):
+        raise CliError(
+            "--pap, --onward and --expires are terms of a publication: give --tlp and --to as well.", 2
+        )
     if state is not None and STDIN in files:
         raise CliError("stdin can't be read twice, so an import of it can't go on: leave out --state.", 2)
     interrupt.tidily()
-    query = _query(tlp, to or [], pap, onward, expires)
+    query = _query(tlp, to or [], pap or Pap.GREEN, onward, expires)
     began = time.monotonic()
     names = list(dict.fromkeys(files))
     how = "; ".join((url or str(home.expanduser().resolve()), *(f"{name}={value}" for name, value in query)))
@@ -276,7 +282,7 @@ class _Work:
 
     def _keep(self) -> None:
         if self.where is not None:
-            checkpoint.save(self.where, self.state)
+            checkpoint.save(self.where, self.state, " --state puts it elsewhere.")
 
     def _check(self, earlier: State) -> None:
         if list(earlier.counts) != self.names or earlier.how != self.state.how:
@@ -410,7 +416,7 @@ def _same(one: Path, other: Path) -> bool:
 
 def _cut(path: Path, length: int) -> BinaryIO:
     """Open a file to go on with it, cut back to what is known to be right. Raises OSError."""
-    file = path.open("r+b" if path.exists() else "w+b")
+    file = writing.alone(path, 0o666)
     size = file.seek(0, os.SEEK_END)
     file.seek(file.truncate(min(size, length)))
     return file

@@ -209,4 +209,5 @@ def show(
                 "Neither is passed on any more, no sensor looks for either."
             )
         rows = [(told["peer"], told["state"], told["why"]) for told in one["told"]]
-        table(("peer", "state", "why"), rows, "Nobody was told.")
+        told = "Nobody was told." if one["statements"] else "No member has signed a statement about it."
+        table(("peer", "state", "why"), rows, told)

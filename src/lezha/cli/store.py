@@ -63,7 +63,8 @@ def _look(home: Path) -> "tuple[dict[str, int], list[Finding]]":
 
     settings = node_settings.load(home)
     url = node_settings.database(home, settings)
-    if not settings.database and not (home / node_settings.DATABASE).is_file():
+    file = home / node_settings.DATABASE
+    if not settings.database and not (file.is_file() and file.stat().st_size):
         raise CliError(f"There is no database in {home}: is it the right folder?")
     with database.answering(url):
         try:

@@ -1,9 +1,10 @@
 """Files that a command writes: what is there already is neither lost nor taken for something else."""
 
+import fcntl
 import os
 from pathlib import Path
 from stat import S_IMODE, S_ISREG
-from typing import Final
+from typing import BinaryIO, Final
 
 from lezha.cli.errors import CliError
 
@@ -25,6 +26,25 @@ def place(path: Path) -> Path:
     if not regular:
         raise CliError(f"{path} is no regular file: name a file, or - for standard output.")
     return target
+
+
+def alone(path: Path, mode: int) -> BinaryIO:
+    """Open a file to write to as the only command that does, and make it if it isn't there.
+
+    Raises OSError, and CliError while another command writes to it.
+    """
+    while True:
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, mode), "r+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise CliError(f"{path} is being written by another command: wait until it has ended.") from None
+        except OSError:
+            pass  # some file systems have no locks
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+        file.close()  # that command has ended and given it its name
 
 
 def check_new(path: Path, what: str) -> None:

@@ -152,14 +152,16 @@ class Gist(msgspec.Struct, frozen=True):
 
 
 class Gists:
-    """The gists of contents read lately; contents never change, so neither do these."""
+    """The gists of contents read lately; contents never change, so neither do these, but they go by a purge."""
 
     def __init__(self) -> None:
         self._held: dict[str, Gist] = {}
 
     def of(self, conn: Connection, hashes: Iterable[str]) -> Mapping[str, Gist]:
-        """Return the gist of each content."""
+        """Return the gist of each content; what is purged has an empty one."""
         wanted = list(dict.fromkeys(hashes))
+        for key in contents.purged(conn, wanted):
+            self._held.pop(key, None)
         missing = [key for key in wanted if key not in self._held]
         if len(self._held) > _GISTS_KEPT:
             self._held = {}

@@ -193,7 +193,7 @@ def object_report(conn: Connection, stix_id: str) -> list[ObjectReport]:
 
 
 def sightings(conn: Connection, limit: int) -> list[Seen]:
-    """Return the sightings held here, oldest first."""
+    """Return the sightings held here that members signed for, oldest first."""
     seen = []
     for row in search.said_of_type(conn, "sighting", limit):
         data = msgspec.json.decode(row.raw)

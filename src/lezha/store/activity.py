@@ -26,6 +26,7 @@ _FIRST_SLICE: Final = 16_384
 _GROWTH: Final = 4
 _LARGEST_SLICE: Final = 131_072
 _APART_S: Final = 300.0
+_PURGED: Final = exists().where(schema.purges.c.content == schema.contents.c.seq)
 
 
 class RecentStatement(msgspec.Struct, frozen=True):
@@ -80,12 +81,12 @@ class WithheldSum(msgspec.Struct, frozen=True):
 
 
 def sightings(conn: Connection, limit: int) -> list[RecentStatement]:
-    """Return the newest statements about sightings, newest first; those about purged ones left out."""
-    contents, purges = schema.contents, schema.purges
+    """Return the newest statements about sightings that are not purged, newest first."""
+    contents = schema.contents
     # By the content's seq, for which there is an index with the type: a sighting and its statement come together.
     rows = conn.execute(
         _statements()
-        .where(contents.c.type == "sighting", ~exists().where(purges.c.content == contents.c.seq))
+        .where(contents.c.type == "sighting", ~_PURGED)
         .order_by(contents.c.seq.desc())
         .limit(limit)
     )

@@ -468,7 +468,10 @@ async def accept_roster(
 async def list_sightings(
     log: NamedDependency[Log], limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1000
 ) -> list[look.Seen]:
-    """Return the sightings held here, oldest first: by whom, of what, how often, and when they came."""
+    """Return the sightings that members signed for, oldest first: by whom, of what, how often, and when they came.
+
+    What was brought here for own systems only is found by a search.
+    """
     with log.read() as conn:
         return look.sightings(conn, limit)
 

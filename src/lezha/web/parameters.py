@@ -22,6 +22,19 @@ _NOUNS: Final[Mapping[type[inspect.Type], str]] = {
 }
 
 
+class BodyRequest(Request[Any, Any, Any]):
+    """A request whose body may be anything: what Litestar's own lets through as errors of this node is its sender's."""
+
+    async def json(self) -> Any:
+        """Return what is in the body. Raises ClientException."""
+        try:
+            return await super().json()
+        except UnicodeDecodeError as error:
+            raise ClientException("The body is not UTF-8, as JSON must be.") from error
+        except RecursionError as error:
+            raise ClientException("The body nests too deep.") from error
+
+
 async def only_known(request: Request[Any, Any, Any]) -> None:
     """Refuse query parameters that the route does not have: a slip of the pen must not look like an answer."""
     known = sorted(_fields(request.route_handler))

@@ -13,6 +13,7 @@ from lezha.node.node import Node
 from lezha.web import api, constituents, pages, sensors
 from lezha.web.auth import Authentication, Sessions
 from lezha.web.description import Described
+from lezha.web.parameters import BodyRequest
 from lezha.web.problems import HANDLERS
 
 _CSP: Final = (
@@ -49,6 +50,7 @@ def app(node: Node) -> Litestar:
         },
         exception_handlers=HANDLERS,
         logging_config=None,
+        request_class=BodyRequest,
         state=State({"log": node.log, "sessions": sessions}),
         response_headers=[ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
         openapi_config=OpenAPIConfig(

@@ -40,6 +40,7 @@ _HEADINGS: Final = {
 _SENTENCES: Final = {
     404: "There is no such page or object on this node.",
     405: "This address can't be used in that way.",
+    413: "This is larger than what is taken here in one request: send it in parts.",
 }
 
 
@@ -89,7 +90,7 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any
     sentence = error.detail
     if isinstance(error, ValidationException):
         sentence = parameters.sentence(request, error)
-    elif _wants_page(request):
+    else:
         sentence = _SENTENCES.get(error.status_code, sentence)
     return told(request, error.status_code, sentence, headers=error.headers)
 

@@ -54,7 +54,7 @@ async def reports(request: _Request, log: NamedDependency[Log], author: NamedDep
     """Take a batch of reports; the answer follows the commit, and a batch that comes twice counts once."""
     try:
         batch = msgspec.json.decode(await request.body(), type=Batch)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FlowError(f"The reports can't be read: {error}.") from error
     if len(batch.reports) > MAX_REPORTS or len(batch.id) > 100:
         raise FlowError(f"A batch may hold {MAX_REPORTS} reports.")
