@@ -258,7 +258,9 @@ def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
     }
     told = {
         target: [
-            (facts[key].origin, terms.audience) for key in keys if (terms := facts[key].terms) is not None
+            (facts[key].origin, terms.audience)
+            for key in keys
+            if (terms := facts[key].terms) is not None and not facts[key].recalled
         ]
         for target, keys in about.items()
     }

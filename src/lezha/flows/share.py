@@ -14,13 +14,26 @@ from sqlalchemy import Connection
 from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
 from lezha.sharing.community import Communities
-from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
-from lezha.store import communities, posts, statements, views
+from lezha.sharing.release import Facts, Reason, Recipient, Released, Standing, Withheld, release
+from lezha.store import communities, posts, statements, tombstones, views
 from lezha.store.log import Log, Tx
+from lezha.store.tombstones import Stone
 from lezha.store.views import Change, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
-KINDS: Final = frozenset({"statement", "roster", "admission", "peer", "posted", "disputed", "purged"})
+KINDS: Final = frozenset(
+    {
+        "statement",
+        "roster",
+        "admission",
+        "peer",
+        "posted",
+        "disputed",
+        "purged",
+        "tombstone",
+        tombstones.RETOLD,
+    }
+)
 """The events that may change what a recipient is given."""
 _ABOUT_PEERS: Final = frozenset({"roster", "admission"})
 _CLAIMED: Final = "names as its creator a member that is known here"
@@ -40,6 +53,19 @@ async def decide_some(log: Log, recipient: Recipient) -> Head | None:
     return await log.write(lambda tx: _decide_some(tx, recipient))
 
 
+async def decide_recalls(log: Log, recipient: Recipient) -> Head:
+    """Number for a peer that is suspended what was taken back of what it was ever offered, and nothing else.
+
+    All other changes wait until it is active again. Returns the head of its view.
+    """
+
+    def work(tx: Tx) -> Head:
+        _number_stones(tx, recipient, tombstones.untold(tx.conn, recipient.id))
+        return views.head(tx.conn, recipient.id)
+
+    return await log.write(work)
+
+
 def preview(
     conn: Connection, facts: Sequence[Facts], recipients: Sequence[Recipient], now: str
 ) -> list[Released | Withheld]:
@@ -49,7 +75,10 @@ def preview(
 
 
 class Packed(msgspec.Struct, frozen=True):
-    """Frames to send, and the rows among them that must be made void before: (number, why)."""
+    """Frames to send, and the rows among them that must be made void before: (number, why).
+
+    What is withheld names no statement where a roster is.
+    """
 
     batch: Batch
     denied: tuple[tuple[int, Withheld], ...]
@@ -86,6 +115,22 @@ def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, n
     return Packed(batch, tuple(fresh))
 
 
+def pack_recalls(conn: Connection, recipient: Recipient, incarnation: str, after: int, now: str) -> Batch:
+    """Pack the tombstones numbered above `after` alone, at most 256: for a peer that takes nothing else of this member.
+
+    They leave gaps in the numbers, and are told again in their turn once the peer goes on.
+    """
+    numbers = tombstones.numbers(conn, recipient.id, after)[: frame.BATCH_FRAMES]
+    rows = [views.entries(conn, recipient.id, number - 1, 1)[0] for number in numbers]
+    parcels, _ = _parcels(conn, rows, recipient, now)
+    frames = [
+        Frame(one.number, parcel.kind, _chain_at(conn, recipient.id, one.number - 1), parcel.envelope)
+        for one in rows
+        if (parcel := parcels.get(one.ref)) is not None
+    ]
+    return Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
+
+
 def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     """Decide for the next changes; return the view's head, or None if there may be more changes."""
     changed_before = views.cursor(tx.conn, recipient.id)
@@ -109,6 +154,8 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     told_late = _decide_statements(tx, recipient, present, list(fresh))
     if recipient.standing is Standing.OWN:
         _tell_own(tx, recipient, present, changes, told_late)
+    else:
+        _number_recalls(tx, recipient, changes)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
@@ -116,7 +163,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
 def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashes: list[str]) -> list[str]:
     """Decide for statements that are neither in the recipient's view nor recorded as withheld from it.
 
-    Return what they are about of what was purged.
+    Return what they are about of what was purged, or was for a time that is over.
     """
     if not hashes:
         return []
@@ -130,7 +177,8 @@ def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashe
         recipient.id,
         [(ViewKind.STATEMENT, one.statement, one.rule, digests[one.statement]) for one in released],
     )
-    return [one.content for one in facts if one.purged]
+    over = {one.statement for one in decisions if isinstance(one, Withheld) and one.reason is Reason.EXPIRED}
+    return [one.content for one in facts if one.purged or one.statement in over]
 
 
 def _digests(conn: Connection, recipient: Recipient, released: Sequence[Released]) -> dict[str, bytes]:
@@ -145,8 +193,8 @@ def _tell_own(
 ) -> None:
     """Give own systems what came without a statement, and say what of the given may not count any more.
 
-    What is told of only after it was purged, `told_late`, ends what is before it all the same. What others were given
-    of what may not count is void if it was not sent yet (`pack`), and stays with them if it was.
+    What is told of only after it was purged or has expired, `told_late`, ends what is before it all the same. What
+    others were given of what may not count is void if it was not sent yet (`pack`), and stays with them if it was.
     """
     posted = posts.facts(tx.conn, [change.subject for change in changes if change.kind == "posted"])
     decided = [release(one, recipient, present, tx.at) for one in posted.values()]
@@ -157,7 +205,9 @@ def _tell_own(
     ]
     changed = [change.subject for change in changes if change.kind in ("disputed", "purged")]
     rows += _changes(changed, "may not count any more")
-    rows += _changes(told_late, "was told of after it was purged")
+    recalled = [change.subject for change in changes if change.kind == "tombstone"]
+    rows += _changes([one.content for one in statements.subjects(tx.conn, recalled)], "was recalled")
+    rows += _changes(told_late, "was told of when it was over")
     for member in dict.fromkeys(change.subject for change in changes if change.kind == "peer"):
         claimed = statements.claims(tx.conn, member)
         rows += _changes(views.not_changed(tx.conn, recipient.id, claimed, _CLAIMED), _CLAIMED)
@@ -173,11 +223,42 @@ def _number_rosters(tx: Tx, recipient: Recipient) -> None:
         return
     ours = communities.accepted(tx.conn)
     mine = [k for k in communities.latest(tx.conn) if k.community in ours and recipient.id in k.members]
-    there = views.offered(tx.conn, recipient.id, [kept.hash for kept in mine])
+    there = views.given(tx.conn, recipient.id, [kept.hash for kept in mine])
     rows = [
         (ViewKind.ROSTER, kept.hash, f"member of {kept.name}", frame.pack_roster(kept.envelope).digest())
         for kept in mine
         if kept.hash not in there
+    ]
+    _number(tx, recipient.id, rows)
+
+
+def _number_recalls(tx: Tx, recipient: Recipient, changes: Sequence[Change]) -> None:
+    """Tell who was ever offered a statement, or has sent it here since, that it was taken back; nobody else."""
+    came = [change.subject for change in changes if change.kind == "tombstone"]
+    retold = [change.subject.partition(" ") for change in changes if change.kind == tombstones.RETOLD]
+    sent = {statement for member, _, statement in retold if member == recipient.id}
+    if came or sent:
+        stones = tombstones.about(tx.conn, [*came, *sent])
+        offered = views.offered(tx.conn, recipient.id, came)
+        due = [
+            stone
+            for key, stone in stones.items()
+            if key in sent or (key in offered and stone.sender != recipient.id)
+        ]
+        _number_stones(tx, recipient, due)
+
+
+def _number_stones(tx: Tx, recipient: Recipient, stones: Sequence[Stone]) -> None:
+    there = views.offered(tx.conn, recipient.id, [stone.hash for stone in stones])
+    rows = [
+        (
+            ViewKind.TOMBSTONE,
+            stone.hash,
+            "told of what was recalled",
+            frame.pack_tombstone(stone.envelope).digest(),
+        )
+        for stone in stones
+        if stone.hash not in there
     ]
     _number(tx, recipient.id, rows)
 
@@ -203,12 +284,17 @@ def _parcels(
     present = communities.current(conn) if told else {}
     decisions = [release(one, recipient, present, now) for one in statements.facts(conn, told)]
     parcels = _pack(conn, [one for one in decisions if isinstance(one, Released)])
-    for entry in entries:
-        if entry.kind is ViewKind.ROSTER and not recipient.suspended:
-            kept = communities.by_hash(conn, entry.ref)
-            if kept is not None and recipient.id in kept.members:
-                parcels[entry.ref] = frame.pack_roster(kept.envelope)
-    return parcels, {one.statement: one for one in decisions if isinstance(one, Withheld)}
+    denied = {one.statement: one for one in decisions if isinstance(one, Withheld)}
+    for ref in [entry.ref for entry in entries if entry.kind is ViewKind.ROSTER]:
+        kept = communities.by_hash(conn, ref)
+        if recipient.suspended:
+            denied[ref] = Withheld("", recipient.id, Reason.SUSPENDED)
+        elif kept is not None and recipient.id in kept.members:
+            parcels[ref] = frame.pack_roster(kept.envelope)
+    # A recall is told whatever else is denied, to a suspended peer too.
+    stones = [entry.ref for entry in entries if entry.kind is ViewKind.TOMBSTONE]
+    parcels |= {ref: frame.pack_tombstone(raw) for ref, raw in tombstones.envelopes(conn, stones).items()}
+    return parcels, denied
 
 
 def _pack(conn: Connection, released: Sequence[Released]) -> dict[str, Parcel]:

@@ -35,6 +35,7 @@ _PHASES: Final = {
     "sending": Mark("good", "sending"),
     "starting": Mark("idle", "connecting"),
     "unreachable": Mark("bad", "unreachable"),
+    "held": Mark("warn", "suspended there"),
     "fork": Mark("bad", "stream forked"),
     "error": Mark("bad", "error"),
     look.ELSEWHERE.phase: Mark("idle", "not known here", "known to the process that runs the links"),
