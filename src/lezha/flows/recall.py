@@ -20,6 +20,8 @@ from lezha.sharing.audience import within
 from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Audience
+from lezha.stix import timestamps
+from lezha.stix.errors import StixError
 from lezha.store import communities, contents, ledger, peers, posts, search, statements, tombstones
 from lezha.store.errors import NotFound
 from lezha.store.ledger import Fate
@@ -154,8 +156,12 @@ def _sign(tx: Tx, author: Author, statement: str, why: str) -> Stone:
 
 
 def _plan(conn: Connection, members: Members, request: Request) -> _Plan:
-    own, versions = _own(conn, members, request)
-    asked = [one for one in own if request.version in ("", versions[one.content])]
+    own, versions = _own(conn, members, request.id)
+    version = _version(request.version)
+    if version not in ("", *versions.values()):
+        there = ", ".join(sorted(set(versions.values())))
+        raise NotFound(f"This member published no version {request.version!r} of {request.id}, but {there}.")
+    asked = [one for one in own if version in ("", versions[one.content])]
     because = {one.statement: "" for one in asked if not one.recalled}
     stands = {versions[one.content] for one in own if not one.recalled and one.statement not in because}
     found = _Derived(conn, because).follow(request.id)
@@ -170,23 +176,26 @@ def _plan(conn: Connection, members: Members, request: Request) -> _Plan:
     )
 
 
-def _own(conn: Connection, members: Members, request: Request) -> tuple[Sequence[Facts], Mapping[str, str]]:
+def _own(conn: Connection, members: Members, stix_id: str) -> tuple[Sequence[Facts], Mapping[str, str]]:
     """Return this member's statements about an object, and the version of each of their contents.
 
     Raises FlowError, NotFound.
     """
-    search.versions(conn, request.id)  # something of it is held
-    said = statements.facts(conn, statements.about(conn, request.id))
+    search.versions(conn, stix_id)  # something of it is held
+    said = statements.facts(conn, statements.about(conn, stix_id))
     own = [one for one in said if one.author_here]
     if not own:
-        raise FlowError(_not_ours(request.id, [one.origin for one in said], members))
+        raise FlowError(_not_ours(stix_id, [one.origin for one in said], members))
     versions = {one.hash: one.version for one in search.by_hash(conn, [one.content for one in own])}
-    if request.version and request.version not in versions.values():
-        there = ", ".join(sorted(set(versions.values())))
-        raise NotFound(
-            f"This member published no version {request.version!r} of {request.id}, but {there or 'none'}."
-        )
     return own, versions
+
+
+def _version(written: str) -> str:
+    """Return a version as it is kept, however many digits of its second were written."""
+    try:
+        return timestamps.normalise(written) if written else ""
+    except StixError:
+        return written
 
 
 def _not_ours(stix_id: str, origins: Sequence[str], members: Members) -> str:

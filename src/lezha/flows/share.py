@@ -155,7 +155,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     if recipient.standing is Standing.OWN:
         _tell_own(tx, recipient, present, changes, told_late)
     else:
-        _number_recalls(tx, recipient, changes)
+        _number_recalls(tx, recipient, present, changes)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
@@ -232,20 +232,34 @@ def _number_rosters(tx: Tx, recipient: Recipient) -> None:
     _number(tx, recipient.id, rows)
 
 
-def _number_recalls(tx: Tx, recipient: Recipient, changes: Sequence[Change]) -> None:
-    """Tell who was ever offered a statement, or has sent it here since, that it was taken back; nobody else."""
+def _number_recalls(tx: Tx, recipient: Recipient, present: Communities, changes: Sequence[Change]) -> None:
+    """Tell who may have a statement that it was taken back: who was ever offered it, or has sent it here since.
+
+    Who may have it from others by the author's terms may be told here too: a relay might keep the recall to itself.
+    """
     came = [change.subject for change in changes if change.kind == "tombstone"]
     retold = [change.subject.partition(" ") for change in changes if change.kind == tombstones.RETOLD]
     sent = {statement for member, _, statement in retold if member == recipient.id}
     if came or sent:
         stones = tombstones.about(tx.conn, [*came, *sent])
         offered = views.offered(tx.conn, recipient.id, came)
+        rest = [key for key in stones if key not in offered]
+        offered |= _told_by_others(statements.facts(tx.conn, rest), recipient, present, tx.at)
         due = [
             stone
             for key, stone in stones.items()
             if key in sent or (key in offered and stone.sender != recipient.id)
         ]
         _number_stones(tx, recipient, due)
+
+
+def _told_by_others(facts: Sequence[Facts], recipient: Recipient, present: Communities, now: str) -> set[str]:
+    """Return the statements that others may have passed on to a recipient before they were taken back."""
+    onward = [one for one in facts if one.terms is not None and one.terms.onward]
+    decisions = [
+        release(msgspec.structs.replace(one, recalled=False), recipient, present, now) for one in onward
+    ]
+    return {one.statement for one in decisions if isinstance(one, Released)}
 
 
 def _number_stones(tx: Tx, recipient: Recipient, stones: Sequence[Stone]) -> None:
