@@ -208,5 +208,8 @@ def show(
                 f"In dispute since {one['disputed']}: its creator signed two contents as this one version. "
                 "Neither is passed on any more, no sensor looks for either."
             )
+        for taken in one["recalls"]:
+            why = f": {taken['why']}" if taken["why"] else ""
+            say(f"Recalled by {taken['by']}, known here since {taken['at']}{why}")
         rows = [(told["peer"], told["state"], told["why"]) for told in one["told"]]
         table(("peer", "state", "why"), rows, "Nobody was told.")

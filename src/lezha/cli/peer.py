@@ -202,6 +202,8 @@ def list_peers(
     for one in found:
         if one["fault"]:
             note(f"{one['name']}: {one['fault']}")
+        if one["recall_since"]:
+            note(f"{one['name']} has not signed for a recall yet that was made on {one['recall_since']}.")
 
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ def recall(
         note(f"What stands of it: version {', '.join(done['stands'])}.")
     rows = [(one["peer"], *map(str, _heard(one))) for one in done["peers"]]
     table(
-        ("peer", "has it: will be told", "was offered it: will be told", "never had it: hears nothing"),
+        ("peer", "has it: will be told", "was offered it: will be told", "was not offered it"),
         rows,
         "There are no peers.",
     )

@@ -15,8 +15,19 @@ from lezha.flows import look
 from lezha.flows.look import LinkPhase, PeerReport
 from lezha.sharing.terms import Terms
 from lezha.stix import lines as stix_lines
-from lezha.store import activity, communities, contents, disputes, peers, search, statements, views
+from lezha.store import (
+    activity,
+    communities,
+    contents,
+    disputes,
+    peers,
+    search,
+    statements,
+    tombstones,
+    views,
+)
 from lezha.store.activity import RecentEvent, RecentStatement
+from lezha.store.tombstones import Taken
 
 _STATEMENTS: Final = 200
 _BRINGINGS: Final = 20
@@ -28,7 +39,8 @@ _SEEN_TOGETHER_S: Final = 300.0
 _SIGHTING_LINES: Final = 12
 _DISPUTES: Final = 500
 _GISTS_KEPT: Final = 20_000
-_EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token")
+_RECALLS: Final = 20
+_EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token", "tombstone")
 
 
 class Kind(StrEnum):
@@ -47,6 +59,7 @@ class Kind(StrEnum):
     FORK = "fork"
     TOKEN = "token"  # noqa: S105  # an event's name
     BROUGHT = "brought"
+    RECALLED = "tombstone"
 
 
 _NAMED: Final = (Kind.TOKEN, Kind.INVITATION, Kind.PEER)
@@ -117,7 +130,8 @@ class Dispute(msgspec.Struct, frozen=True):
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """All that the desk shows at one instant. `disputes` are those that no later version has ended.
+    """All that the desk shows at one instant. `disputes` are those that no later version has ended; `recalls` what
+    others took back most lately of what has its bytes here.
 
     `complete` is false if what happened long ago was not looked through yet; the next look goes on there.
     """
@@ -131,6 +145,7 @@ class Desk(msgspec.Struct, frozen=True):
     sightings_own: int
     objects: Mapping[str, int]
     disputes: tuple[Dispute, ...]
+    recalls: tuple[Taken, ...]
     complete: bool
 
 
@@ -191,7 +206,7 @@ def desk(
         # What others told us and we do not pass on is the rule, and counted with the peers; it is no news.
         *_withheld(conn, [peer.member for peer in linked], own_words),
         *(one for peer in linked for one in _receipted(conn, peer.member)),
-        *_acts(acts),
+        *_acts(acts, tombstones.of_events(conn, [one.seq for one in acts if one.kind == Kind.RECALLED])),
         *(Happening(Kind.BROUGHT, one.at, one.since, count=one.count, actor=one.actor) for one in brought),
     ]
     shown = _together(happened, _TOGETHER_S)[:lines]
@@ -206,6 +221,7 @@ def desk(
         sightings_own=at_home,
         objects=search.count_by_type(conn),
         disputes=tuple(open_disputes(conn)),
+        recalls=tuple(tombstones.held(conn, _RECALLS)),
         complete=no_act_left and none_left,
     )
 
@@ -285,15 +301,32 @@ def _receipted(conn: Connection, member: str) -> Iterator[Happening]:
             yield Happening(Kind.REFUSED, one.at, one.at, who=member, count=one.refused)
 
 
-def _acts(newest_first: Sequence[RecentEvent]) -> Iterator[Happening]:
+def _acts(newest_first: Sequence[RecentEvent], recalled: Mapping[int, Taken]) -> Iterator[Happening]:
     called: dict[str, str] = {}
     for one in reversed(newest_first):
+        if one.kind == Kind.RECALLED:
+            if one.seq in recalled:  # of what was never here there is nothing to say
+                yield _recall(recalled[one.seq])
+            continue
         happened = _event(one)
         if happened.kind is Kind.PEER:
             # Only some of the events about a peer say what it is called.
             called[one.subject] = happened.name or called.get(one.subject, "")
             happened = msgspec.structs.replace(happened, name=called[one.subject])
         yield happened
+
+
+def _recall(one: Taken) -> Happening:
+    return Happening(
+        Kind.RECALLED,
+        one.at,
+        one.at,
+        who=one.by,
+        object_id=one.object_id,
+        object_type=one.object_type,
+        name=one.name,
+        detail=one.why,
+    )
 
 
 def _event(one: RecentEvent) -> Happening:

@@ -19,7 +19,7 @@ from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts, Recipient, Released, release
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
-from lezha.stix import lines, objects
+from lezha.stix import lines, objects, timestamps
 from lezha.store import communities, contents, engine, posts, statements, views
 from lezha.store.contents import Content, Watched
 from lezha.store.errors import NotFound
@@ -233,8 +233,10 @@ def _within(
 
 def _ending(watched: Watched, until: str) -> Watched:
     """Let the watch end with the pattern's validity or with the word on it, whichever is the earlier."""
-    ends = [one for one in (watched.valid_until, until) if one]
-    return replace(watched, valid_until=min(ends, default=""))
+    valid = watched.valid_until
+    if not until or (valid and timestamps.normalise(valid) <= until):
+        return watched
+    return replace(watched, valid_until=until)
 
 
 def _item(number: int, key: _Key, watched: Watched | None) -> Item:

@@ -52,7 +52,8 @@ class PeerReport(msgspec.Struct, frozen=True):
 
     `delivered` counts what the peer signed for and took, `queued` what waits for its receipt. By reason or code:
     `withheld` counts what this member published and the peer does not get, `not_passed_on` what others published,
-    `refused` what the peer refused, `put_aside` what it sent and this node refused.
+    `refused` what the peer refused, `put_aside` what it sent and this node refused. `recall_since` is when the oldest
+    recall was numbered that the peer has not signed for, empty if there is none.
     """
 
     name: str
@@ -71,6 +72,7 @@ class PeerReport(msgspec.Struct, frozen=True):
     received: int
     last_receipt: str
     last_received: str
+    recall_since: str
     latency_ms: Quantiles | None
 
 
@@ -269,6 +271,7 @@ def _peer_report(conn: Connection, peer: peers.Peer, link: LinkPhase | None) -> 
         received=received,
         last_receipt=last_receipt,
         last_received=last_received,
+        recall_since=tombstones.waiting(conn, peer.member, acknowledged),
         latency_ms=quantiles(link.latencies) if link and link.latencies else None,
     )
 

@@ -15,6 +15,7 @@ from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, insert_rows, record
 
 _STONES, _STATEMENTS, _VIEWS = schema.tombstones, schema.statements, schema.views
+_CONTENTS: Final = schema.contents
 
 COUNTS: Final = and_(_STONES.c.statement == _STATEMENTS.c.hash, _STONES.c.member == _STATEMENTS.c.origin)
 """Joins the tombstone that takes a statement back."""
@@ -40,6 +41,18 @@ class Stone(msgspec.Struct, frozen=True):
     at: str = ""
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """What `by` took back, why, and when that was known here; `seq` is the number of that event."""
+
+    seq: int
+    by: str
+    at: str
+    why: str
+    object_id: str
+    object_type: str
+    name: str
+
+
 _COLUMNS: Final = tuple(_STONES.c[name] for name in Stone.__struct_fields__)
 _THERE: Final = select(_STONES.c.statement, _STONES.c.member).where(_STONES.c.statement.in_(KEYS))
 _ABOUT: Final = select(*_COLUMNS).join(_STATEMENTS, COUNTS).where(_STONES.c.statement.in_(KEYS))
@@ -50,11 +63,39 @@ _IDLE: Final = (
     .limit(bindparam("most"))
 )
 _HEARD: Final = select(_VIEWS.c.ref).where(_VIEWS.c.recipient == bindparam("sender"), _VIEWS.c.ref.in_(KEYS))
+_KEPT: Final = select(_STONES.c.seq).where(_STONES.c.seq.in_(KEYS))
 _NUMBERS: Final = (
     select(_VIEWS.c.number)
     .join(_STONES, _STONES.c.hash == _VIEWS.c.ref)
     .where(_VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.number > bindparam("after"))
     .order_by(_VIEWS.c.number)
+)
+_WAITING: Final = (
+    select(func.min(_VIEWS.c.at))
+    .join(_STONES, _STONES.c.hash == _VIEWS.c.ref)
+    .where(_VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.number > bindparam("after"))
+)
+_TAKEN: Final = (
+    select(
+        _STONES.c.seq,
+        _STONES.c.member.label("by"),
+        _STONES.c.at,
+        _STONES.c.why,
+        _CONTENTS.c.stix_id.label("object_id"),
+        _CONTENTS.c.type.label("object_type"),
+        _CONTENTS.c.name,
+    )
+    .join(_STATEMENTS, COUNTS)
+    .join(_CONTENTS, _CONTENTS.c.seq == _STATEMENTS.c.content)
+)
+_OF_EVENTS: Final = _TAKEN.where(_STONES.c.seq.in_(KEYS))
+_HELD: Final = (
+    _TAKEN.where(
+        _STATEMENTS.c.own.is_(False),
+        exists().where(schema.bodies.c.content == _CONTENTS.c.seq).correlate(_CONTENTS),
+    )
+    .order_by(_STONES.c.seq.desc())
+    .limit(bindparam("limit"))
 )
 _TOLD: Final = _VIEWS.alias("told")
 _UNTOLD: Final = (
@@ -117,10 +158,40 @@ def envelopes(conn: Connection, hashes: Iterable[str]) -> Mapping[str, bytes]:
     return {row.hash: row.envelope for row in each(conn, _ENVELOPES, hashes)}
 
 
+def walk(conn: Connection, after: int, limit: int) -> dict[int, Stone]:
+    """Return up to `limit` tombstones numbered above `after`, by number, in order."""
+    rows = conn.execute(
+        select(_STONES.c.seq, *_COLUMNS).where(_STONES.c.seq > after).order_by(_STONES.c.seq).limit(limit)
+    )
+    fields = Stone.__struct_fields__
+    return {row.seq: Stone(**{name: row._mapping[name] for name in fields}) for row in rows}
+
+
+def kept(conn: Connection, seqs: Iterable[int]) -> set[int]:
+    """Return those of `seqs` that are numbers of tombstones."""
+    return {row.seq for row in each(conn, _KEPT, seqs)}
+
+
 def idle(conn: Connection, sender: str, most: int) -> int:
     """Count the tombstones from a peer that take back nothing that is held here, but no further than `most`."""
     some = _IDLE.subquery()
     return conn.scalar(select(func.count()).select_from(some), {"sender": sender, "most": most}) or 0
+
+
+def waiting(conn: Connection, recipient: str, acknowledged: int) -> str:
+    """Return when the oldest recall was numbered that a recipient has not signed for; empty if there is none."""
+    found: str | None = conn.scalar(_WAITING, {"recipient": recipient, "after": acknowledged})
+    return found or ""
+
+
+def of_events(conn: Connection, seqs: Iterable[int]) -> dict[int, Taken]:
+    """Return by the number of its event what a tombstone takes back, as far as that is held here."""
+    return {row.seq: record(row._mapping, Taken) for row in each(conn, _OF_EVENTS, seqs)}
+
+
+def held(conn: Connection, limit: int) -> list[Taken]:
+    """Return what other members took back most lately of what has its bytes here, the latest first."""
+    return [record(row._mapping, Taken) for row in conn.execute(_HELD, {"limit": limit})]
 
 
 def numbers(conn: Connection, recipient: str, after: int = 0) -> list[int]:
