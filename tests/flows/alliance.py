@@ -2,9 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from sqlalchemy import select
@@ -159,6 +163,18 @@ class Station:
 @cache
 def _read(raw: bytes) -> NodeDocument:
     return document.read(raw).document
+
+
+@contextmanager
+def copied(empty: Path) -> Iterator[Log]:
+    """Open a copy of an empty log for an example of hypothesis."""
+    path = shutil.copyfile(empty, empty.with_name(f"{uuid4().hex}.db"))
+    log = Log(f"sqlite:///{path}", utc_now)
+    try:
+        yield log
+    finally:
+        log.close()
+        path.unlink()
 
 
 async def alliance(*stations: Station) -> None:

@@ -2,9 +2,13 @@
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from sqlalchemy import delete
 from tests.federation.keys import PODGORICA, TIRANA, Party
@@ -16,6 +20,7 @@ from tests.flows.alliance import (
     Station,
     alliance,
     batch,
+    copied,
     deliver,
     digest,
     found,
@@ -30,7 +35,7 @@ from tests.flows.alliance import (
 
 from lezha.federation import frame
 from lezha.federation.frame import Batch, FrameKind, Parcel
-from lezha.flows import detect, ingest, introduce, look, purge, recall, receive, share
+from lezha.flows import check, detect, ingest, introduce, look, purge, recall, receive, share
 from lezha.flows.errors import FlowError
 from lezha.flows.recall import Limit
 from lezha.node.clock import later, utc_now
@@ -55,6 +60,10 @@ async def four(station: Callable[..., Station]) -> tuple[Station, Station, Stati
 
 
 Four = tuple[Station, Station, Station, Station]
+
+
+def ids(number: int) -> str:
+    return str(told(TIRANA, number)["id"])
 
 
 def kinds(sent: Batch) -> list[str]:
@@ -273,6 +282,53 @@ async def test_in_whatever_order_they_come_the_end_is_the_same(
     assert await here.withheld(vienna) == {ONE: "came_from_there"} or await here.withheld(vienna) == {
         ONE: "recalled"
     }
+
+
+steps = st.sampled_from(["publish", "recall", "a-b", "a-c", "b-c", "c-b", "b-a", "c-a"])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(story=st.lists(steps, max_size=14))
+async def test_whoever_tells_whom_when_what_stands_at_the_end_is_what_its_author_says(
+    empty: Path, story: list[str]
+) -> None:
+    with copied(empty) as first, copied(empty) as second, copied(empty) as third:
+        places = {"a": Station(TIRANA, first), "b": Station(PODGORICA, second), "c": Station(VIENNA, third)}
+        await alliance(*places.values())
+        author, stands = places["a"], False
+        for step in story:
+            if step == "publish":
+                await author.publish(told(TIRANA, 1), tlp=Tlp.CLEAR, onward=True)
+                stands = True
+            elif step == "recall":
+                with suppress(NotFound):
+                    await author.recall(ONE)
+                stands = False
+            else:
+                await deliver(places[step[0]], places[step[2]])
+        for one, other in (*itertools.permutations("abc", 2), *itertools.permutations("abc", 2)):
+            assert (await deliver(places[one], places[other])).refused == ()
+        for here in places.values():
+            assert await here.watches() == ([ADDRESS] if stands else [])
+            assert state(here) in ([["current"]] if stands else [["recalled"], []])
+            assert list(check.check(here.log)) == []
+
+
+async def test_numbers_do_not_depend_on_how_much_is_decided_in_one_commit(
+    four: Four, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tirana, podgorica, vienna, _ = four
+    both = ["podgorica", "vienna"]
+    await tirana.publish(told(TIRANA, 1), told(TIRANA, 2), to=both)
+    for one in (podgorica, vienna):
+        await pack(tirana, one)
+    for number in (3, 4):
+        await tirana.publish(told(TIRANA, number), to=both)
+        await tirana.recall(ids(number - 2))
+    await tirana.publish(told(TIRANA, 5), to=both)
+    together = kinds(await pack(tirana, podgorica))
+    monkeypatch.setattr(share, "_CHANGES_PER_COMMIT", 1)
+    assert kinds(await pack(tirana, vienna)) == together
 
 
 async def test_a_peer_may_have_so_many_tombstones_waiting_and_no_more(
@@ -517,7 +573,9 @@ async def test_what_was_recalled_lets_nobody_be_told_of_it_by_name(four: Four) -
     await tirana.publish(told(TIRANA, 1))
     await tirana.recall(ONE)
     done = await tirana.publish(told(TIRANA, 9), note(TIRANA, ONE))
-    assert [(one.id, one.clause) for one in done.rejected] == [(note(TIRANA, ONE)["id"], "lezha references")]
+    ((rejected),) = done.rejected
+    assert (rejected.id, rejected.clause) == (note(TIRANA, ONE)["id"], "lezha references")
+    assert "was recalled" in rejected.reason
 
 
 # --- what was derived -------------------------------------------------------------------------------------------------

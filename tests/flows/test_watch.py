@@ -1,11 +1,9 @@
 """What a sensor watches for follows from what is held, not from the order of arrival nor from when it asked."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +15,7 @@ from tests.flows.alliance import (
     VIENNA,
     Station,
     batch,
+    copied,
     digest,
     said,
     stream,
@@ -173,17 +172,6 @@ async def story(log: Log) -> Story:
     begun = Story(log)
     await begun.begin()
     return begun
-
-
-@contextmanager
-def copied(empty: Path) -> Iterator[Log]:
-    path = shutil.copyfile(empty, empty.with_name(f"{uuid4().hex}.db"))
-    log = Log(f"sqlite:///{path}", utc_now)
-    try:
-        yield log
-    finally:
-        log.close()
-        path.unlink()
 
 
 SCENES: list[tuple[list[Step], Watch]] = [

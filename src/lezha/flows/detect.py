@@ -309,5 +309,8 @@ def _released(one: Facts, sensor: Recipient, present: Communities, now: str) -> 
 
     What was purged or has expired keeps its place in its line, so that nothing before it counts again.
     """
-    terms = None if one.terms is None else replace(one.terms, expires=None)
-    return isinstance(release(replace(one, purged=False, terms=terms), sensor, present, now), Released)
+    if one.terms is not None and one.terms.expires is not None:
+        one = replace(one, terms=replace(one.terms, expires=None))
+    if one.purged:
+        one = replace(one, purged=False)
+    return isinstance(release(one, sensor, present, now), Released)

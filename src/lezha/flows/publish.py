@@ -83,6 +83,7 @@ class _Ground(msgspec.Struct, frozen=True):
     communities: Communities
     held: frozenset[str]
     told: dict[str, list[tuple[str, Audience]]]
+    recalled: frozenset[str]
     in_conflict: frozenset[str]
     purged: frozenset[str]
 
@@ -268,6 +269,7 @@ def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
         communities=communities.current(conn),
         held=frozenset(contents.ids_held(conn, targets)),
         told=told,
+        recalled=frozenset(target for target, said in told.items() if not said),
         in_conflict=authority.conflicts(conn, read),
         purged=frozenset(contents.purged(conn, (one.hash for one in read))),
     )
@@ -292,6 +294,9 @@ def _wider_than_named(
             *ground.told.get(target, []),
             *([(draft.author.member, audience)] if target in beside else []),
         ]
+        if target in ground.recalled and not told:
+            reason = f"it names {target}, which was recalled: publish that again, or name it no more."
+            return Rejected(content.stix_id, "lezha references", reason)
         own_only = not told and target in ground.held and not target.startswith("identity--")
         if own_only or (told and not within(audience, told, ground.communities)):
             reason = f"it names {target}, which not everyone in this audience may know: narrow the audience."

@@ -92,8 +92,9 @@ async def recalls(log: Log, receiver: Receiver, sender: str, sent: Batch) -> byt
 
     No frame is taken in its turn, so that nothing is lost once the member is active again: the receipt says so.
     """
-    checked = [_check(one, receiver, "") for one in sent.frames if one.kind is FrameKind.TOMBSTONE]
-    known = [found for found in checked if isinstance(found, KnownTombstone)]
+    stones = [one for one in sent.frames if one.kind is FrameKind.TOMBSTONE]
+    checked = await asyncio.to_thread(_check_all, stones, receiver, "")
+    known = [found for _, found in checked if isinstance(found, KnownTombstone)]
 
     def work(tx: Tx) -> tuple[Head, str]:
         _keep_tombstones(tx, sender, known)

@@ -6,6 +6,7 @@ goes as a void frame.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final
 
 import msgspec
@@ -35,6 +36,7 @@ KINDS: Final = frozenset(
     }
 )
 """The events that may change what a recipient is given."""
+_IN_ORDER: Final = frozenset({"statement", "tombstone", tombstones.RETOLD})
 _ABOUT_PEERS: Final = frozenset({"roster", "admission"})
 _CLAIMED: Final = "names as its creator a member that is known here"
 _Row = tuple[ViewKind, str, str, bytes]
@@ -141,7 +143,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     inputs = [
         c for c in changes if c.kind in _ABOUT_PEERS or (c.kind == "peer" and c.subject == recipient.id)
     ]
-    fresh = dict.fromkeys(c.subject for c in changes if c.kind == "statement")
+    fresh = {c.subject for c in changes if c.kind == "statement"}
     if inputs or len(changes) == _CHANGES_PER_COMMIT or not changed_before:
         # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
@@ -151,11 +153,19 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
             part = again[start : start + _CHANGES_PER_COMMIT]
             views.no_longer_withheld(tx, recipient.id, part)
             _decide_statements(tx, recipient, present, part)
-    told_late = _decide_statements(tx, recipient, present, list(fresh))
+    told_late: list[str] = []
+    # In the order of the log, so that numbers do not depend on where one commit's worth of changes ends.
+    for stated, group in groupby(
+        (c for c in changes if c.kind in _IN_ORDER), lambda c: c.kind == "statement"
+    ):
+        if stated:
+            told_late += _decide_statements(
+                tx, recipient, present, list(dict.fromkeys(c.subject for c in group))
+            )
+        elif recipient.standing is not Standing.OWN:
+            _number_recalls(tx, recipient, present, list(group))
     if recipient.standing is Standing.OWN:
         _tell_own(tx, recipient, present, changes, told_late)
-    else:
-        _number_recalls(tx, recipient, present, changes)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
