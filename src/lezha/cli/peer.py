@@ -119,7 +119,7 @@ def confirm(
 def suspend(
     name: Name, home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
 ) -> None:
-    """Send a peer nothing more and take nothing from it, from now on.
+    """Send a peer nothing more and take nothing from it, from now on, except for recalls.
 
     Example: lezha peer suspend podgorica
     """

@@ -295,7 +295,7 @@ def _wider_than_named(
             *([(draft.author.member, audience)] if target in beside else []),
         ]
         if target in ground.recalled and not told:
-            reason = f"it names {target}, which was recalled: publish that again, or name it no more."
+            reason = f"it names {target}, which was recalled: this would go on telling of it."
             return Rejected(content.stix_id, "lezha references", reason)
         own_only = not told and target in ground.held and not target.startswith("identity--")
         if own_only or (told and not within(audience, told, ground.communities)):

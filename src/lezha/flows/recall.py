@@ -3,6 +3,7 @@
 Who was ever offered a statement is told that it was recalled (`flows.share`). What can't be called back is said.
 """
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -60,7 +61,7 @@ class Notice(msgspec.Struct, frozen=True):
     """What a peer hears of a recall: of how many statements, by what became of each before.
 
     `held` counts what it signed for and took, `offered` what is on its way to it or went void or was refused, `never`
-    what it was never offered: of that it hears nothing.
+    what it was never offered: of that it hears nothing, unless it may have it from others (`onward`).
     """
 
     peer: str
@@ -105,13 +106,13 @@ class Recalled(msgspec.Struct, frozen=True):
 
 
 class _Plan(msgspec.Struct, frozen=True):
-    """What is to be taken back, each with the object because of which; `left` counts what stays though it tells."""
+    """What is to be taken back, each with the object because of which; `left` says that what names it stays."""
 
     because: Mapping[str, str]
     facts: tuple[Facts, ...]
     before: int
     stands: tuple[str, ...]
-    left: int
+    left: bool
 
 
 def preview(log: Log, author: Author, members: Members, request: Request) -> Recalled:
@@ -126,8 +127,9 @@ async def recall(log: Log, author: Author, members: Members, request: Request, a
 
     What was taken back already stays so, and is no error. Raises FlowError, NotFound.
     """
-    _check(request, author)
-    return await log.write(lambda tx: _write(tx, author, members, request, actor))
+    # Who has what is looked up for each peer: the writer does not wait for that.
+    outlook = await asyncio.to_thread(preview, log, author, members, request)
+    return await log.write(lambda tx: _write(tx, author, members, request, actor, outlook))
 
 
 def _check(request: Request, author: Author) -> None:
@@ -139,10 +141,14 @@ def _check(request: Request, author: Author) -> None:
         )
 
 
-def _write(tx: Tx, author: Author, members: Members, request: Request, actor: str) -> Recalled:
+def _write(
+    tx: Tx, author: Author, members: Members, request: Request, actor: str, outlook: Recalled
+) -> Recalled:
     plan = _plan(tx.conn, members, request)
-    # Said of the time before: what is recalled now is not told yet.
-    outcome = _outcome(tx.conn, plan, members, tx.at)
+    if list(plan.because) == [one.statement for one in outlook.recalled]:
+        outcome = msgspec.structs.replace(outlook, at=tx.at)
+    else:  # something was published or recalled meanwhile
+        outcome = _outcome(tx.conn, plan, members, tx.at)
     tombstones.add(tx, [_sign(tx, author, key, request.why) for key in plan.because], actor)
     return outcome
 
@@ -164,15 +170,15 @@ def _plan(conn: Connection, members: Members, request: Request) -> _Plan:
     asked = [one for one in own if version in ("", versions[one.content])]
     because = {one.statement: "" for one in asked if not one.recalled}
     stands = {versions[one.content] for one in own if not one.recalled and one.statement not in because}
-    found = _Derived(conn, because).follow(request.id)
+    left = request.keep_derived and bool(statements.own_naming(conn, request.id, 1))
     if not request.keep_derived:
-        because |= found
+        because |= _Derived(conn, because).follow(request.id)
     return _Plan(
         because,
         tuple(statements.facts(conn, list(because))),
         sum(one.recalled for one in asked),
         tuple(sorted(stands)),
-        len(found) if request.keep_derived else 0,
+        left,
     )
 
 
@@ -233,10 +239,7 @@ class _Derived:
                 found[one.statement] = target
                 self._taken.add(one.statement)
             if len(self._taken) > _MOST:
-                raise FlowError(
-                    f"More than {_MOST:,} statements hang on {stix_id}: recall what names it in parts, "
-                    "or leave it with --keep-derived."
-                )
+                raise self._too_much(stix_id)
             contents_of = [one.content for one in fresh]
             ask.extend(dict.fromkeys(one.stix_id for one in statements.subjects_of(self._conn, contents_of)))
         return found
@@ -250,7 +253,16 @@ class _Derived:
         ]
 
     def _naming(self, target: str) -> list[Facts]:
-        return self._live(statements.own_naming(self._conn, target))
+        naming = statements.own_naming(self._conn, target, _MOST + 1)
+        if len(naming) > _MOST:
+            raise self._too_much(target)
+        return self._live(naming)
+
+    def _too_much(self, stix_id: str) -> FlowError:
+        return FlowError(
+            f"More than {_MOST:,} statements hang on {stix_id}: recall what names it in parts, "
+            "or leave it with --keep-derived."
+        )
 
     def _tells(self, one: Facts, standing: Sequence[tuple[str, Audience, bool]]) -> bool:
         audience = one.terms.audience if one.terms is not None else Audience()
@@ -260,7 +272,7 @@ class _Derived:
     def _torn_off(self, target: str) -> list[Facts]:
         """Return what this member signed of tear-lines that were derived from an object."""
         ties = contents.bytes_of(self._conn, statements.own_ties(self._conn, target))
-        sources = {source for raw in ties.values() if (source := _derived(raw, target))}
+        sources = {source for raw in ties.values() if (source := _source(raw, target))}
         about = statements.about_any(self._conn, sources - {target})
         own = self._live([key for keys in about.values() for key in keys])
         return [one for one in own if one.author_here]
@@ -276,7 +288,7 @@ class _Tie(msgspec.Struct, frozen=True):
     target_ref: str = ""
 
 
-def _derived(raw: bytes, target: str) -> str:
+def _source(raw: bytes, target: str) -> str:
     """Return what a relationship says was derived from `target`; nothing if it says something else."""
     try:
         tie = msgspec.json.decode(raw, type=_Tie)
@@ -347,7 +359,5 @@ def _uncalled(
             Limit.BROUGHT, "It was also brought here without a statement: own systems go on with that."
         )
     if plan.left:
-        words = (
-            f"{plan.left} own statements that tell of it stay, as you asked: allies can see that it existed."
-        )
+        words = "What names it stays, as you asked: whoever has that can see that it existed."
         yield Uncalled(Limit.DERIVED, words)

@@ -223,10 +223,10 @@ def own_about(conn: Connection, contents: Iterable[str]) -> list[str]:
     return [row.hash for row in each(conn, _OWN_ABOUT, contents)]
 
 
-def own_naming(conn: Connection, stix_id: str) -> list[str]:
-    """Return the hashes of this member's own statements about objects that name one, oldest first."""
+def own_naming(conn: Connection, stix_id: str, limit: int) -> list[str]:
+    """Return up to `limit` hashes of this member's own statements about objects that name one, oldest first."""
     naming = _NAMING.with_only_columns(_STATEMENTS.c.hash).where(_STATEMENTS.c.own.is_(True))
-    return list(conn.scalars(naming.order_by(_STATEMENTS.c.seq), {"target": stix_id}))
+    return list(conn.scalars(naming.order_by(_STATEMENTS.c.seq).limit(limit), {"target": stix_id}))
 
 
 def own_ties(conn: Connection, stix_id: str) -> list[str]:

@@ -421,7 +421,7 @@ async def confirm(request: _Request, log: NamedDependency[Log], data: JSONBody[C
 
 @post("/peers/{name:str}/suspend", guards=[needs(Right.PEERS)], status_code=200)
 async def suspend(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
-    """Send a peer nothing more and take nothing from it, from now on."""
+    """Send a peer nothing more and take nothing from it, from now on, except for recalls."""
     peer = await introduce.change(log, name, PeerState.SUSPENDED, request.user.name)
     return {"name": peer.name, "member": peer.member, "state": peer.state.value}
 
