@@ -366,6 +366,20 @@ async def test_a_relay_passes_the_recall_on_to_all_it_told_and_not_back(four: Fo
     assert podgorica.fates(ONE) == {"tirana": "withheld", "vienna": "recalled"}
 
 
+async def test_a_recall_does_not_go_back_to_where_it_came_from(four: Four) -> None:
+    tirana, podgorica, vienna, _ = four
+    await tirana.publish(told(TIRANA, 1), tlp=Tlp.CLEAR, onward=True)
+    for one in (podgorica, vienna):
+        await deliver(tirana, one)
+    for one, other in ((podgorica, vienna), (vienna, podgorica)):
+        assert kinds(await pack(one, other)) == ["statement"]  # each would tell the other
+    await tirana.recall(ONE)
+    await deliver(tirana, vienna)
+    assert kinds(await pack(vienna, podgorica)) == ["void", "tombstone"]
+    await deliver(vienna, podgorica)
+    assert kinds(await pack(podgorica, vienna)) == ["void"]
+
+
 async def test_a_relay_that_strips_the_recall_keeps_nobody_from_it(four: Four) -> None:
     tirana, podgorica, vienna, _ = four
     await tirana.publish(told(TIRANA, 1), tlp=Tlp.CLEAR, onward=True)

@@ -60,6 +60,9 @@ async def decide_recalls(log: Log, recipient: Recipient) -> Head:
 
     All other changes wait until it is active again. Returns the head of its view.
     """
+    with log.read() as conn:
+        if not tombstones.untold(conn, recipient.id):
+            return views.head(conn, recipient.id)
 
     def work(tx: Tx) -> Head:
         _number_stones(tx, recipient, tombstones.untold(tx.conn, recipient.id))

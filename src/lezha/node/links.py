@@ -56,6 +56,7 @@ class Link:
         self._decided = -1
         self._head = Head(0, views.GENESIS)
         self._due = 0
+        self._recalls = -1
         self._told_apart = 0
         self._document = document.read(peer.document).document
         self._keys = self._document.verification_keys()
@@ -124,14 +125,16 @@ class Link:
         """Bring the view up to date, and say up to which number the peer is to be told now."""
         with self._log.read() as conn:
             self._peer = peers.by_member(conn, self._member)
+            newest = tombstones.newest(conn)
         if self._peer.state is PeerState.ACTIVE:
             self._head = await share.decide(self._log, self._peer.recipient())
-            self._due = self._head.number
-            return
-        # Of what it was ever offered a suspended peer still hears that it was recalled.
-        self._head = await share.decide_recalls(self._log, self._peer.recipient())
-        with self._log.read() as conn:
-            self._due = max(tombstones.numbers(conn, self._member), default=0)
+            self._due, self._recalls = self._head.number, -1
+        elif newest != self._recalls:
+            # Of what it was ever offered a suspended peer still hears that it was recalled.
+            self._head = await share.decide_recalls(self._log, self._peer.recipient())
+            with self._log.read() as conn:
+                self._due = max(tombstones.numbers(conn, self._member), default=0)
+            self._recalls = newest
 
     def _owes(self) -> bool:
         """Whether a recall is still to be told."""

@@ -50,7 +50,6 @@ _ROWS: Final = (
         _REFUSALS, and_(_REFUSALS.c.recipient == _VIEWS.c.recipient, _REFUSALS.c.number == _VIEWS.c.number)
     )
     .where(_VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.ref.in_(KEYS))
-    .order_by(_VIEWS.c.number)
 )
 _WITHHELD: Final = select(schema.withheld.c.statement, schema.withheld.c.reason).where(
     schema.withheld.c.recipient == bindparam("recipient"), schema.withheld.c.statement.in_(KEYS)
@@ -61,7 +60,8 @@ def lines(conn: Connection, recipient: str, statements: Sequence[str]) -> dict[s
     """Return what became of each of some statements; one about which nothing was decided yet is left out."""
     stones = tombstones.about(conn, statements)
     refs = [*statements, *(one.hash for one in stones.values())]
-    rows = {row.ref: row for row in each(conn, _ROWS, refs, recipient=recipient)}
+    given = sorted(each(conn, _ROWS, refs, recipient=recipient), key=lambda row: row.number)
+    rows = {row.ref: row for row in given}  # the last row of each
     reasons = {row.statement: row.reason for row in each(conn, _WITHHELD, statements, recipient=recipient)}
     signed_for, _ = views.acknowledged(conn, recipient)
     found: dict[str, Line] = {}

@@ -64,11 +64,15 @@ _IDLE: Final = (
 )
 _HEARD: Final = select(_VIEWS.c.ref).where(_VIEWS.c.recipient == bindparam("sender"), _VIEWS.c.ref.in_(KEYS))
 _KEPT: Final = select(_STONES.c.seq).where(_STONES.c.seq.in_(KEYS))
+# An expression, so that SQLite begins with the few tombstones and not with all that a view gives.
 _NUMBERS: Final = (
     select(_VIEWS.c.number)
-    .join(_STONES, _STONES.c.hash == _VIEWS.c.ref)
-    .where(_VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.number > bindparam("after"))
-    .order_by(_VIEWS.c.number)
+    .where(
+        _VIEWS.c.recipient == bindparam("recipient"),
+        _VIEWS.c.ref.in_(select(_STONES.c.hash)),
+        _VIEWS.c.number + 0 > bindparam("after"),
+    )
+    .order_by(_VIEWS.c.number + 0)
 )
 _WAITING: Final = (
     select(func.min(_VIEWS.c.at))
@@ -197,6 +201,11 @@ def held(conn: Connection, limit: int) -> list[Taken]:
 def numbers(conn: Connection, recipient: str, after: int = 0) -> list[int]:
     """Return the numbers above `after` under which a recipient's view has tombstones, in order."""
     return list(conn.scalars(_NUMBERS, {"recipient": recipient, "after": after}))
+
+
+def newest(conn: Connection) -> int:
+    """Return the number of the event by which the last tombstone came, 0 if there is none."""
+    return conn.scalar(select(func.max(_STONES.c.seq))) or 0
 
 
 def untold(conn: Connection, recipient: str) -> list[Stone]:
