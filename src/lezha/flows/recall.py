@@ -267,7 +267,7 @@ class _Derived:
     def _tells(self, one: Facts, standing: Sequence[tuple[str, Audience, bool]]) -> bool:
         audience = one.terms.audience if one.terms is not None else Audience()
         told = [(origin, known) for origin, known, _ in standing]
-        return not audience.empty and not within(audience, told, self._communities)
+        return not within(audience, told, self._communities)  # nobody is within any audience
 
     def _torn_off(self, target: str) -> list[Facts]:
         """Return what this member signed of tear-lines that were derived from an object."""
