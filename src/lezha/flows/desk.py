@@ -40,7 +40,7 @@ _SIGHTING_LINES: Final = 12
 _DISPUTES: Final = 500
 _GISTS_KEPT: Final = 20_000
 _RECALLS: Final = 20
-_EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token", "tombstone")
+_EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token")
 
 
 class Kind(StrEnum):
@@ -59,7 +59,7 @@ class Kind(StrEnum):
     FORK = "fork"
     TOKEN = "token"  # noqa: S105  # an event's name
     BROUGHT = "brought"
-    RECALLED = "tombstone"
+    RECALLED = "recalled"
 
 
 _NAMED: Final = (Kind.TOKEN, Kind.INVITATION, Kind.PEER)
@@ -206,7 +206,9 @@ def desk(
         # What others told us and we do not pass on is the rule, and counted with the peers; it is no news.
         *_withheld(conn, [peer.member for peer in linked], own_words),
         *(one for peer in linked for one in _receipted(conn, peer.member)),
-        *_acts(acts, tombstones.of_events(conn, [one.seq for one in acts if one.kind == Kind.RECALLED])),
+        *_acts(acts),
+        # As many as there may be, they must not crowd out the other acts.
+        *map(_recall, tombstones.latest(conn, _EVENTS)),
         *(Happening(Kind.BROUGHT, one.at, one.since, count=one.count, actor=one.actor) for one in brought),
     ]
     shown = _together(happened, _TOGETHER_S)[:lines]
@@ -301,13 +303,9 @@ def _receipted(conn: Connection, member: str) -> Iterator[Happening]:
             yield Happening(Kind.REFUSED, one.at, one.at, who=member, count=one.refused)
 
 
-def _acts(newest_first: Sequence[RecentEvent], recalled: Mapping[int, Taken]) -> Iterator[Happening]:
+def _acts(newest_first: Sequence[RecentEvent]) -> Iterator[Happening]:
     called: dict[str, str] = {}
     for one in reversed(newest_first):
-        if one.kind == Kind.RECALLED:
-            if one.seq in recalled:  # of what was never here there is nothing to say
-                yield _recall(recalled[one.seq])
-            continue
         happened = _event(one)
         if happened.kind is Kind.PEER:
             # Only some of the events about a peer say what it is called.

@@ -42,9 +42,8 @@ class Stone(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What `by` took back, why, and when that was known here; `seq` is the number of that event."""
+    """What `by` took back, why, and when that was known here."""
 
-    seq: int
     by: str
     at: str
     why: str
@@ -81,7 +80,6 @@ _WAITING: Final = (
 )
 _TAKEN: Final = (
     select(
-        _STONES.c.seq,
         _STONES.c.member.label("by"),
         _STONES.c.at,
         _STONES.c.why,
@@ -92,14 +90,10 @@ _TAKEN: Final = (
     .join(_STATEMENTS, COUNTS)
     .join(_CONTENTS, _CONTENTS.c.seq == _STATEMENTS.c.content)
 )
-_OF_EVENTS: Final = _TAKEN.where(_STONES.c.seq.in_(KEYS))
-_HELD: Final = (
-    _TAKEN.where(
-        _STATEMENTS.c.own.is_(False),
-        exists().where(schema.bodies.c.content == _CONTENTS.c.seq).correlate(_CONTENTS),
-    )
-    .order_by(_STONES.c.seq.desc())
-    .limit(bindparam("limit"))
+_LATEST: Final = _TAKEN.order_by(_STONES.c.seq.desc()).limit(bindparam("limit"))
+_HELD: Final = _LATEST.where(
+    _STATEMENTS.c.own.is_(False),
+    exists().where(schema.bodies.c.content == _CONTENTS.c.seq).correlate(_CONTENTS),
 )
 _TOLD: Final = _VIEWS.alias("told")
 _UNTOLD: Final = (
@@ -188,9 +182,9 @@ def waiting(conn: Connection, recipient: str, acknowledged: int) -> str:
     return found or ""
 
 
-def of_events(conn: Connection, seqs: Iterable[int]) -> dict[int, Taken]:
-    """Return by the number of its event what a tombstone takes back, as far as that is held here."""
-    return {row.seq: record(row._mapping, Taken) for row in each(conn, _OF_EVENTS, seqs)}
+def latest(conn: Connection, limit: int) -> list[Taken]:
+    """Return what was taken back most lately of what is known here, the latest first."""
+    return [record(row._mapping, Taken) for row in conn.execute(_LATEST, {"limit": limit})]
 
 
 def held(conn: Connection, limit: int) -> list[Taken]:
