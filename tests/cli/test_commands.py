@@ -513,6 +513,8 @@ def _publish_and_find(printed: Printed, here: RunningNode) -> None:
     assert [one["id"] for one in found["objects"]] == [json.loads(raw)["id"]]
     printed.by(here, "objects", "show", json.loads(raw)["id"])
     assert printed.by(here, "objects", "about", "json.example")["kind"] == "domain"
+    recalled = printed.by(here, "recall", json.loads(raw)["id"], "--why", "a test")
+    assert (len(recalled["recalled"]), recalled["dry_run"]) == (1, False)
     assert printed.by(here, "store", "check")["sound"]
     assert printed.by(here, "store", "retention", "--dry-run")["rules"] == []
     assert printed.by(here, "store", "purge", json.loads(raw)["id"], "--why", "a test")["versions"] == 1

@@ -20,7 +20,7 @@ bytes32 = st.binary(min_size=32, max_size=32)
 carrying = st.builds(
     Frame,
     st.integers(1, 2**63 - 1),
-    st.sampled_from([FrameKind.STATEMENT, FrameKind.ROSTER]),
+    st.sampled_from([FrameKind.STATEMENT, FrameKind.ROSTER, FrameKind.TOMBSTONE]),
     bytes32,
     st.binary(max_size=200),
     st.lists(st.binary(max_size=200), max_size=16).map(tuple),
@@ -133,7 +133,7 @@ def test_a_batch_beyond_the_limits_of_the_link_is_refused(batch: Batch) -> None:
     [
         [frame.PROTOCOL, "a", AT, [], "more"],
         [frame.PROTOCOL, "a", AT, [[1, "statement", GENESIS, b"", [], "more"]]],
-        [frame.PROTOCOL, "a", AT, [[1, "tombstone", GENESIS, b"", []]]],
+        [frame.PROTOCOL, "a", AT, [[1, "headstone", GENESIS, b"", []]]],
         [frame.PROTOCOL],
         {"protocol": 1},
     ],

@@ -2,27 +2,35 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from sqlalchemy import select
-from tests.federation.keys import PODGORICA, TIRANA, Party
+from tests.federation.keys import AT, PODGORICA, TIRANA, Party
 from tests.stix.examples import indicator
 
-from lezha.federation import document, frame, members
+from lezha.federation import document, envelope, frame, members, tombstone
 from lezha.federation.document import NodeDocument
+from lezha.federation.envelope import PayloadType
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel, Receipt
 from lezha.federation.members import Members
 from lezha.federation.statement import sign
-from lezha.flows import convene, ingest, publish, receive, share
+from lezha.federation.tombstone import Tombstone
+from lezha.flows import convene, detect, ingest, look, publish, recall, receive, share
 from lezha.flows.convene import Convener, Draft
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author, Published, Request
+from lezha.flows.recall import Recalled
 from lezha.flows.receive import Receiver
 from lezha.node.clock import later, utc_now
 from lezha.sharing.community import Community
+from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode, objects, timestamps
@@ -37,6 +45,7 @@ NAMES = {
     VIENNA.member: "vienna",
     PRISTINA.member: "pristina",
 }
+SENSOR = Recipient("sensor:1", Standing.OWN, Tlp.RED)
 INCARNATION = "0123456789abcdef"
 
 
@@ -105,6 +114,22 @@ class Station:
             self.log, self.author, self.members, self.request(*told, **terms), "test"
         )
 
+    async def recall(self, stix_id: str, **how: Any) -> Recalled:
+        return await recall.recall(
+            self.log, self.author, self.members, recall.Request(stix_id, **how), "test"
+        )
+
+    async def watches(self, now: str = "") -> list[str]:
+        """The values that a sensor looks for which starts now."""
+        feed = await detect.feed(self.log, SENSOR, 0, now or utc_now())
+        return sorted(value for item in feed.items for _, value in item.observables)
+
+    def fates(self, stix_id: str) -> dict[str, str]:
+        """What became of the newest statement about an object, by peer."""
+        with self.log.read() as conn:
+            told = [one for report in look.object_report(conn, stix_id) for one in report.told]
+        return {one.peer: one.state.value for one in told}
+
     async def withheld(self, other: "Station") -> dict[str, str]:
         """Object id -> why it is withheld from `other`, as decided now."""
         await share.decide(self.log, self.peer(other).recipient())
@@ -138,6 +163,18 @@ class Station:
 @cache
 def _read(raw: bytes) -> NodeDocument:
     return document.read(raw).document
+
+
+@contextmanager
+def copied(empty: Path) -> Iterator[Log]:
+    """Open a copy of an empty log for an example of hypothesis."""
+    path = shutil.copyfile(empty, empty.with_name(f"{uuid4().hex}.db"))
+    log = Log(f"sqlite:///{path}", utc_now)
+    try:
+        yield log
+    finally:
+        log.close()
+        path.unlink()
 
 
 async def alliance(*stations: Station) -> None:
@@ -215,6 +252,18 @@ def said(party: Party, raw: bytes, *companions: bytes, signer: Party | None = No
     }
     statement = party.statement(**(plain | changes))
     return Parcel(FrameKind.STATEMENT, sign(statement, (signer or party).signer).raw, (raw, *companions))
+
+
+def taken_back(party: Party, statement: str, signer: Party | None = None, **changes: Any) -> Parcel:
+    """The tombstone of a statement, given by its digest."""
+    made = Tombstone(party.member, statement, AT)
+    made = msgspec.structs.replace(made, **changes)
+    return Parcel(FrameKind.TOMBSTONE, tombstone.sign(made, (signer or party).signer).raw)
+
+
+def digest(told: Parcel) -> str:
+    """The digest of the statement in a parcel."""
+    return hashlib.sha256(envelope.peek(told.envelope, PayloadType.STATEMENT)).hexdigest()
 
 
 def stream(*parcels: Parcel, start: int = 1, previous: bytes = views.GENESIS) -> tuple[Frame, ...]:

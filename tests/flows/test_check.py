@@ -28,6 +28,8 @@ async def tirana(log: Log, station: Callable[..., Station]) -> Station:
     await deliver(here, there)
     twice = [said(PODGORICA, written(PODGORICA, 5, description=text)) for text in ("one", "other")]
     await take(here, there, batch(*stream(*twice)))
+    await here.publish(told(TIRANA, 7), to=["podgorica"])
+    await here.recall(told(TIRANA, 7)["id"])
     return here
 
 
@@ -110,6 +112,11 @@ DAMAGE: dict[str, tuple[str, Callable[[Tx], object]]] = {
     "an envelope": (
         "statements",
         lambda tx: tx.conn.execute(update(schema.statements).values(envelope=b"{}")),
+    ),
+    "a tombstone that is missing": ("events", lambda tx: tx.conn.execute(delete(schema.tombstones))),
+    "a tombstone that takes back something else": (
+        "tombstones",
+        lambda tx: tx.conn.execute(update(schema.tombstones).values(statement="00" * 32)),
     ),
     "a row of a view that is missing": (
         "views",

@@ -3,14 +3,15 @@
 from collections.abc import Callable
 
 import pytest
-from tests.federation.keys import PODGORICA, TIRANA
-from tests.flows.alliance import VIENNA, Station, batch, said, stream, take, told, written
+from tests.federation.keys import AT, PODGORICA, TIRANA
+from tests.flows.alliance import VIENNA, Station, batch, deliver, said, stream, take, told, written
 
 from lezha.federation.frame import Parcel
 from lezha.flows import desk, look, purge
-from lezha.flows.desk import Dispute
+from lezha.flows.desk import Dispute, Gists
 from lezha.flows.purge import Rule
 from lezha.node.clock import utc_now
+from lezha.store import views
 from lezha.store.log import Tx
 
 LATER = "2022-07-16T09:00:00.000Z"
@@ -99,3 +100,45 @@ def test_no_dispute_is_no_warning(pair: tuple[Station, Station]) -> None:
 
     pair[0].log.write_now(nothing)
     assert warned(pair[0]) == []
+
+
+# --- recalls ----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_desk_says_what_was_recalled_by_whom_and_what_of_it_is_still_held(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    await sender.links(here)
+    await sender.publish(told(TIRANA, 1), told(TIRANA, 2))
+    await deliver(sender, here)
+    for number in (1, 2):
+        await sender.recall(told(TIRANA, number)["id"], why="a busy resolver")
+    await deliver(sender, here)
+    await purge.purge(here.log, here.member, [told(TIRANA, 2)["id"]], "it was recalled", "test")
+    shown = _desk(here)
+    assert [(one.by, one.object_id, one.why) for one in shown.recalls] == [
+        (TIRANA.member, told(TIRANA, 1)["id"], "a busy resolver")
+    ]
+    (happened,) = [one for one in shown.happenings if one.kind is desk.Kind.RECALLED]
+    assert (happened.who, happened.count, happened.detail) == (TIRANA.member, 2, "a busy resolver")
+    assert _desk(sender).recalls == (), "its own is no news"
+
+
+async def test_a_recall_that_was_not_signed_for_is_known_by_its_age(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    await sender.links(here)
+    await sender.publish(told(TIRANA, 1))
+    await deliver(sender, here)
+    (before,) = _desk(sender).peers
+    await sender.recall(told(TIRANA, 1)["id"])
+    await deliver(sender, here)
+    (after,) = _desk(sender).peers
+    assert (before.report.recall_since, after.report.recall_since > AT) == ("", True)
+    await sender.log.write(lambda tx: views.keep_receipt(tx, here.member, 2, b"", ()))
+    assert _desk(sender).peers[0].report.recall_since == ""
+
+
+def _desk(here: Station) -> desk.Desk:
+    with here.log.read() as conn:
+        return desk.desk(conn, here.document, lambda _member: None, Gists())

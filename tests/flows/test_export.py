@@ -143,3 +143,12 @@ async def test_a_page_travels_as_a_line_and_the_exact_bytes(tirana: Station) -> 
     line, _, rest = page.encode().partition(b"\n")
     assert rest == b"".join(page.objects) + b"\n"
     assert str(list(map(len, page.objects))).replace(" ", "").encode() in line
+
+
+async def test_what_was_recalled_is_in_no_export(tirana: Station) -> None:
+    before = exported(tirana, "vienna")[0]
+    assert ids(3)[0] in before
+    await tirana.recall(ids(3)[0])
+    for peer in ("", "vienna"):
+        got, withheld = exported(tirana, peer)
+        assert (ids(3)[0] in got, withheld["recalled"]) == (False, 1)

@@ -11,7 +11,7 @@ from tests.flows.alliance import VIENNA, Station, deliver, told
 
 from lezha.access.rights import Role
 from lezha.flows import constituents as flow
-from lezha.flows import hand_out, purge
+from lezha.flows import hand_out, purge, recall
 from lezha.flows.errors import FlowError
 from lezha.flows.hand_out import Handout
 from lezha.node.clock import later, utc_now
@@ -90,6 +90,26 @@ async def test_what_was_given_and_ends_is_withdrawn_and_what_was_not_given_is_no
         await tirana.log.write(lambda tx: disputes.begin(tx, both))
     assert await kinds(tirana, head) == [(2, "withdrawn", name(1))]
     assert await kinds(tirana) == [(1, "nothing", ""), (2, "withdrawn", name(1))]
+
+
+async def test_what_is_recalled_is_withdrawn_unless_another_s_word_still_gives_it(
+    tirana: Station, station: Callable[..., Station]
+) -> None:
+    vendors = [
+        told(TIRANA, number, created_by_ref="identity--00000000-0000-4000-8000-00000000c15a")
+        for number in (1, 2)
+    ]
+    podgorica = station(PODGORICA)
+    await podgorica.links(tirana)
+    await podgorica.publish(vendors[1], to=["tirana"])
+    await deliver(podgorica, tirana)
+    await tirana.publish(*vendors)
+    head = (await view(tirana)).head
+    for number in (1, 2):
+        wanted = recall.Request(name(number))
+        await recall.recall(tirana.log, tirana.author, tirana.members, wanted, "officer")
+    assert await kinds(tirana, head) == [(4, "withdrawn", name(1))]
+    assert [kind for _, kind, _ in await kinds(tirana)] == ["object", "nothing", "nothing", "withdrawn"]
 
 
 async def test_a_suspended_constituent_gets_nothing_until_it_is_back(tirana: Station) -> None:

@@ -222,7 +222,10 @@ async def test_a_peer_suspended_after_numbering_is_sent_nothing(four: Four) -> N
     with tirana.log.read() as conn:
         packed = share.pack(conn, recipient, "incarnation", 0, utc_now())
     assert {one.kind for one in packed.batch.frames} == {FrameKind.VOID}
-    assert [one.reason.value for _, one in packed.denied] == ["suspended"]
+    assert [one.reason.value for _, one in packed.denied] == [
+        "suspended",
+        "suspended",
+    ]  # the roster, the object
 
 
 # --- batches --------------------------------------------------------------------------------------------------------

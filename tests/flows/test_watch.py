@@ -1,28 +1,40 @@
 """What a sensor watches for follows from what is held, not from the order of arrival nor from when it asked."""
 
 import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.federation.keys import AT, PODGORICA, TIRANA, Party
-from tests.flows.alliance import PRISTINA, VIENNA, Station, batch, said, stream, take, told
+from tests.flows.alliance import (
+    PRISTINA,
+    VIENNA,
+    Station,
+    batch,
+    copied,
+    digest,
+    said,
+    stream,
+    take,
+    taken_back,
+    told,
+)
 
+from lezha.federation.frame import Parcel
 from lezha.flows import check, detect, ingest, look, purge
-from lezha.flows.errors import NothingTaken
+from lezha.flows.errors import FlowError, NothingTaken
 from lezha.flows.purge import Rule
-from lezha.node.clock import utc_now
+from lezha.node.clock import later, utc_now
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode
 from lezha.store import peers, search
-from lezha.store.errors import Conflict
+from lezha.store.errors import Conflict, StoreError
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
@@ -79,6 +91,16 @@ class Story:
     async def vienna(self, number: int) -> None:
         await self._says(VIENNA, number, ANYONE)
 
+    async def recalls(self, number: int) -> None:
+        """Tirana takes back what it says of a version, maybe before that has come."""
+        await self._sends(TIRANA, taken_back(TIRANA, digest(self._said(TIRANA, number, ANYONE))))
+
+    async def withdraws(self, number: int) -> None:
+        """Podgorica takes back what it published itself, if it did."""
+        at = f"2022-08-0{number}T00:00:00.000Z"
+        with suppress(FlowError, StoreError):
+            await self.here.recall(NAME, version=at)
+
     async def expired(self, number: int) -> None:
         """Vienna says something that holds no more."""
         await self._says(VIENNA, number, EXPIRED)
@@ -120,8 +142,14 @@ class Story:
         return {int(one.version[9]): one.barred or one.state.value for one in listed}
 
     async def _says(self, party: Party, number: int, terms: Terms) -> None:
+        await self._sends(party, self._said(party, number, terms))
+
+    def _said(self, party: Party, number: int, terms: Terms) -> Parcel:
+        return said(party, version(number, self.creator), terms=terms)
+
+    async def _sends(self, party: Party, parcel: Parcel) -> None:
         self.streams += 1
-        sent = batch(*stream(said(party, version(number, self.creator), terms=terms)))
+        sent = batch(*stream(parcel))
         sent = type(sent)(sent.protocol, f"{self.streams:032x}", sent.sent, sent.frames)
         await take(self.here, Station(party, self.here.log), sent)
 
@@ -146,17 +174,6 @@ async def story(log: Log) -> Story:
     return begun
 
 
-@contextmanager
-def copied(empty: Path) -> Iterator[Log]:
-    path = shutil.copyfile(empty, empty.with_name(f"{uuid4().hex}.db"))
-    log = Log(f"sqlite:///{path}", utc_now)
-    try:
-        yield log
-    finally:
-        log.close()
-        path.unlink()
-
-
 SCENES: list[tuple[list[Step], Watch]] = [
     # What was brought here is watched for whatever members say of the same bytes.
     ([("brought", 1), ("expired", 1)], {"": "1"}),
@@ -175,6 +192,14 @@ SCENES: list[tuple[list[Step], Watch]] = [
     ([("brought", 1), ("published", 1), ("published", 3)], {}),
     ([("brought", 1), ("brought", 2), ("published", 2)], {"podgorica": "2"}),
     ([("brought", 2), ("published", 1)], {"": "2", "podgorica": "1"}),
+    # What was taken back is as if it had never been said.
+    ([("tirana", 1), ("tirana", 2), ("recalls", 2)], {"tirana": "1"}),
+    ([("tirana", 1), ("tirana", 3), ("recalls", 3)], {"tirana": "1"}),
+    ([("tirana", 1), ("vienna", 1), ("recalls", 1)], {"vienna": "1"}),
+    ([("brought", 1), ("tirana", 1), ("recalls", 1)], {"": "1"}),
+    ([("recalls", 1), ("recalls", 2), ("tirana", 1), ("tirana", 2)], {}),
+    # Of what was said for a time that is over, nothing before it counts again.
+    ([("vienna", 1), ("expired", 2)], {}),
     # Nothing comes after a revocation.
     ([("brought", 3), ("brought", 4)], {}),
     ([("brought", 3), ("brought", 4), ("tirana", 4)], {"tirana": "4"}),
@@ -254,6 +279,8 @@ steps = st.tuples(
             "creates",
             "enrols",
             "retires",
+            "recalls",
+            "withdraws",
             "asks",
             "asks",
         ]
@@ -283,7 +310,8 @@ async def test_a_sensor_that_runs_and_one_that_starts_watch_for_the_same(
 @given(
     orders=st.lists(
         st.tuples(
-            st.sampled_from(["brought", "published", "tirana", "vienna", "expired"]), st.integers(1, 4)
+            st.sampled_from(["brought", "published", "tirana", "vienna", "expired", "recalls"]),
+            st.integers(1, 4),
         ),
         min_size=2,
         max_size=6,
@@ -302,6 +330,32 @@ async def test_the_order_of_arrival_does_not_matter(
     assert found[0] == found[1]
 
 
+async def test_a_watch_ends_with_the_word_on_it_or_with_the_pattern_s_validity(story: Story) -> None:
+    async def ends() -> dict[str, str]:
+        feed = await detect.feed(story.here.log, SENSOR, 0, utc_now())
+        return {one.key.partition(" ")[0]: one.valid_until for one in feed.items if one.observables}
+
+    soon, late = later(utc_now(), hours=1), later(utc_now(), days=300)
+    for terms in (soon, late):
+        await story._says(TIRANA, 1, replace(ANYONE, expires=terms))
+    await story._says(VIENNA, 1, replace(ANYONE, expires=soon))
+    assert await ends() == {TIRANA.member: late, VIENNA.member: soon}, "the longest word counts"
+    await story._says(VIENNA, 1, ANYONE)
+    assert await ends() == {TIRANA.member: late, VIENNA.member: ""}
+    valid = encode(json.loads(version(2, VENDOR)) | {"valid_until": f"{soon[:19]}Z"})
+    await story._sends(VIENNA, said(VIENNA, valid, terms=replace(ANYONE, expires=late)))
+    assert (await ends())[VIENNA.member] == f"{soon[:19]}Z"
+
+
+async def test_what_was_brought_here_is_looked_for_beyond_a_word_that_ends(story: Story) -> None:
+    soon = later(utc_now(), hours=1)
+    await story.brought(1)
+    await story._says(TIRANA, 1, replace(ANYONE, expires=soon))
+    assert await story.anew() == {"tirana": "1", "": "1"}
+    feed = await detect.feed(story.here.log, SENSOR, 0, later(utc_now(), hours=2))
+    assert _watch({one.key: one.observables for one in feed.items}) == {"": "1"}
+
+
 async def test_both_engines_tell_a_running_sensor_what_they_tell_one_that_starts(
     log: Log, station: Callable[..., Station]
 ) -> None:
@@ -309,7 +363,8 @@ async def test_both_engines_tell_a_running_sensor_what_they_tell_one_that_starts
     await story.begin()
     for verb, number in [
         ("vienna", 1), ("brought", 1), ("asks", 0), ("vienna", 2), ("brought", 3), ("asks", 0), ("retires", 0),
-        ("asks", 0), ("brought", 2), ("enrols", 0), ("creates", 4), ("asks", 0),
+        ("asks", 0), ("brought", 2), ("tirana", 2), ("asks", 0), ("recalls", 2), ("asks", 0), ("published", 4),
+        ("asks", 0), ("withdraws", 4), ("asks", 0), ("enrols", 0), ("creates", 4), ("asks", 0),
     ]:  # fmt: skip
         await story.happens((verb, number))
         assert await story.running() == await story.anew(), (verb, number)

@@ -14,6 +14,7 @@ versions = st.lists(
         revoked=st.booleans(),
         barred=st.booleans(),
         purged=st.booleans(),
+        recalled=st.booleans(),
     ),
     max_size=6,
     unique_by=lambda one: one.hash,
@@ -36,9 +37,17 @@ def test_exactly_one_version_counts_unless_all_are_barred_or_that_one_was_purged
 
 
 @given(versions)
+def test_what_was_recalled_is_as_if_it_had_never_been_told(line: list[Version]) -> None:
+    left = [one for one in line if not one.recalled]
+    assert decisive(line) == decisive(left)
+    assert all(state(one, line) is State.BARRED for one in line if one.recalled)
+    assert [state(one, line) for one in left] == [state(one, left) for one in left]
+
+
+@given(versions)
 def test_revoked_is_terminal(line: list[Version]) -> None:
     last = decisive(line)
-    revoked = [one for one in line if one.revoked and not one.barred]
+    revoked = [one for one in line if one.revoked and not (one.barred or one.recalled)]
     assert (last is not None and last.revoked) == bool(revoked)
     if last is not None and last.revoked:
         assert last == min(revoked)

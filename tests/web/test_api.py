@@ -34,6 +34,7 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("GET", "/api/v1/communities", Right.LOOK, None, 200),
     ("GET", "/api/v1/sightings", Right.LOOK, None, 200),
     ("POST", "/api/v1/publish", Right.PUBLISH, bundle([indicator("rights.example")]), 200),
+    ("POST", "/api/v1/recall", Right.PUBLISH, {"id": "tool--1"}, 404),
     ("POST", "/api/v1/objects", Right.PUBLISH, bundle([indicator("kept.example")]), 200),
     ("POST", "/api/v1/peers/invite", Right.PEERS, {"name": "podgorica"}, 200),
     ("POST", "/api/v1/peers/accept", Right.PEERS, {"invitation": "none"}, 409),

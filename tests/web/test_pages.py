@@ -12,17 +12,23 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 from tests.web.conftest import Served, indicator, link
 
 from lezha.access.rights import Role
 from lezha.cli.node import make
+from lezha.federation import document
 from lezha.federation.document import Contact
-from lezha.node.identity import new_member
+from lezha.flows import desk
+from lezha.flows.desk import Gists
+from lezha.node.clock import later, utc_now
+from lezha.node.identity import DOCUMENT, new_member
 from lezha.node.node import Node
 from lezha.node.settings import Settings
 from lezha.web import rendering, words
 from lezha.web.live import Boards
+from lezha.web.rendering import fragment
 
 
 def test_a_page_without_a_session_leads_to_the_sign_in_page_and_back(tirana: Served) -> None:
@@ -560,6 +566,41 @@ def test_an_object_tells_who_has_it_who_does_not_and_why(served_pair: tuple[Serv
     assert "withheld" in page
     assert "the recipient is not cleared for its marking" in page
     assert "TLP:RED" in page
+
+
+def test_an_object_says_that_it_was_recalled_and_who_has_signed_for_that(
+    served_pair: tuple[Served, Served],
+) -> None:
+    tirana, podgorica = served_pair
+    one = indicator("203.0.113.22")
+    tirana.publish(one)
+    _until(lambda: "told, receipt signed" in tirana.page(f"/objects/{one['id']}"))
+    tirana.call("POST", "/recall", {"id": one["id"], "why": "a busy <resolver>"})
+    _until(lambda: "recalled, receipt signed" in tirana.page(f"/objects/{one['id']}"))
+    for node in served_pair:
+        page = unescape(node.page(f"/objects/{one['id']}"))
+        assert "Recalled version" in page
+        assert "a busy <resolver>" in page
+    shown = unescape(podgorica.page("/"))
+    assert "1 object held here that others have recalled" in shown
+    assert "recalled 1 indicator" in shown
+    assert "Recalled 1 indicator" in tirana.page("/")
+
+
+def test_a_recall_that_waits_for_long_is_a_warning(served_pair: tuple[Served, Served]) -> None:
+    tirana, _ = served_pair
+    now, own = utc_now(), document.read((tirana.home / DOCUMENT).read_bytes()).document
+    assert tirana.log
+    with tirana.log.read() as conn:
+        as_it_is = desk.desk(conn, own, lambda _member: None, Gists())
+    (line,) = as_it_is.peers
+    shown = {}
+    for hours in (0.5, 2):
+        report = replace(line.report, recall_since=later(now, hours=-hours))
+        late = replace(as_it_is, peers=(replace(line, report=report),))
+        shown[hours] = fragment("live/alerts.html", desk=late, own=own.member, now=now)
+    assert "has not signed for a recall" not in shown[0.5]
+    assert "Podgorica has not signed for a recall" in unescape(shown[2])
 
 
 def test_the_peers_page_says_whom_to_call(served_pair: tuple[Served, Served]) -> None:

@@ -20,6 +20,7 @@ from lezha.cli import (
     objects,
     peer,
     publish,
+    recall,
     sensor,
     store,
     token,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command("init")(node.init)
 app.command("serve")(node.serve)
 app.command("publish")(publish.publish)
+app.command("recall")(recall.recall)
 app.command("import")(importing.import_files)
 app.command("export")(exporting.export)
 app.command("sensor")(sensor.sensor)

@@ -208,6 +208,9 @@ def show(
                 f"In dispute since {one['disputed']}: its creator signed two contents as this one version. "
                 "Neither is passed on any more, no sensor looks for either."
             )
+        for taken in one["recalls"]:
+            why = f": {taken['why']}" if taken["why"] else ""
+            say(f"Recalled by {taken['by']}, known here since {taken['at']}{why}")
         rows = [(told["peer"], told["state"], told["why"]) for told in one["told"]]
         told = "Nobody was told." if one["statements"] else "No member has signed a statement about it."
         table(("peer", "state", "why"), rows, told)

@@ -120,7 +120,7 @@ def confirm(
 def suspend(
     name: Name, home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
 ) -> None:
-    """Send a peer nothing more and take nothing from it, from now on.
+    """Send a peer nothing more and take nothing from it, from now on, except for recalls.
 
     Example: lezha peer suspend podgorica
     """
@@ -227,6 +227,8 @@ def list_peers(
     for one in found:
         if one["fault"]:
             note(f"{one['name']}: {one['fault']}")
+        if one["recall_since"]:
+            note(f"{one['name']} has not signed for a recall yet that was made on {one['recall_since']}.")
 
 
 def _row(one: dict[str, Any]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ class Item(msgspec.Struct, frozen=True):
     `key` is `{member} {indicator id}`: what one member says of an indicator never changes what another said.
 
     Of a key's rows the last counts: the node has weighed the versions. One without observables ends the watch (the
-    indicator was revoked, is in dispute, was purged, or can't be matched).
+    indicator was revoked, is in dispute, was recalled or purged, or can't be matched).
 
     `unmatched` says in words what of the indicator a live sensor can't match; empty if nothing.
     """

@@ -1,8 +1,8 @@
 """Nodes telling one another: signed things, numbered frames, and the state machines of a link.
 
 *Signed things* (`envelope`) are DSSE envelopes with Ed25519, one payload type per kind: node documents, release
-statements, rosters, receipts. They are verified over the received bytes before these are parsed, and the key must
-belong to the member that the payload names.
+statements, tombstones, rosters, receipts. They are verified over the received bytes before these are parsed, and the
+key must belong to the member that the payload names.
 
 *A stream* runs from one node to one peer. The sender decides, numbers and records each frame in one commit
 before it sends it; numbers are dense, and each frame's chain value covers all before it. `outbox` decides what to

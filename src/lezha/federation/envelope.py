@@ -29,6 +29,7 @@ class PayloadType(StrEnum):
 
     NODE = "application/vnd.lezha.node.v1+json"
     STATEMENT = "application/vnd.lezha.statement.v1+json"
+    TOMBSTONE = "application/vnd.lezha.tombstone.v1+json"
     ROSTER = "application/vnd.lezha.roster.v1+json"
     RECEIPT = "application/vnd.lezha.receipt.v1+json"
 

@@ -25,6 +25,7 @@ _MAX_PARTS: Final = 16
 _HASH_BYTES: Final = 32
 _Code = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]{1,40}\Z")]
 """Why a frame was refused, in a word."""
+SUSPENDED: Final = "suspended"
 
 
 class FrameKind(StrEnum):
@@ -32,6 +33,7 @@ class FrameKind(StrEnum):
 
     STATEMENT = "statement"
     ROSTER = "roster"
+    TOMBSTONE = "tombstone"
     VOID = "void"
 
 
@@ -91,7 +93,8 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the receiver signs after its commit: it holds, or has put aside, all up to `head`.
 
-    `chain` is the hex chain value at `head`; `refused` lists numbers of this batch that it put aside, with codes.
+    `chain` is the hex chain value at `head`; `refused` lists numbers of this batch that it put aside, with codes. The
+    number after `head` with the code `suspended` says that nothing is taken in its turn for now.
     """
 
     receiver: str
@@ -126,6 +129,11 @@ def pack_statement(released: Released, raw: bytes, contents: Sequence[bytes]) ->
 def pack_roster(raw: bytes) -> Parcel:
     """Pack a roster; the caller sends it to members named in it only."""
     return Parcel(FrameKind.ROSTER, raw)
+
+
+def pack_tombstone(raw: bytes) -> Parcel:
+    """Pack a tombstone; the caller sends it to those only who were offered what it takes back, or sent it here."""
+    return Parcel(FrameKind.TOMBSTONE, raw)
 
 
 def encode(batch: Batch) -> bytes:

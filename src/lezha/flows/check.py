@@ -18,11 +18,13 @@ from lezha.federation import envelope, frame
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
 from lezha.federation.statement import Statement
+from lezha.federation.tombstone import Tombstone
 from lezha.flows import authority, ingest
 from lezha.stix import objects, versions
-from lezha.store import contents, disputes, engine, posts, sequencer, survey, texts, views
+from lezha.store import contents, disputes, engine, posts, sequencer, survey, texts, tombstones, views
 from lezha.store.contents import Held
 from lezha.store.errors import StoreError
+from lezha.store.tombstones import Stone
 
 RAISED: Final = (SQLAlchemyError, sqlite3.Error, StoreError, ValueError, TypeError, LookupError)
 """What reading a damaged database may raise; `damage` tells which of it speaks of damage."""
@@ -62,6 +64,7 @@ def check(log: Reads, progress: Progress = lambda _part, _done: None) -> Iterato
     yield from _readable("events", _events(log, progress))
     yield from _readable("contents", _contents(log, progress))
     yield from _readable("statements", _statements(log, progress))
+    yield from _readable("tombstones", _tombstones(log))
     yield from _readable("views", _views(log, progress))
     yield from _readable("disputes", _disputes(log))
     yield from _readable("put aside", _put_aside(log))
@@ -118,6 +121,8 @@ def _events(log: Reads, progress: Progress) -> Iterator[Finding]:
             last = sequencer.read(conn)
             posted = [event[3] for event, _ in block if event[2] == "posted"]
             unposted = set(posted) - posts.facts(conn, posted).keys()
+            recalled = {event[0]: event[3] for event, _ in block if event[2] == "tombstone"}
+            unkept = recalled.keys() - tombstones.kept(conn, recalled)
         for event, kept in block:
             if event[0] != seq + 1:
                 yield Finding("events", str(event[0]), f"event {seq + 1} is missing")
@@ -132,6 +137,10 @@ def _events(log: Reads, progress: Progress) -> Iterator[Finding]:
             seq, at = event[0], event[1]
         yield from (
             Finding("events", key, "it was brought here, and that is not kept") for key in sorted(unposted)
+        )
+        yield from (
+            Finding("events", recalled[one], "it was recalled, and that is not kept")
+            for one in sorted(unkept)
         )
         progress("events", seq)
         if len(block) < _BLOCK:
@@ -209,6 +218,32 @@ def _statement(one: survey.KeptStatement) -> Iterator[Finding]:
         yield Finding("statements", one.hash, "what is kept beside its envelope is not what was signed")
     if not one.has_event:
         yield Finding("statements", one.hash, "there is no event of its arrival")
+
+
+def _tombstones(log: Reads) -> Iterator[Finding]:
+    after = 0
+    while True:
+        with log.read() as conn:
+            block = tombstones.walk(conn, after, _BLOCK)
+            unsaid = survey.without_event_of(conn, {seq: one.statement for seq, one in block.items()})
+        yield from (one for stone in block.values() for one in _tombstone(stone))
+        yield from (Finding("tombstones", key, "there is no event of its arrival") for key in unsaid)
+        if not block:
+            return
+        after = max(block)
+
+
+def _tombstone(one: Stone) -> Iterator[Finding]:
+    try:
+        payload = envelope.peek(one.envelope, PayloadType.TOMBSTONE)
+        said = envelope.decode(payload, Tombstone)
+    except (Refused, ValueError) as error:
+        yield Finding("tombstones", one.hash, f"its envelope can't be read: {error}")
+        return
+    kept = (one.hash, one.member, one.statement, one.issued, one.why)
+    signed = (hashlib.sha256(payload).hexdigest(), said.member, said.statement, said.issued, said.why)
+    if kept != signed:
+        yield Finding("tombstones", one.hash, "what is kept beside its envelope is not what was signed")
 
 
 def _views(log: Reads, progress: Progress) -> Iterator[Finding]:

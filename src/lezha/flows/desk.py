@@ -15,8 +15,19 @@ from lezha.flows import look
 from lezha.flows.look import LinkPhase, PeerReport
 from lezha.sharing.terms import Terms
 from lezha.stix import lines as stix_lines
-from lezha.store import activity, communities, contents, disputes, peers, search, statements, views
+from lezha.store import (
+    activity,
+    communities,
+    contents,
+    disputes,
+    peers,
+    search,
+    statements,
+    tombstones,
+    views,
+)
 from lezha.store.activity import RecentEvent, RecentStatement
+from lezha.store.tombstones import Taken
 
 _STATEMENTS: Final = 200
 _BRINGINGS: Final = 20
@@ -28,6 +39,7 @@ _SEEN_TOGETHER_S: Final = 300.0
 _SIGHTING_LINES: Final = 12
 _DISPUTES: Final = 500
 _GISTS_KEPT: Final = 20_000
+_RECALLS: Final = 20
 _EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token")
 
 
@@ -47,6 +59,7 @@ class Kind(StrEnum):
     FORK = "fork"
     TOKEN = "token"  # noqa: S105  # an event's name
     BROUGHT = "brought"
+    RECALLED = "recalled"
 
 
 _NAMED: Final = (Kind.TOKEN, Kind.INVITATION, Kind.PEER)
@@ -117,7 +130,8 @@ class Dispute(msgspec.Struct, frozen=True):
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """All that the desk shows at one instant. `disputes` are those that no later version has ended.
+    """All that the desk shows at one instant. `disputes` are those that no later version has ended; `recalls` what
+    others took back most lately of what has its bytes here.
 
     `complete` is false if what happened long ago was not looked through yet; the next look goes on there.
     """
@@ -131,6 +145,7 @@ class Desk(msgspec.Struct, frozen=True):
     sightings_own: int
     objects: Mapping[str, int]
     disputes: tuple[Dispute, ...]
+    recalls: tuple[Taken, ...]
     complete: bool
 
 
@@ -194,6 +209,8 @@ def desk(
         *_withheld(conn, [peer.member for peer in linked], own_words),
         *(one for peer in linked for one in _receipted(conn, peer.member)),
         *_acts(acts),
+        # As many as there may be, they must not crowd out the other acts.
+        *map(_recall, tombstones.latest(conn, _EVENTS)),
         *(Happening(Kind.BROUGHT, one.at, one.since, count=one.count, actor=one.actor) for one in brought),
     ]
     shown = _together(happened, _TOGETHER_S)[:lines]
@@ -208,6 +225,7 @@ def desk(
         sightings_own=at_home,
         objects=search.count_by_type(conn),
         disputes=tuple(open_disputes(conn)),
+        recalls=tuple(tombstones.held(conn, _RECALLS)),
         complete=no_act_left and none_left,
     )
 
@@ -296,6 +314,19 @@ def _acts(newest_first: Sequence[RecentEvent]) -> Iterator[Happening]:
             called[one.subject] = happened.name or called.get(one.subject, "")
             happened = msgspec.structs.replace(happened, name=called[one.subject])
         yield happened
+
+
+def _recall(one: Taken) -> Happening:
+    return Happening(
+        Kind.RECALLED,
+        one.at,
+        one.at,
+        who=one.by,
+        object_id=one.object_id,
+        object_type=one.object_type,
+        name=one.name,
+        detail=one.why,
+    )
 
 
 def _event(one: RecentEvent) -> Happening:

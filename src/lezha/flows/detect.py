@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -18,8 +18,7 @@ from lezha.flows.publish import Author
 from lezha.sharing.release import Facts, Gate, Recipient, Released
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
-from lezha.stix import lines, objects
-from lezha.stix.lines import Version
+from lezha.stix import lines, objects, timestamps
 from lezha.store import communities, contents, engine, posts, statements, views
 from lezha.store.contents import Content, Watched
 from lezha.store.errors import NotFound
@@ -33,6 +32,13 @@ _DECIDING_S: Final = 5.0  # with the longest wait for news well below the sensor
 _INDICATOR: Final = "indicator--"
 _Key = tuple[str, str]
 """The member that told of an object, "" for what came without a statement, and the object's id."""
+
+
+class _Counts(NamedTuple):
+    """The content that counts of a key, and until when somebody stands for it (RFC 3339 UTC; empty for no end)."""
+
+    content: str
+    until: str
 
 
 async def feed(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
@@ -161,7 +167,7 @@ def _given(conn: Connection, sensor: Recipient, keys: Sequence[_Key], now: str) 
         ]
         if told:
             counts = counting.get((origin, stix_id))
-            found[origin, stix_id] = counts.hash if counts is not None and counts.hash in told else told[-1]
+            found[origin, stix_id] = counts.content if counts and counts.content in told else told[-1]
     return found
 
 
@@ -194,12 +200,16 @@ def _page(
     """Return as many of the rows as make one answer, and what they tell."""
     told = _told_of(conn, rows)
     about = _told_about(conn, [stix_id for keys in told.values() for _, stix_id in keys])
-    counting = {key: one.hash for key, one in _counting(conn, sensor, about, now).items()}
-    sizes = contents.sizes(conn, counting.values())
-    rows = _within(rows, told, {key: sizes.get(content, 0) for key, content in counting.items()}, _BYTES)
+    counting = _counting(conn, sensor, about, now)
+    sizes = contents.sizes(conn, [one.content for one in counting.values()])
+    rows = _within(rows, told, {key: sizes.get(one.content, 0) for key, one in counting.items()}, _BYTES)
     keys = {key for row in rows for key in told.get(row.ref, ())}
-    held = contents.watched(conn, [counting[key] for key in keys if key in counting])
-    by_key = {key: held[counting[key]] for key in keys if counting.get(key) in held}
+    held = contents.watched(conn, [counting[key].content for key in keys if key in counting])
+    by_key = {
+        key: _ending(held[one.content], one.until)
+        for key in keys
+        if (one := counting.get(key)) is not None and one.content in held
+    }
     rows = _within(rows, told, {key: len(one.observables) for key, one in by_key.items()}, _VALUES)
     numbers = {key: row.number for row in rows for key in told.get(row.ref, ())}
     items = [_item(number, key, by_key.get(key)) for key, number in numbers.items()]
@@ -218,6 +228,14 @@ def _within(
             return rows[:place]
         counted |= fresh
     return rows
+
+
+def _ending(watched: Watched, until: str) -> Watched:
+    """Let the watch end with the pattern's validity or with the word on it, whichever is the earlier."""
+    valid = watched.valid_until
+    if not until or (valid and timestamps.normalise(valid) <= until):
+        return watched
+    return replace(watched, valid_until=until)
 
 
 def _item(number: int, key: _Key, watched: Watched | None) -> Item:
@@ -246,29 +264,52 @@ def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[_Key]]:
 
 def _counting(
     conn: Connection, sensor: Recipient, about: Mapping[str, Sequence[Facts]], now: str
-) -> dict[_Key, Version]:
-    """Return by key the version that counts of those that may be told to the sensor; `about` is by object."""
+) -> dict[_Key, _Counts]:
+    """Return by key what counts of what may be told to the sensor; `about` is by object."""
     gate = Gate(sensor, communities.current(conn), now)
-    # Any one statement that releases suffices. What was purged keeps its place in its line, and is not told.
-    told = [
-        one
-        for facts in about.values()
-        for one in facts
-        if isinstance(gate.decide(replace(one, purged=False)), Released)
-    ]
-    may = {(one.origin, one.content) for one in told} | {("", one.content) for one in told if one.author_here}
-    found: dict[_Key, Version] = {}
+    # Any one statement that releases suffices, the longest one to its end.
+    until: dict[_Key, str] = {}
+    for one in (one for facts in about.values() for one in facts if _released(one, gate)):
+        end = one.terms.expires or "" if one.terms is not None else ""
+        for origin in {one.origin, ""} if one.author_here else {one.origin}:
+            until[origin, one.content] = max(until.get((origin, one.content), end), end, key=_end)
+    found: dict[_Key, _Counts] = {}
     for stix_id, by_origin in statements.lines(conn, about).items():
-        counting = {
-            origin: now_counting
-            for origin, line in by_origin.items()
-            if (now_counting := lines.current(one for one in line if (origin, one.hash) in may)) is not None
-        }
+        counting: dict[str, _Counts] = {}
+        for origin, line in by_origin.items():
+            now_counting = lines.current(one for one in line if (origin, one.hash) in until)
+            end = until[origin, now_counting.hash] if now_counting is not None else ""
+            if now_counting is not None and (not end or end > now):
+                counting[origin] = _Counts(now_counting.hash, end)
         found |= {(origin, stix_id): one for origin, one in _once(counting).items()}
     return found
 
 
-def _once(counting: Mapping[str, Version]) -> dict[str, Version]:
-    """Leave out what was brought here without a statement where a member's word does its work: one hit, one report."""
-    said = {one.hash for origin, one in counting.items() if origin}
-    return {origin: one for origin, one in counting.items() if origin or one.hash not in said}
+def _end(until: str) -> tuple[bool, str]:
+    """Order ends in time; no end comes last."""
+    return not until, until
+
+
+def _once(counting: Mapping[str, _Counts]) -> dict[str, _Counts]:
+    """Leave out what was brought here without a statement where a member's word does its work: one hit, one report.
+
+    A word that ends sooner does not: the watch would end with it.
+    """
+    brought = counting.get("")
+    does = brought is not None and any(
+        origin and one.content == brought.content and _end(one.until) >= _end(brought.until)
+        for origin, one in counting.items()
+    )
+    return {origin: one for origin, one in counting.items() if origin or not does}
+
+
+def _released(one: Facts, gate: Gate) -> bool:
+    """Whether a sensor may be told of a statement, or might have been.
+
+    What was purged or has expired keeps its place in its line, so that nothing before it counts again.
+    """
+    if one.terms is not None and one.terms.expires is not None:
+        one = replace(one, terms=replace(one.terms, expires=None))
+    if one.purged:
+        one = replace(one, purged=False)
+    return isinstance(gate.decide(one), Released)

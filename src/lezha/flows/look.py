@@ -10,8 +10,20 @@ from sqlalchemy import Connection
 from lezha.detection.lookup import lookups
 from lezha.stix import lines
 from lezha.stix.lines import State, Version
-from lezha.store import contents, disputes, inbound, keys, peers, search, statements, views
+from lezha.store import (
+    contents,
+    disputes,
+    inbound,
+    keys,
+    ledger,
+    peers,
+    search,
+    statements,
+    tombstones,
+    views,
+)
 from lezha.store.contents import Purge
+from lezha.store.ledger import Fate
 from lezha.store.search import Found, Page, Query, Said
 
 
@@ -40,7 +52,8 @@ class PeerReport(msgspec.Struct, frozen=True):
 
     `delivered` counts what the peer signed for and took, `queued` what waits for its receipt. By reason or code:
     `withheld` counts what this member published and the peer does not get, `not_passed_on` what others published,
-    `refused` what the peer refused, `put_aside` what it sent and this node refused.
+    `refused` what the peer refused, `put_aside` what it sent and this node refused. `recall_since` is when the oldest
+    recall was numbered that the peer has not signed for, empty if there is none.
     """
 
     name: str
@@ -59,14 +72,25 @@ class PeerReport(msgspec.Struct, frozen=True):
     received: int
     last_receipt: str
     last_received: str
+    recall_since: str
     latency_ms: Quantiles | None
 
 
 class Told(msgspec.Struct, frozen=True):
-    """What one peer was told, or why not, about one object version. `state` is offered, acknowledged or withheld."""
+    """What became of one statement about an object version towards one peer, and why."""
 
     peer: str
-    state: str
+    state: Fate
+    why: str
+    statement: str
+
+
+class Recall(msgspec.Struct, frozen=True):
+    """That `by`, who signed a statement, has taken it back; `at` is when that was known here."""
+
+    statement: str
+    by: str
+    at: str
     why: str
 
 
@@ -87,8 +111,8 @@ class Listed(msgspec.Struct, frozen=True):
 
     `state` is what it is among the versions that the same members told of, and among those that were brought here
     (`stix.lines`): current, superseded, revoked, after its revocation, or barred. `barred` says why, and is else
-    empty: disputed, purged, or unauthorised (the member that it names as its creator has not signed it). `origins` are
-    those who told of it here.
+    empty: disputed, purged, recalled (all who told of it took that back), or unauthorised (the member that it names as
+    its creator has not signed it). `origins` are those who told of it here.
     """
 
     seq: int
@@ -121,6 +145,7 @@ class ObjectReport(msgspec.Struct, frozen=True):
 
     found: Listed
     statements: tuple[Said, ...]
+    recalls: tuple[Recall, ...]
     told: tuple[Told, ...]
     disputed: str
     purged: Purge | None
@@ -147,14 +172,16 @@ def listed(conn: Connection, found: Sequence[Found]) -> list[Listed]:
 
 def _listed(one: Found, told: Mapping[str, Sequence[Version]], barred: str) -> Listed:
     mine = {origin: version for origin, line in told.items() for version in line if version.hash == one.hash}
+    stands = {origin: version for origin, version in mine.items() if not version.recalled}
     # What its creator, known by a signature, says of it counts; of others each says something of their own.
-    counting = [one.creator] if one.creator in mine else list(mine)
+    counting = [one.creator] if one.creator in stands else list(stands or mine)
     states = [lines.state(mine[origin], told[origin]) for origin in counting]
     state = min(states, key=list(State).index, default=State.CURRENT)
+    why = "unauthorised" if stands else "recalled"
     return Listed(
         **{name: getattr(one, name) for name in Found.__struct_fields__},
         state=State.BARRED if barred else state,
-        barred=barred or ("unauthorised" if state is State.BARRED else ""),
+        barred=barred or (why if state is State.BARRED else ""),
         origins=tuple(sorted(origin for origin in mine if origin)),
     )
 
@@ -181,14 +208,26 @@ def object_report(conn: Connection, stix_id: str) -> list[ObjectReport]:
     versions = listed(conn, search.versions(conn, stix_id))
     disputed = disputes.since(conn, [(one.id, one.version, one.creator) for one in versions])
     purged = contents.purges(conn, [one.hash for one in versions])
-    signed_for = {peer.member: views.acknowledged(conn, peer.member)[0] for peer in linked}
     statements_of = search.said_about(conn, [one.hash for one in versions])
+    hashes = [one.hash for said in statements_of.values() for one in said]
+    fates = {peer.name: ledger.lines(conn, peer.member, hashes) for peer in linked}
+    stones = tombstones.about(conn, hashes)
     reports = []
     for found in versions:
         said = statements_of.get(found.hash, [])
-        told = tuple(one for statement in said for one in _told(conn, statement.hash, linked, signed_for))
+        told = tuple(
+            Told(peer, line.fate, line.why, one.hash)
+            for one in said
+            for peer, lines_of in fates.items()
+            if (line := lines_of.get(one.hash)) is not None
+        )
+        recalls = tuple(
+            Recall(one.hash, stone.member, stone.at, stone.why)
+            for one in said
+            if (stone := stones.get(one.hash)) is not None
+        )
         since = disputed.get((found.id, found.version, found.creator), "")
-        reports.append(ObjectReport(found, tuple(said), told, since, purged.get(found.hash)))
+        reports.append(ObjectReport(found, tuple(said), recalls, told, since, purged.get(found.hash)))
     return reports
 
 
@@ -232,6 +271,7 @@ def _peer_report(conn: Connection, peer: peers.Peer, link: LinkPhase | None) -> 
         received=received,
         last_receipt=last_receipt,
         last_received=last_received,
+        recall_since=tombstones.waiting(conn, peer.member, acknowledged),
         latency_ms=quantiles(link.latencies) if link and link.latencies else None,
     )
 
@@ -240,18 +280,3 @@ def quantiles(values: Sequence[float]) -> Quantiles:
     """Return the median and the 99th percentile of at least one value."""
     cuts = statistics.quantiles(values, n=100, method="inclusive") if len(values) > 1 else [values[0]] * 99
     return Quantiles(round(cuts[49], 2), round(cuts[98], 2), len(values))
-
-
-def _told(
-    conn: Connection, statement: str, linked: Sequence[peers.Peer], signed_for: Mapping[str, int]
-) -> list[Told]:
-    told = []
-    for peer in linked:
-        row = views.find(conn, peer.member, statement)
-        reason = views.reason(conn, peer.member, statement)
-        if row is not None:
-            done = row.number <= signed_for[peer.member]
-            told.append(Told(peer.name, "acknowledged" if done else "offered", row.rule))
-        elif reason is not None:
-            told.append(Told(peer.name, "withheld", reason.words))
-    return told

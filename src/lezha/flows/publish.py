@@ -84,6 +84,7 @@ class _Ground(msgspec.Struct, frozen=True):
     communities: Communities
     held: frozenset[str]
     told: dict[str, list[tuple[str, Audience]]]
+    recalled: frozenset[str]
     in_conflict: frozenset[str]
     purged: frozenset[str]
 
@@ -274,7 +275,9 @@ def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
     }
     told = {
         target: [
-            (facts[key].origin, terms.audience) for key in keys if (terms := facts[key].terms) is not None
+            (facts[key].origin, terms.audience)
+            for key in keys
+            if (terms := facts[key].terms) is not None and not facts[key].recalled
         ]
         for target, keys in about.items()
     }
@@ -282,6 +285,7 @@ def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
         communities=communities.current(conn),
         held=frozenset(contents.ids_held(conn, targets)),
         told=told,
+        recalled=frozenset(target for target, said in told.items() if not said),
         in_conflict=authority.conflicts(conn, read),
         purged=frozenset(contents.purged(conn, (one.hash for one in read))),
     )
@@ -306,6 +310,9 @@ def _wider_than_named(
             *ground.told.get(target, []),
             *([(draft.author.member, audience)] if target in beside else []),
         ]
+        if target in ground.recalled and not told:
+            reason = f"it names {target}, which was recalled: this would go on telling of it."
+            return Rejected(content.stix_id, "lezha references", reason)
         own_only = not told and target in ground.held and not target.startswith("identity--")
         if own_only or (told and not within(audience, told, ground.communities)):
             reason = f"it names {target}, which not everyone in this audience may know: narrow the audience."

@@ -10,24 +10,26 @@ import msgspec
 from msgspec.structs import replace
 from securesystemslib.signer import CryptoSigner
 
-from lezha.federation import frame, inbox, roster, statement
+from lezha.federation import frame, inbox, roster, statement, tombstone
 from lezha.federation.errors import Refused
 from lezha.federation.frame import Batch, Frame, FrameKind, Receipt
 from lezha.federation.inbox import Placement
 from lezha.federation.members import Members
 from lezha.federation.roster import KnownRoster
 from lezha.federation.statement import KnownStatement
+from lezha.federation.tombstone import KnownTombstone
 from lezha.flows import authority, ingest
 from lezha.stix import objects
 from lezha.stix.clauses import COMPANION_TYPES
 from lezha.stix.errors import StixError
-from lezha.store import communities, contents, inbound, statements
+from lezha.store import communities, contents, inbound, statements, tombstones
 from lezha.store.communities import KeptRoster
 from lezha.store.contents import Content
 from lezha.store.errors import Conflict
 from lezha.store.inbound import Quarantined
 from lezha.store.log import Log, Tx
 from lezha.store.statements import Signed
+from lezha.store.tombstones import Stone
 from lezha.store.views import Head
 
 # What is checked at once, faster than a thread would begin; else the event loop would wait for it.
@@ -35,6 +37,7 @@ _INLINE_FRAMES: Final = 4
 _INLINE_BYTES: Final = 65_536
 _REMEMBERED_BYTES: Final = 8192
 _MOST_WORDS: Final = 1000  # characters
+_MOST_IDLE: Final = 10_000  # tombstones of one peer that take back nothing that is held
 
 
 class Receiver(msgspec.Struct, frozen=True):
@@ -64,7 +67,7 @@ class _Unfit(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
 
 
-_Checked = _Told | KnownRoster | _Unfit | None
+_Checked = _Told | KnownTombstone | KnownRoster | _Unfit | None
 
 
 async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:
@@ -84,10 +87,38 @@ async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: 
     # A third of a second for each megabyte: neither the event loop nor the writer waits for that.
     said = await asyncio.to_thread(authority.weigh, log, _by_creators(checked))
     head, refused, at = await log.write(lambda tx: _take(tx, receiver, sender, sent, checked, said))
+    return _receipt(receiver, sender, sent.incarnation, head, refused, at)
+
+
+async def recalls(log: Log, receiver: Receiver, sender: str, sent: Batch) -> bytes:
+    """Take from a member that is suspended what was recalled, and nothing else; return the envelope of the receipt.
+
+    No frame is taken in its turn, so that nothing is lost once the member is active again: the receipt says so.
+    """
+    stones = [one for one in sent.frames if one.kind is FrameKind.TOMBSTONE]
+    checked = await asyncio.to_thread(_check_all, stones, receiver, "")
+    known = [found for _, found in checked if isinstance(found, KnownTombstone)]
+
+    def work(tx: Tx) -> tuple[Head, str]:
+        _keep_tombstones(tx, sender, known)
+        return inbound.head(tx.conn, sender, sent.incarnation), tx.at
+
+    head, at = await log.write(work)
+    return _receipt(receiver, sender, sent.incarnation, head, [(head.number + 1, frame.SUSPENDED)], at)
+
+
+def _receipt(
+    receiver: Receiver,
+    sender: str,
+    incarnation: str,
+    head: Head,
+    refused: Iterable[tuple[int, str]],
+    at: str,
+) -> bytes:
     receipt = Receipt(
         receiver=receiver.member,
         sender=sender,
-        incarnation=sent.incarnation,
+        incarnation=incarnation,
         head=head.number,
         chain=head.chain.hex(),
         at=at,
@@ -111,6 +142,8 @@ def _check(one: Frame, receiver: Receiver, latest: str) -> _Checked:
             return None
         if one.kind is FrameKind.ROSTER:
             return _check_roster(one, receiver)
+        if one.kind is FrameKind.TOMBSTONE:
+            return _check_tombstone(one, receiver.members)
         return _check_statement(one, receiver.members, latest)
     except Refused as refused:
         return _Unfit(refused, _names(one))
@@ -131,6 +164,12 @@ def _check_roster(one: Frame, receiver: Receiver) -> KnownRoster:
             "roster_not_ours", f"This member is not in the roster of {known.roster.charter.name!r}."
         )
     return known
+
+
+def _check_tombstone(one: Frame, members: Members) -> KnownTombstone:
+    if one.contents:
+        raise Refused("malformed_tombstone", "A tombstone's frame carries contents.")
+    return tombstone.read(one.envelope, members.keyring)
 
 
 def _check_statement(one: Frame, members: Members, latest: str) -> _Told:
@@ -233,6 +272,9 @@ def _keep(
             refused.append((one, _Unfit(reason)))
     told = [(one, found) for one, found in taken if isinstance(found, _Told)]
     _keep_statements(tx, receiver, sender, [found for _, found in told])
+    stones = [(one, found) for one, found in taken if isinstance(found, KnownTombstone)]
+    unfit = _keep_tombstones(tx, sender, [found for _, found in stones])
+    refused += [(one, _Unfit(unfit[found.digest])) for one, found in stones if found.digest in unfit]
     # Both contents of a version in dispute are kept, and neither counts (docs/design.md, Authority).
     clashing = authority.settle(tx, _by_creators(taken), said)
     for one, found in told:
@@ -290,6 +332,47 @@ def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_To
     ]
     statements.add(tx, signed, "peer")
     statements.arrived(tx, [one.hash for one in signed], sender)
+    tombstones.retold(tx, sender, [one.hash for one in signed])
+
+
+def _keep_tombstones(tx: Tx, sender: str, known: Sequence[KnownTombstone]) -> dict[str, Refused]:
+    """Keep tombstones, and return why some have no place here, by digest.
+
+    One that comes before its statement is kept, so that this arrives dead; of those a peer may have so many waiting.
+    """
+    if not known:
+        return {}
+    new = tombstones.new(tx.conn, [_stone(one, sender) for one in known])
+    origins = statements.origins(tx.conn, (one.statement for one in new))
+    ahead = any(one.statement not in origins for one in new)
+    room = _MOST_IDLE - tombstones.idle(tx.conn, sender, _MOST_IDLE) if ahead else 0
+    unfit: dict[str, Refused] = {}
+    for one in new:
+        origin = origins.get(one.statement)
+        if origin is not None and origin != one.member:
+            words = f"{one.member} takes back a statement that {origin} signed: only its origin can."
+            unfit[one.hash] = Refused("not_origin", words)
+        elif origin is None and room <= 0:
+            words = (
+                f"{_MOST_IDLE} tombstones from this peer wait already for statements that nobody has sent."
+            )
+            unfit[one.hash] = Refused("too_many_tombstones", words)
+        elif origin is None:
+            room -= 1
+    tombstones.add(tx, [one for one in new if one.hash not in unfit], "peer")
+    return unfit
+
+
+def _stone(known: KnownTombstone, sender: str) -> Stone:
+    return Stone(
+        hash=known.digest,
+        statement=known.tombstone.statement,
+        member=known.tombstone.member,
+        issued=known.tombstone.issued,
+        why=known.tombstone.why,
+        sender=sender,
+        envelope=known.raw,
+    )
 
 
 def kept_roster(known: KnownRoster) -> KeptRoster:

@@ -6,6 +6,7 @@ goes as a void frame.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final
 
 import msgspec
@@ -13,16 +14,29 @@ from sqlalchemy import Connection
 
 from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
-from lezha.sharing.release import Facts, Gate, Recipient, Released, Standing, Withheld
-from lezha.store import communities, posts, statements, views
+from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Standing, Withheld
+from lezha.store import communities, posts, statements, tombstones, views, walk
 from lezha.store.log import Log, Tx
+from lezha.store.tombstones import Stone
 from lezha.store.views import Change, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
 KINDS: Final = frozenset(
-    {"statement", "roster", "admission", "peer", "constituent", "posted", "disputed", "purged"}
+    {
+        "statement",
+        "roster",
+        "admission",
+        "peer",
+        "constituent",
+        "posted",
+        "disputed",
+        "purged",
+        "tombstone",
+        tombstones.RETOLD,
+    }
 )
 """The events that may change what a recipient is given."""
+_IN_ORDER: Final = frozenset({"statement", "tombstone", tombstones.RETOLD})
 _ABOUT_PEERS: Final = frozenset({"roster", "admission"})
 _ABOUT_ONE: Final = frozenset({"peer", "constituent"})
 _ENDING: Final = frozenset({"disputed", "purged"})
@@ -43,6 +57,22 @@ async def decide_some(log: Log, recipient: Recipient) -> Head | None:
     return await log.write(lambda tx: _decide_some(tx, recipient))
 
 
+async def decide_recalls(log: Log, recipient: Recipient) -> Head:
+    """Number for a peer that is suspended what was taken back of what it was ever offered, and nothing else.
+
+    All other changes wait until it is active again. Returns the head of its view.
+    """
+    with log.read() as conn:
+        if not tombstones.untold(conn, recipient.id):
+            return views.head(conn, recipient.id)
+
+    def work(tx: Tx) -> Head:
+        _number_stones(tx, recipient, tombstones.untold(tx.conn, recipient.id))
+        return views.head(tx.conn, recipient.id)
+
+    return await log.write(work)
+
+
 def preview(
     conn: Connection, facts: Sequence[Facts], recipients: Sequence[Recipient], now: str
 ) -> list[Released | Withheld]:
@@ -53,7 +83,10 @@ def preview(
 
 
 class Packed(msgspec.Struct, frozen=True):
-    """Frames to send, and the rows among them that must be made void before: (number, why)."""
+    """Frames to send, and the rows among them that must be made void before: (number, why).
+
+    What is withheld names no statement where a roster is.
+    """
 
     batch: Batch
     denied: tuple[tuple[int, Withheld], ...]
@@ -90,6 +123,22 @@ def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, n
     return Packed(batch, tuple(fresh))
 
 
+def pack_recalls(conn: Connection, recipient: Recipient, incarnation: str, after: int, now: str) -> Batch:
+    """Pack the tombstones numbered above `after` alone, at most 256: for a peer that takes nothing else of this member.
+
+    They leave gaps in the numbers, and are told again in their turn once the peer goes on.
+    """
+    numbers = tombstones.numbers(conn, recipient.id, after)[: frame.BATCH_FRAMES]
+    rows = [views.entries(conn, recipient.id, number - 1, 1)[0] for number in numbers]
+    parcels, _ = _parcels(conn, rows, recipient, now)
+    frames = [
+        Frame(one.number, parcel.kind, _chain_at(conn, recipient.id, one.number - 1), parcel.envelope)
+        for one in rows
+        if (parcel := parcels.get(one.ref)) is not None
+    ]
+    return Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
+
+
 def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     """Decide for the next changes; return the view's head, or None if there may be more changes."""
     changed_before = views.cursor(tx.conn, recipient.id)
@@ -100,7 +149,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     inputs = [
         c for c in changes if c.kind in _ABOUT_PEERS or (c.kind in _ABOUT_ONE and c.subject == recipient.id)
     ]
-    fresh = dict.fromkeys(c.subject for c in changes if c.kind == "statement")
+    fresh = {c.subject for c in changes if c.kind == "statement"}
     if inputs or len(changes) == _CHANGES_PER_COMMIT or not changed_before:
         # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
@@ -110,11 +159,19 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
             part = again[start : start + _CHANGES_PER_COMMIT]
             views.no_longer_withheld(tx, recipient.id, part)
             _decide_statements(tx, gate, part)
-    told_late = _decide_statements(tx, gate, list(fresh))
+    told_late: list[str] = []
+    # In the order of the log, so that numbers do not depend on where one commit's worth of changes ends.
+    for stated, group in groupby(
+        (c for c in changes if c.kind in _IN_ORDER), lambda c: c.kind == "statement"
+    ):
+        if stated:
+            told_late += _decide_statements(tx, gate, list(dict.fromkeys(c.subject for c in group)))
+        elif recipient.standing is Standing.MEMBER:
+            _number_recalls(tx, gate, list(group))
     if recipient.standing is Standing.OWN:
         _tell_own(tx, gate, changes, told_late)
     elif recipient.standing is Standing.CONSTITUENT:
-        _tell_constituent(tx, recipient, changes)
+        _tell_constituent(tx, gate, changes)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
@@ -122,7 +179,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
 def _decide_statements(tx: Tx, gate: Gate, hashes: list[str]) -> list[str]:
     """Decide for statements that are neither in the recipient's view nor recorded as withheld from it.
 
-    Return what they are about of what was purged.
+    Return what they are about of what was purged, or was for a time that is over.
     """
     if not hashes:
         return []
@@ -137,7 +194,8 @@ def _decide_statements(tx: Tx, gate: Gate, hashes: list[str]) -> list[str]:
         recipient.id,
         [(ViewKind.STATEMENT, one.statement, one.rule, digests[one.statement]) for one in released],
     )
-    return [one.content for one in facts if one.purged]
+    over = {one.statement for one in decisions if isinstance(one, Withheld) and one.reason is Reason.EXPIRED}
+    return [one.content for one in facts if one.purged or one.statement in over]
 
 
 def _digests(conn: Connection, recipient: Recipient, released: Sequence[Released]) -> dict[str, bytes]:
@@ -150,8 +208,8 @@ def _digests(conn: Connection, recipient: Recipient, released: Sequence[Released
 def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence[str]) -> None:
     """Give own systems what came without a statement, and say what of the given may not count any more.
 
-    What is told of only after it was purged, `told_late`, ends what is before it all the same. What others were given
-    of what may not count is void if it was not sent yet (`pack`), and stays with them if it was.
+    What is told of only after it was purged or has expired, `told_late`, ends what is before it all the same. What
+    others were given of what may not count is void if it was not sent yet (`pack`), and stays with them if it was.
     """
     recipient = gate.recipient
     posted = posts.facts(tx.conn, [change.subject for change in changes if change.kind == "posted"])
@@ -163,18 +221,27 @@ def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence
     ]
     changed = [change.subject for change in changes if change.kind in _ENDING]
     rows += _changes(changed, "may not count any more")
-    rows += _changes(told_late, "was told of after it was purged")
+    recalled = [change.subject for change in changes if change.kind == "tombstone"]
+    rows += _changes([one.content for one in statements.subjects(tx.conn, recalled)], "was recalled")
+    rows += _changes(told_late, "was told of when it was over")
     for member in dict.fromkeys(change.subject for change in changes if change.kind == "peer"):
         claimed = statements.claims(tx.conn, member)
         rows += _changes(views.not_changed(tx.conn, recipient.id, claimed, _CLAIMED), _CLAIMED)
     _number(tx, recipient.id, rows)
 
 
-def _tell_constituent(tx: Tx, recipient: Recipient, changes: Sequence[Change]) -> None:
-    """Say what does not count any more of what a constituent was given, and of nothing else."""
-    changed = [change.subject for change in changes if change.kind in _ENDING]
-    given = statements.given_about(tx.conn, recipient.id, changed)
-    _number(tx, recipient.id, _changes([key for key in changed if key in given], "may not count any more"))
+def _tell_constituent(tx: Tx, gate: Gate, changes: Sequence[Change]) -> None:
+    """Say what does not count any more of what a constituent was given by any statement, and of nothing else."""
+    recipient = gate.recipient
+    recalled = [change.subject for change in changes if change.kind == "tombstone"]
+    ended = [change.subject for change in changes if change.kind in _ENDING]
+    ended += [one.content for one in statements.subjects(tx.conn, recalled)]
+    about = walk.statements_about(tx.conn, ended)
+    told = views.offered(tx.conn, recipient.id, [key for keys in about.values() for key in keys])
+    decisions = [gate.decide(one) for one in statements.facts(tx.conn, list(told))]
+    live = {one.content for one in decisions if isinstance(one, Released)}
+    over = [key for key, keys in about.items() if key not in live and not told.isdisjoint(keys)]
+    _number(tx, recipient.id, _changes(over, "does not count any more"))
 
 
 def _changes(contents: Sequence[str], rule: str) -> list[_Row]:
@@ -186,11 +253,55 @@ def _number_rosters(tx: Tx, recipient: Recipient) -> None:
         return
     ours = communities.accepted(tx.conn)
     mine = [k for k in communities.latest(tx.conn) if k.community in ours and recipient.id in k.members]
-    there = views.offered(tx.conn, recipient.id, [kept.hash for kept in mine])
+    there = views.given(tx.conn, recipient.id, [kept.hash for kept in mine])
     rows = [
         (ViewKind.ROSTER, kept.hash, f"member of {kept.name}", frame.pack_roster(kept.envelope).digest())
         for kept in mine
         if kept.hash not in there
+    ]
+    _number(tx, recipient.id, rows)
+
+
+def _number_recalls(tx: Tx, gate: Gate, changes: Sequence[Change]) -> None:
+    """Tell who may have a statement that it was taken back: who was ever offered it, or has sent it here since.
+
+    Who may have it from others by the author's terms may be told here too: a relay might keep the recall to itself.
+    """
+    recipient = gate.recipient
+    came = [change.subject for change in changes if change.kind == "tombstone"]
+    retold = [change.subject.partition(" ") for change in changes if change.kind == tombstones.RETOLD]
+    sent = {statement for member, _, statement in retold if member == recipient.id}
+    if came or sent:
+        stones = tombstones.about(tx.conn, [*came, *sent])
+        offered = views.offered(tx.conn, recipient.id, came)
+        rest = [key for key in stones if key not in offered]
+        offered |= _told_by_others(statements.facts(tx.conn, rest), gate)
+        due = [
+            stone
+            for key, stone in stones.items()
+            if key in sent or (key in offered and stone.sender != recipient.id)
+        ]
+        _number_stones(tx, recipient, due)
+
+
+def _told_by_others(facts: Sequence[Facts], gate: Gate) -> set[str]:
+    """Return the statements that others may have passed on to a recipient before they were taken back."""
+    onward = [one for one in facts if one.terms is not None and one.terms.onward]
+    decisions = [gate.decide(msgspec.structs.replace(one, recalled=False)) for one in onward]
+    return {one.statement for one in decisions if isinstance(one, Released)}
+
+
+def _number_stones(tx: Tx, recipient: Recipient, stones: Sequence[Stone]) -> None:
+    there = views.offered(tx.conn, recipient.id, [stone.hash for stone in stones])
+    rows = [
+        (
+            ViewKind.TOMBSTONE,
+            stone.hash,
+            "told of what was recalled",
+            frame.pack_tombstone(stone.envelope).digest(),
+        )
+        for stone in stones
+        if stone.hash not in there
     ]
     _number(tx, recipient.id, rows)
 
@@ -217,12 +328,17 @@ def _parcels(
     gate = Gate(recipient, present, now)
     decisions = [gate.decide(one) for one in statements.facts(conn, told)]
     parcels = _pack(conn, [one for one in decisions if isinstance(one, Released)])
-    for entry in entries:
-        if entry.kind is ViewKind.ROSTER and not recipient.suspended:
-            kept = communities.by_hash(conn, entry.ref)
-            if kept is not None and recipient.id in kept.members:
-                parcels[entry.ref] = frame.pack_roster(kept.envelope)
-    return parcels, {one.statement: one for one in decisions if isinstance(one, Withheld)}
+    denied = {one.statement: one for one in decisions if isinstance(one, Withheld)}
+    for ref in [entry.ref for entry in entries if entry.kind is ViewKind.ROSTER]:
+        kept = communities.by_hash(conn, ref)
+        if recipient.suspended:
+            denied[ref] = Withheld("", recipient.id, Reason.SUSPENDED)
+        elif kept is not None and recipient.id in kept.members:
+            parcels[ref] = frame.pack_roster(kept.envelope)
+    # A recall is told whatever else is denied, to a suspended peer too.
+    stones = [entry.ref for entry in entries if entry.kind is ViewKind.TOMBSTONE]
+    parcels |= {ref: frame.pack_tombstone(raw) for ref, raw in tombstones.envelopes(conn, stones).items()}
+    return parcels, denied
 
 
 def _pack(conn: Connection, released: Sequence[Released]) -> dict[str, Parcel]:

@@ -23,7 +23,7 @@ from lezha.flows.share import Packed
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
-from lezha.store import peers, statements, views
+from lezha.store import peers, statements, tombstones, views
 from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
 from lezha.store.views import Head
@@ -56,6 +56,9 @@ class Link:
         self._peer = peer
         self._decided = -1
         self._head = Head(0, views.GENESIS)
+        self._due = 0
+        self._recalls = -1
+        self._told_apart = 0
         self._document = document.read(peer.document).document
         self._keys = self._document.verification_keys()
         self._context = client_context(identity.leaf, self._document.tls_root)
@@ -96,16 +99,13 @@ class Link:
     async def _step(self, client: PeerClient) -> None:
         serial = self._changes.serial
         if serial != self._decided:
-            with self._log.read() as conn:
-                self._peer = peers.by_member(conn, self._member)
-            if self._peer.state is PeerState.ACTIVE:
-                self._head = await share.decide(self._log, self._peer.recipient())
+            await self._decide()
             self._decided = serial
-        if self._peer.state is not PeerState.ACTIVE:
+        if self._peer.state is not PeerState.ACTIVE and not self._owes():
             self.state.phase = self._peer.state.value
             await self._changes.beyond(serial, _IDLE_S)
             return
-        match self._outbox.next(self._head.number):
+        match self._outbox.next(self._due):
             case Greet():
                 await self._post(client, Batch(frame.PROTOCOL, self._incarnation, utc_now()))
             case Send(after):
@@ -126,10 +126,33 @@ class Link:
         with self._log.read() as conn:
             return share.pack(conn, self._peer.recipient(), self._incarnation, after, utc_now())
 
+    async def _decide(self) -> None:
+        """Bring the view up to date, and say up to which number the peer is to be told now."""
+        with self._log.read() as conn:
+            self._peer = peers.by_member(conn, self._member)
+            newest = tombstones.newest(conn)
+        if self._peer.state is PeerState.ACTIVE:
+            self._head = await share.decide(self._log, self._peer.recipient())
+            self._due, self._recalls = self._head.number, -1
+        elif newest != self._recalls:
+            # Of what it was ever offered a suspended peer still hears that it was recalled.
+            self._head = await share.decide_recalls(self._log, self._peer.recipient())
+            with self._log.read() as conn:
+                self._due = max(tombstones.numbers(conn, self._member), default=0)
+            self._recalls = newest
+
+    def _owes(self) -> bool:
+        """Whether a recall is still to be told."""
+        done = self._outbox.acknowledged
+        return self._due > 0 and (done is None or done < self._due)
+
     async def _post(self, client: PeerClient, batch: Batch) -> None:
         raw = await client.send(frame.encode(batch))
         arrived = time.monotonic()
         receipt = frame.read_receipt(raw, self._keys, self._member, self._identity.member)
+        if (receipt.head + 1, frame.SUSPENDED) in receipt.refused:
+            await self._tell_apart(client, receipt.head)
+            return
         before = self._outbox.acknowledged
         self._outbox.receipted(receipt, self._head.number, self._chain_at(batch, receipt.head))
         self._heard = arrived
@@ -142,6 +165,18 @@ class Link:
         await self._log.write(lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, refused))
         if refused:
             _logger.warning("link.refused", peer=self._document.name, refused=refused)
+
+    async def _tell_apart(self, client: PeerClient, head: int) -> None:
+        """Tell a peer that has suspended this member what was recalled, once, ahead of all that it does not take."""
+        self._outbox.failed()
+        self._fault("held", "The peer has suspended this member: it takes recalls, and nothing else.")
+        after = max(head, self._told_apart)
+        with self._log.read() as conn:
+            batch = share.pack_recalls(conn, self._peer.recipient(), self._incarnation, after, utc_now())
+        if batch.frames:
+            raw = await client.send(frame.encode(batch))
+            frame.read_receipt(raw, self._keys, self._member, self._identity.member)
+            self._told_apart = batch.frames[-1].number
 
     def _chain_at(self, batch: Batch, number: int) -> bytes | None:
         if number == 0:
@@ -170,7 +205,7 @@ class Link:
 
 
 class Links:
-    """All sending loops; one begins when its peer becomes active. If not `here`, another process has them."""
+    """All sending loops; one begins when its peer is confirmed. If not `here`, another process has them."""
 
     def __init__(self, make: Callable[[Peer], Link], *, here: bool = True) -> None:
         self.here: Final = here
@@ -178,9 +213,9 @@ class Links:
         self._running: dict[str, tuple[Link, asyncio.Task[None]]] = {}
 
     def keep(self, present: list[Peer]) -> None:
-        """Begin the loops of active peers that have none."""
+        """Begin the loops of peers that have none; those that are suspended are told of recalls alone."""
         for peer in present:
-            if peer.state is PeerState.ACTIVE and peer.member not in self._running:
+            if peer.state is not PeerState.PENDING and peer.member not in self._running:
                 link = self._make(peer)
                 self._running[peer.member] = (link, asyncio.create_task(link.run(), name=f"link {peer.name}"))
 

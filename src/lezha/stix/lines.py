@@ -13,7 +13,8 @@ import msgspec
 class Version(msgspec.Struct, frozen=True, order=True):
     """One version of one object.
 
-    `barred` says that it has no part in its line: disputed, or not to be told. `purged` says that its bytes have been
+    `barred` says that it has no part in its line: disputed, or not to be told. `recalled` says that whoever told of it
+    took that back: it has no part either, as if it had never been told. `purged` says that its bytes have been
     destroyed: it keeps its place, so that nothing before it counts again, and does not count itself.
     """
 
@@ -22,6 +23,7 @@ class Version(msgspec.Struct, frozen=True, order=True):
     revoked: bool = False
     barred: bool = False
     purged: bool = False
+    recalled: bool = False
 
 
 class State(StrEnum):
@@ -41,9 +43,9 @@ def current(line: Iterable[Version]) -> Version | None:
 
 
 def decisive(line: Iterable[Version]) -> Version | None:
-    """Return the version that says what counts: the first that is revoked, else the last; None if all are barred."""
+    """Return the version that says what counts: the first that is revoked, else the last; None if none has a part."""
     found: Version | None = None
-    for one in sorted(one for one in line if not one.barred):
+    for one in sorted(one for one in line if not (one.barred or one.recalled)):
         found = one
         if one.revoked:
             break
@@ -52,7 +54,7 @@ def decisive(line: Iterable[Version]) -> Version | None:
 
 def state(one: Version, line: Iterable[Version]) -> State:
     """Return what `one` is in its line."""
-    if one.barred or one.purged:
+    if one.barred or one.purged or one.recalled:
         return State.BARRED
     last = decisive(line)
     assert last is not None, "one is in the line and not barred"

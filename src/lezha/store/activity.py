@@ -268,10 +268,10 @@ def receipts(conn: Connection, recipient: str, limit: int) -> list[Receipted]:
     if not heads:
         return []
     oldest = heads[-1].head if len(heads) > limit else 0
-    # Rosters are few: what is neither a roster nor refused is a statement that was taken.
+    # Rosters and tombstones are few: what is neither, nor refused, is a statement that was taken.
     rosters = conn.scalars(
         select(views.c.number).where(
-            views.c.recipient == recipient, views.c.number > oldest, views.c.kind == ViewKind.ROSTER.value
+            views.c.recipient == recipient, views.c.number > oldest, views.c.kind != ViewKind.STATEMENT.value
         )
     ).all()
     refused = conn.scalars(

@@ -47,13 +47,18 @@ def add(tx: Tx, new: Mapping[str, int], held: Sequence[str], actor: str) -> None
     before, what was brought before is left out.
     """
     rows = [(seq, seq, actor, tx.at) for seq in new.values()]
-    there = {row.hash for row in each(tx.conn, _POSTED, held)}
+    there = brought(tx.conn, held)
     late = [key for key in dict.fromkeys(held) if key not in there]
     if late:
         subjects = contents.seqs(tx.conn, late)
         seqs = tx.events("posted", late, actor)
         rows += [(subjects[key], seq, actor, tx.at) for key, seq in zip(late, seqs, strict=True)]
     insert_rows(tx.conn, schema.posts, rows)
+
+
+def brought(conn: Connection, hashes: Iterable[str]) -> set[str]:
+    """Return those contents that were brought here without a statement."""
+    return {row.hash for row in each(conn, _POSTED, hashes)}
 
 
 def facts(conn: Connection, hashes: Iterable[str]) -> dict[str, Facts]:

@@ -172,6 +172,23 @@ arrivals: Final = Table(
     Column("at", String(27), nullable=False),
 )
 
+tombstones: Final = Table(
+    "tombstones",
+    metadata,
+    Column("seq", _NUMBER, primary_key=True, autoincrement=False),
+    Column("hash", Hex, nullable=False),
+    Column("statement", Hex, nullable=False, comment="may not be held here, or not yet"),
+    Column("member", Text, nullable=False, comment="who signed; it counts if that is the statement's origin"),
+    Column("issued", String(27), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("sender", Text, nullable=False, comment="the peer that it came from; empty if it was made here"),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("at", String(27), nullable=False),
+    Index("tombstones_by_statement", "statement", "member", unique=True),
+    Index("tombstones_by_hash", "hash", unique=True),
+    Index("tombstones_by_sender", "sender"),
+)
+
 disputes: Final = Table(
     "disputes",
     metadata,

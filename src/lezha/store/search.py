@@ -159,6 +159,11 @@ def versions(conn: Connection, stix_id: str) -> list[Found]:
     return found
 
 
+def by_hash(conn: Connection, hashes: Iterable[str]) -> list[Found]:
+    """Return the object versions that these contents are."""
+    return [_found(row._mapping) for row in each(conn, _BY_HASH, hashes)]
+
+
 def said(conn: Connection, content: str) -> list[Said]:
     """Return the statements about a content, oldest first."""
     return said_about(conn, [content]).get(content, [])
@@ -317,6 +322,7 @@ _NEW_COUNTS: Final = (
     .group_by(_TYPE)
 )
 _CAME: Final = select(schema.events.c.seq, schema.events.c.at).where(schema.events.c.seq.in_(KEYS))
+_BY_HASH: Final = select(*_COLUMNS).where(schema.contents.c.hash.in_(KEYS))
 _SAID: Final = (
     select(
         schema.contents.c.hash.label("content"),

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, exists, or_, select
+from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, exists, false, or_, select
 
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
@@ -16,6 +16,7 @@ from lezha.store.definitions import Said
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, insert_rows, record
+from lezha.store.tombstones import RECALLED
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -54,6 +55,7 @@ _INCOMPLETE: Final = (
     .correlate(_STATEMENTS)
 )
 _KNOWN: Final = select(_STATEMENTS.c.hash, _STATEMENTS.c.seq).where(_STATEMENTS.c.hash.in_(KEYS))
+_ORIGINS: Final = select(_STATEMENTS.c.hash, _STATEMENTS.c.origin).where(_STATEMENTS.c.hash.in_(KEYS))
 _ARRIVALS: Final = (
     select(_STATEMENTS.c.hash, _ARRIVED.c.member)
     .join(_ARRIVED, _ARRIVED.c.statement == _STATEMENTS.c.seq)
@@ -72,6 +74,7 @@ _FACTS: Final = (
         or_(_DISPUTED.c.stix_id.is_not(None), _UNAUTHORISED).label("quarantined"),
         _PURGED.c.content.is_not(None).label("purged"),
         _INCOMPLETE.label("incomplete"),
+        RECALLED.label("recalled"),
     )
     .join(_CONTENTS, _SUBJECT)
     .outerjoin(_DISPUTED, IN_DISPUTE)
@@ -120,6 +123,7 @@ _LINES: Final = (
         _STATEMENTS.c.own,
         or_(_DISPUTED.c.stix_id.is_not(None), _UNAUTHORISED).label("barred"),
         _IS_PURGED,
+        RECALLED.label("recalled"),
     )
     .join(_STATEMENTS, _SUBJECT)
     .outerjoin(_DISPUTED, IN_DISPUTE)
@@ -127,7 +131,12 @@ _LINES: Final = (
     .where(_CONTENTS.c.stix_id.in_(KEYS))
 )
 _UNSIGNED: Final = (
-    select(*_VERSION, or_(_DISPUTED.c.stix_id.is_not(None), CLAIMS_A_MEMBER).label("barred"), _IS_PURGED)
+    select(
+        *_VERSION,
+        or_(_DISPUTED.c.stix_id.is_not(None), CLAIMS_A_MEMBER).label("barred"),
+        _IS_PURGED,
+        false().label("recalled"),
+    )
     .outerjoin(_DISPUTED, IN_DISPUTE)
     .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
     .where(
@@ -138,12 +147,11 @@ _UNSIGNED: Final = (
         ),
     )
 )
-_GIVEN_ABOUT: Final = (
+_NAMING: Final = (
     select(_CONTENTS.c.hash)
-    .join(_STATEMENTS, _SUBJECT)
-    .join(schema.views, schema.views.c.ref == _STATEMENTS.c.hash)
-    .where(_CONTENTS.c.hash.in_(KEYS), schema.views.c.recipient == bindparam("recipient"))
-    .distinct()
+    .join(schema.refs, schema.refs.c.content == _CONTENTS.c.seq)
+    .outerjoin(_STATEMENTS, _SUBJECT)
+    .where(schema.refs.c.target == bindparam("target"))
 )
 _BYTES: Final = select(_BODIES.c.content, _BODIES.c.bytes).where(_BODIES.c.content.in_(KEYS))
 
@@ -175,6 +183,11 @@ def arrived(tx: Tx, hashes: Iterable[str], member: str) -> None:
     there = {row.hash for row in each(tx.conn, _ARRIVALS, given) if row.member == member}
     seqs = {row.hash: row.seq for row in each(tx.conn, _KNOWN, given)}
     insert_rows(tx.conn, schema.arrivals, [(seqs[key], member, tx.at) for key in given if key not in there])
+
+
+def origins(conn: Connection, hashes: Iterable[str]) -> dict[str, str]:
+    """Return who signed each of those of `hashes` that the log holds."""
+    return {row.hash: row.origin for row in each(conn, _ORIGINS, hashes)}
 
 
 def known(conn: Connection, hashes: Iterable[str]) -> set[str]:
@@ -212,6 +225,20 @@ def about_any(conn: Connection, stix_ids: Iterable[str]) -> dict[str, list[str]]
 def own_about(conn: Connection, contents: Iterable[str]) -> list[str]:
     """Return the hashes of this member's own statements about contents, of each content oldest first."""
     return [row.hash for row in each(conn, _OWN_ABOUT, contents)]
+
+
+def own_naming(conn: Connection, stix_id: str, limit: int) -> list[str]:
+    """Return up to `limit` hashes of this member's own statements about objects that name one, oldest first."""
+    naming = _NAMING.with_only_columns(_STATEMENTS.c.hash).where(_STATEMENTS.c.own.is_(True))
+    return list(conn.scalars(naming.order_by(_STATEMENTS.c.seq).limit(limit), {"target": stix_id}))
+
+
+def own_ties(conn: Connection, stix_id: str) -> list[str]:
+    """Return the contents of relationships that name an object and that this member signed or brought here."""
+    brought = exists().where(schema.posts.c.content == _CONTENTS.c.seq).correlate(_CONTENTS)
+    ties = _NAMING.with_only_columns(_CONTENTS.c.hash).distinct()
+    ties = ties.where(_CONTENTS.c.type == "relationship", or_(_STATEMENTS.c.own.is_(True), brought))
+    return list(conn.scalars(ties, {"target": stix_id}))
 
 
 def parcels(conn: Connection, hashes: Sequence[str]) -> dict[str, tuple[bytes, list[bytes]]]:
@@ -264,20 +291,26 @@ def lines(conn: Connection, stix_ids: Iterable[str]) -> dict[str, dict[str, list
     """Return the versions of each object by who told of them: object id -> origin -> versions.
 
     The line of the origin "" is all that came without a statement, also where somebody has signed for it, and what this
-    member has signed itself: its later word ends what it brought before.
+    member has signed itself: its later word ends what it brought before. Of several statements about one version any
+    that stands suffices.
     """
     ids = list(stix_ids)
-    found: dict[str, dict[str, list[Version]]] = {}
+    found: dict[str, dict[str, dict[str, Version]]] = {}
     for row in each(conn, _LINES, ids):
         for origin in (row.origin, "") if row.own else (row.origin,):
-            found.setdefault(row.stix_id, {}).setdefault(origin, []).append(_version(row))
+            _put(found.setdefault(row.stix_id, {}).setdefault(origin, {}), row)
     for row in each(conn, _UNSIGNED, ids):
-        found.setdefault(row.stix_id, {}).setdefault("", []).append(_version(row))
-    return found
+        _put(found.setdefault(row.stix_id, {}).setdefault("", {}), row)
+    return {
+        stix_id: {origin: list(line.values()) for origin, line in by_origin.items()}
+        for stix_id, by_origin in found.items()
+    }
 
 
-def _version(row: Row[Any]) -> Version:
-    return Version(row.version, row.hash, row.revoked, row.barred, row.purged)
+def _put(line: dict[str, Version], row: Row[Any]) -> None:
+    there = line.get(row.hash)
+    if there is None or there.barred or there.recalled:
+        line[row.hash] = Version(row.version, row.hash, row.revoked, row.barred, row.purged, row.recalled)
 
 
 def seqs_in_view(conn: Connection, recipient: str, after: int, upto: int) -> list[int]:
@@ -289,11 +322,6 @@ def seqs_in_view(conn: Connection, recipient: str, after: int, upto: int) -> lis
         .where(views.c.recipient == recipient, views.c.number > after, views.c.number <= upto)
     )
     return [row.seq for row in rows]
-
-
-def given_about(conn: Connection, recipient: str, contents: Iterable[str]) -> set[str]:
-    """Return those of some contents of which a view gives a statement."""
-    return {row.hash for row in each(conn, _GIVEN_ABOUT, contents, recipient=recipient)}
 
 
 def _contents_of(signed: Iterable[Signed]) -> Iterable[str]:
@@ -331,6 +359,7 @@ def _facts(row: RowMapping, senders: set[str], said: Said | None) -> Facts:
         quarantined=row["quarantined"],
         purged=row["purged"],
         incomplete=row["incomplete"],
+        recalled=row["recalled"],
     )
 
 

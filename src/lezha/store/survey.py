@@ -1,6 +1,6 @@
 """What `lezha store check` reads: rows as they are kept, beside what they should be."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -46,12 +46,13 @@ class KeptStatement(msgspec.Struct, frozen=True):
 
 
 def counts(conn: Connection) -> dict[str, int]:
-    """Count events, contents, purged contents, statements and rows of views."""
+    """Count events, contents, purged contents, statements, tombstones and rows of views."""
     tables = {
         "events": _EVENTS,
         "contents": _CONTENTS,
         "purged": schema.purges,
         "statements": _STATEMENTS,
+        "tombstones": schema.tombstones,
         "views": schema.views,
     }
     return {name: conn.scalar(select(func.count()).select_from(table)) or 0 for name, table in tables.items()}
@@ -128,6 +129,13 @@ def without_event(conn: Connection, after: int, upto: int) -> list[str]:
         .where(_CONTENTS.c.seq > after, _CONTENTS.c.seq <= upto)
     )
     return [row.hash for row in rows if row.kind not in _ARRIVALS or row.subject != row.hash]
+
+
+def without_event_of(conn: Connection, kept: Mapping[int, str]) -> list[str]:
+    """Return the subjects of tombstones, given by number, whose number is not that of the event of their arrival."""
+    rows = each(conn, select(_EVENTS.c.seq, _EVENTS.c.subject).where(_EVENTS.c.seq.in_(KEYS)), kept)
+    there = {(row.seq, row.subject) for row in rows}
+    return [subject for seq, subject in kept.items() if (seq, subject) not in there]
 
 
 def derived(conn: Connection, seqs: Sequence[int]) -> dict[int, Derived]:

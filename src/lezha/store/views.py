@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import schema
@@ -18,11 +18,12 @@ GENESIS: Final = bytes(32)
 class ViewKind(StrEnum):
     """What a row of a view gives, and of what `ref` is the hash.
 
-    A statement or a roster; to own systems also a content that came without a statement, and a content that was given
-    before and may not count any more.
+    A statement, the tombstone that takes one back, or a roster; to own systems also a content that came without a
+    statement, and a content that was given before and may not count any more.
     """
 
     STATEMENT = "statement"
+    TOMBSTONE = "tombstone"
     ROSTER = "roster"
     POST = "post"
     CHANGE = "change"
@@ -70,6 +71,9 @@ _ENTRIES: Final = (
 )
 _OFFERED: Final = select(_VIEWS.c.ref).where(
     _VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.ref.in_(KEYS)
+)
+_GIVEN: Final = _OFFERED.where(
+    ~exists().where(schema.voids.c.recipient == _VIEWS.c.recipient, schema.voids.c.number == _VIEWS.c.number)
 )
 _CHANGED: Final = _OFFERED.where(_VIEWS.c.kind == ViewKind.CHANGE.value, _VIEWS.c.rule == bindparam("rule"))
 _REFUSED: Final = select(schema.refusals.c.number).where(
@@ -128,6 +132,11 @@ def entry(conn: Connection, recipient: str, number: int) -> Entry | None:
 def offered(conn: Connection, recipient: str, refs: Iterable[str]) -> set[str]:
     """Return those of `refs` that are in the recipient's view."""
     return {row.ref for row in each(conn, _OFFERED, refs, recipient=recipient)}
+
+
+def given(conn: Connection, recipient: str, refs: Iterable[str]) -> set[str]:
+    """Return those of `refs` that are in the recipient's view in a row that is not void."""
+    return {row.ref for row in each(conn, _GIVEN, refs, recipient=recipient)}
 
 
 def not_changed(conn: Connection, recipient: str, refs: Sequence[str], rule: str) -> list[str]:
@@ -256,7 +265,8 @@ def statements_upto(conn: Connection, recipient: str, number: int) -> int:
 def void(tx: Tx, recipient: str, denied: Sequence[tuple[int, Withheld]]) -> None:
     """Make rows void for ever, since what they gave has been denied before it was sent.
 
-    The statements are withheld from now on, and get a new number if they are released again.
+    The statements are withheld from now on, and get a new number if they are released again; so do rosters, of which
+    nothing else is recorded.
     """
     rows = [
         {"recipient": recipient, "number": number, "reason": one.reason.value, "at": tx.at}
@@ -264,8 +274,9 @@ def void(tx: Tx, recipient: str, denied: Sequence[tuple[int, Withheld]]) -> None
     ]
     if rows:
         tx.conn.execute(insert(schema.voids), rows)
-        no_longer_withheld(tx, recipient, [one.statement for _, one in denied])
-        withhold(tx, recipient, [one for _, one in denied])
+        stated = [one for _, one in denied if one.statement]
+        no_longer_withheld(tx, recipient, [one.statement for one in stated])
+        withhold(tx, recipient, stated)
 
 
 def voided(conn: Connection, recipient: str, after: int) -> set[int]:

@@ -15,7 +15,7 @@ from lezha.access.rights import Principal, Right
 from lezha.federation import enrolment, tls
 from lezha.federation.client import PeerClient, fetch_document
 from lezha.federation.members import Members
-from lezha.flows import about, convene, export, ingest, introduce, look, names, paging, publish, purge
+from lezha.flows import about, convene, export, ingest, introduce, look, names, paging, publish, purge, recall
 from lezha.flows.about import About
 from lezha.flows.convene import Convener, Draft
 from lezha.flows.errors import FlowError
@@ -24,6 +24,7 @@ from lezha.flows.introduce import Host
 from lezha.flows.look import LinkPhase, ListedPage, ObjectReport, PeerReport
 from lezha.flows.publish import Author, Published
 from lezha.flows.purge import Purged
+from lezha.flows.recall import Recalled
 from lezha.node import upkeep
 from lezha.node.clock import later, utc_now
 from lezha.node.identity import Identity
@@ -85,6 +86,19 @@ class Purge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ids: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=1000)]
     why: str
+
+
+class Recall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for an object of this member's, or one version of it, to be taken back.
+
+    All who were told read `why`. With `dry_run` nothing is done; with `keep_derived` what names the object stays.
+    """
+
+    id: str
+    version: str = ""
+    why: str = ""
+    keep_derived: bool = False
+    dry_run: bool = False
 
 
 class RetentionCount(msgspec.Struct, frozen=True):
@@ -171,6 +185,24 @@ async def publish_bundle(
     if dry_run:
         return await asyncio.to_thread(publish.preview, log, author, members, wanted, utc_now())
     return await publish.publish(log, author, members, wanted, request.user.name)
+
+
+@post("/recall", guards=[needs(Right.PUBLISH)], status_code=200)
+async def recall_object(
+    request: _Request,
+    log: NamedDependency[Log],
+    author: NamedDependency[Author],
+    members: NamedDependency[Members],
+    data: JSONBody[Recall],
+) -> Recalled:
+    """Take back this member's word on an object, and what of its own would go on telling of it.
+
+    Whoever was ever offered it is told. The answer says who that is, and what can't be called back.
+    """
+    asked = recall.Request(data.id, data.version, data.why, data.keep_derived)
+    if data.dry_run:
+        return await asyncio.to_thread(recall.preview, log, author, members, asked)
+    return await recall.recall(log, author, members, asked, request.user.name)
 
 
 @post("/objects", guards=[needs(Right.PUBLISH)], status_code=200)
@@ -395,7 +427,7 @@ async def confirm(request: _Request, log: NamedDependency[Log], data: JSONBody[C
 
 @post("/peers/{name:str}/suspend", guards=[needs(Right.PEERS)], status_code=200)
 async def suspend(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
-    """Send a peer nothing more and take nothing from it, from now on."""
+    """Send a peer nothing more and take nothing from it, from now on, except for recalls."""
     peer = await introduce.change(log, name, PeerState.SUSPENDED, request.user.name)
     return {"name": peer.name, "member": peer.member, "state": peer.state.value}
 
@@ -492,7 +524,7 @@ router = Router(
     path="/api/v1",
     before_request=parameters.only_known,
     route_handlers=[
-        status, publish_bundle, take_objects, find_objects, object_report, about_value,
+        status, publish_bundle, recall_object, take_objects, find_objects, object_report, about_value,
         purge_objects, retention_due, retire_now, exact_bytes, export_objects, list_peers,
         latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, clear, remove, list_communities, found_community, sign_roster,

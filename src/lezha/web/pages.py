@@ -1,7 +1,7 @@
 """The people's pages: the desk, objects, peers. They work without scripts and are live with them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any, Final, Literal, cast
 from urllib.parse import quote, urlencode
@@ -64,13 +64,14 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Version(msgspec.Struct, frozen=True):
-    """One version of an object. `pretty` is None if it is too long to show, or purged."""
+    """One version of an object. `recalls` are by statement; `pretty` is None if it is too long to show, or purged."""
 
     found: Listed
     disputed: str
     purged: Purge | None
     exercise: bool
     statements: tuple[tuple[Said, Terms], ...]
+    recalls: Mapping[str, look.Recall]
     told: tuple[look.Told, ...]
     observables: tuple[tuple[str, str, bool], ...]
     names: tuple[tuple[str, str | None], ...]
@@ -357,6 +358,7 @@ def _version(conn: Connection, report: ObjectReport, gists: Gists) -> Version:
         purged=report.purged,
         exercise=gists.of(conn, [content])[content].exercise,
         statements=tuple((said, msgspec.json.decode(said.terms, type=Terms)) for said in report.statements),
+        recalls={one.statement: one for one in report.recalls},
         told=report.told,
         observables=tuple(search.observables(conn, content)),
         names=tuple((one, held.get(one)) for one in named),

@@ -1,6 +1,6 @@
 """What peers may call: the link itself, and enrolment before there is one.
 
-Every route but enrolment's three demands a client certificate that was issued by the pinned TLS root of an active
+Every route but enrolment's three demands a client certificate that was issued by the pinned TLS root of a confirmed
 peer and names it. Others learn nothing, not even whether a member is known here.
 """
 
@@ -58,13 +58,17 @@ async def frames(
     receiver: NamedDependency[Receiver],
     links: NamedDependency[Links],
 ) -> Response[bytes]:
-    """Take a batch and answer with the signed receipt."""
+    """Take a batch and answer with the signed receipt; of a suspended peer's take recalls alone."""
     peer = _authenticated(request, log)
     sent = frame.decode(await request.body())
     if link := links.get(peer.member):
         link.contact()
     _check_clock(peer, sent.sent)
-    receipt = await receive.batch(log, receiver, peer.member, sent, later(utc_now(), minutes=_CLOCK_MINUTES))
+    if peer.state is PeerState.SUSPENDED:
+        receipt = await receive.recalls(log, receiver, peer.member, sent)
+    else:
+        latest = later(utc_now(), minutes=_CLOCK_MINUTES)
+        receipt = await receive.batch(log, receiver, peer.member, sent, latest)
     return Response(receipt, media_type="application/json")
 
 
@@ -107,7 +111,7 @@ def _authenticated(request: Request[Any, Any, Any], log: Log) -> Peer:
     except (NotFound, Refused) as error:
         _logger.warning("peer.refused", claims=member, reason=str(error))
         raise PermissionDeniedException("This certificate is not that of an active peer.") from None
-    if peer.state is not PeerState.ACTIVE:
+    if peer.state is PeerState.PENDING:
         _logger.warning("peer.refused", claims=member, reason=peer.state.value)
         raise PermissionDeniedException("This certificate is not that of an active peer.")
     return peer

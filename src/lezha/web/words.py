@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -13,12 +14,14 @@ from lezha.flows.desk import Party, PeerLine
 from lezha.sharing.release import Reason
 from lezha.sharing.terms import Audience
 from lezha.sharing.tlp import Tlp
+from lezha.store.ledger import Fate
 
 FOOTNOTE: Final = (
     "* This designation is without prejudice to positions on status, and is in line with UNSCR 1244/1999 and the "
     "ICJ Opinion on the Kosovo declaration of independence."
 )
 _LONG_HASH: Final = re.compile(r"[0-9A-Fa-f]{32,}")
+_LONG: Final = timedelta(hours=1)
 _KEPT_SPACES: Final = frozenset("\n\t ")
 
 
@@ -35,6 +38,7 @@ _PHASES: Final = {
     "sending": Mark("good", "sending"),
     "starting": Mark("idle", "connecting"),
     "unreachable": Mark("bad", "unreachable"),
+    "held": Mark("warn", "suspended there"),
     "fork": Mark("bad", "stream forked"),
     "error": Mark("bad", "error"),
     look.ELSEWHERE.phase: Mark("idle", "not known here", "known to the process that runs the links"),
@@ -78,6 +82,7 @@ _VERSIONS: Final = {
     "after its revocation": ("Version after its revocation", "does not count: it came after its revocation"),
     "disputed": ("Version in dispute", "in dispute: its creator signed two contents as this one version"),
     "purged": ("Purged version", "purged: its bytes have been destroyed here"),
+    "recalled": ("Recalled version", "recalled: whoever told of it has taken that back"),
     "unauthorised": (
         "Version that does not count",
         "does not count: whom it names as its creator has not signed it",
@@ -99,6 +104,27 @@ def state_sentence(found: look.Listed) -> str:
     """Say the same as a sentence of its own."""
     said = state(found)
     return f"{said[:1].upper()}{said[1:]}." if said else ""
+
+
+_FATES: Final = {
+    Fate.WITHHELD: Mark("held", "withheld"),
+    Fate.OFFERED: Mark("idle", "on its way"),
+    Fate.RECEIVED: Mark("good", "told, receipt signed"),
+    Fate.REFUSED: Mark("bad", "refused"),
+    Fate.VOID: Mark("held", "void: denied before it was sent"),
+    Fate.RECALLED: Mark("warn", "recalled, not signed for yet"),
+    Fate.RECALL_RECEIVED: Mark("good", "recalled, receipt signed"),
+}
+
+
+def fate(one: look.Told) -> Mark:
+    """Say what became of a statement towards a peer."""
+    return _FATES[one.state]
+
+
+def overdue(since: str, now: str) -> bool:
+    """Whether something, an RFC 3339 UTC time or empty, has waited for more than an hour."""
+    return bool(since) and datetime.fromisoformat(now) - datetime.fromisoformat(since) > _LONG
 
 
 _KINDS: Final = {

@@ -181,6 +181,21 @@ CREATE TABLE tokens (
   PRIMARY KEY (id),
   UNIQUE (name)
 );
+CREATE TABLE tombstones (
+  seq BIGINT NOT NULL,
+  hash BYTEA NOT NULL,
+  statement BYTEA NOT NULL,
+  member TEXT NOT NULL,
+  issued VARCHAR(27) NOT NULL,
+  why TEXT NOT NULL,
+  sender TEXT NOT NULL,
+  envelope BYTEA NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (seq)
+);
+CREATE UNIQUE INDEX tombstones_by_hash ON tombstones (hash);
+CREATE INDEX tombstones_by_sender ON tombstones (sender);
+CREATE UNIQUE INDEX tombstones_by_statement ON tombstones (statement, member);
 CREATE TABLE views (
   recipient TEXT NOT NULL,
   number BIGINT NOT NULL,

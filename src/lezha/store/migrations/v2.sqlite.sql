@@ -185,6 +185,21 @@ CREATE TABLE tokens (
   PRIMARY KEY (id),
   UNIQUE (name)
 );
+CREATE TABLE tombstones (
+  seq INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  statement BLOB NOT NULL,
+  member TEXT NOT NULL,
+  issued VARCHAR(27) NOT NULL,
+  why TEXT NOT NULL,
+  sender TEXT NOT NULL,
+  envelope BLOB NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (seq)
+);
+CREATE UNIQUE INDEX tombstones_by_hash ON tombstones (hash);
+CREATE INDEX tombstones_by_sender ON tombstones (sender);
+CREATE UNIQUE INDEX tombstones_by_statement ON tombstones (statement, member);
 CREATE TABLE views (
   recipient TEXT NOT NULL,
   number INTEGER NOT NULL,
