@@ -76,6 +76,8 @@ class Reason(StrEnum):
     ROSTER_UNKNOWN = "roster_unknown"
     ROSTER_BEHIND = "roster_behind"
     ROSTER_EXPIRED = "roster_expired"
+    NOT_ADMITTED_HERE = "not_admitted_here"
+    MEMBERSHIP_ENDED = "membership_ended"
     ADMITTED_LATER = "admitted_later"
     CLEARANCE = "clearance"
     CONSTITUENT_TLP = "constituent_tlp"
@@ -99,9 +101,11 @@ _WORDS: Final = {
     Reason.NO_STATEMENT: "no member has signed a release statement for it",
     Reason.EMPTY_AUDIENCE: "its statement names nobody",
     Reason.NOT_IN_AUDIENCE: "the recipient is not in the audience that its author signed",
-    Reason.ROSTER_UNKNOWN: "this node holds no roster of the community it was published to",
+    Reason.ROSTER_UNKNOWN: "this node has accepted no roster of the community it was published to",
     Reason.ROSTER_BEHIND: "this node's roster is older than the one its author signed by",
     Reason.ROSTER_EXPIRED: "the roster of the community it was published to has expired",
+    Reason.NOT_ADMITTED_HERE: "the recipient's admission to the community waits for this node's approval",
+    Reason.MEMBERSHIP_ENDED: "the recipient's membership in the community was for a time, which is over",
     Reason.ADMITTED_LATER: "the recipient joined after it was published, and it is not for future members",
     Reason.CLEARANCE: "the recipient is not cleared for its marking",
     Reason.CONSTITUENT_TLP: "constituents never receive AMBER+STRICT or RED (TLP 2.0)",
@@ -246,11 +250,15 @@ def _by_community(
         return Reason.ROSTER_UNKNOWN
     if community.number < term.floor:
         return Reason.ROSTER_BEHIND
+    if recipient.id in community.waiting:
+        return Reason.NOT_ADMITTED_HERE
     if recipient.id not in community.members:
         return None
     if community.expires <= now:
         # An expired roster holds that community's objects (docs/design.md, Release).
         return Reason.ROSTER_EXPIRED
+    if community.ended(recipient.id, now):
+        return Reason.MEMBERSHIP_ENDED
     if community.members[recipient.id] > term.floor and not terms.future_members:
         return Reason.ADMITTED_LATER
     return f"member of {community.name}, roster {community.number}"
