@@ -35,6 +35,11 @@ def found(here: Station, wanted: Draft) -> bytes:
         return convene.found(conn, here.convener, wanted)
 
 
+def cosigned(here: Station, raw: bytes) -> bytes:
+    with here.log.read() as conn:
+        return convene.cosign(conn, here.convener, raw)
+
+
 @pytest.fixture
 async def three(station: Callable[..., Station]) -> Three:
     stations = station(TIRANA), station(PODGORICA), station(VIENNA)
@@ -44,7 +49,7 @@ async def three(station: Callable[..., Station]) -> Three:
 
 async def test_a_community_is_founded_cosigned_and_accepted(three: Three) -> None:
     tirana, podgorica, _ = three
-    raw = convene.cosign(podgorica.convener, found(tirana, draft()))
+    raw = cosigned(podgorica, found(tirana, draft()))
     for one in (tirana, podgorica):
         community = await convene.accept(one.log, raw, "test")
         assert (community.name, community.number) == ("WB6", 1)
@@ -67,14 +72,14 @@ async def test_a_roster_that_lacks_a_signature_is_not_accepted(three: Three) -> 
 async def test_who_is_no_steward_does_not_sign(three: Three) -> None:
     tirana, _, vienna = three
     with pytest.raises(FlowError, match="not a steward"):
-        convene.cosign(vienna.convener, found(tirana, draft()))
+        cosigned(vienna, found(tirana, draft()))
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"nonsense", b"\xff"])
 async def test_what_is_no_roster_is_neither_signed_nor_accepted(three: Three, raw: bytes) -> None:
     tirana, *_ = three
     with pytest.raises(FlowError):
-        convene.cosign(tirana.convener, raw)
+        cosigned(tirana, raw)
     with pytest.raises(FlowError):
         await convene.accept(tirana.log, raw, "test")
 

@@ -19,7 +19,8 @@ from lezha.sharing.terms import Time
 
 _MAX_STEWARDS: Final = 32
 _MAX_MEMBERS: Final = 1_000
-_Number = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+MAX_NUMBER: Final = 2**31 - 1
+_Number = Annotated[int, msgspec.Meta(ge=1, le=MAX_NUMBER)]
 _Member = Annotated[str, msgspec.Meta(pattern=r"\Aidentity--[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
 _Digest = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{64})?\Z")]
 
@@ -149,6 +150,11 @@ def peek(raw: bytes) -> Roster:
     if not sound:
         raise Refused("malformed_roster", f"The roster of {charter.name!r} contradicts itself.")
     return roster
+
+
+def digest(raw: bytes) -> str:
+    """Return by what a roster is named, WITHOUT verifying it. Raises Refused."""
+    return hashlib.sha256(envelope.peek(raw, PayloadType.ROSTER)).hexdigest()
 
 
 def signed_by(raw: bytes) -> tuple[str, ...]:

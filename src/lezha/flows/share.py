@@ -6,6 +6,7 @@ goes as a void frame.
 """
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -13,13 +14,14 @@ from sqlalchemy import Connection
 
 from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
-from lezha.sharing.community import Communities
+from lezha.sharing.community import Communities, Community
 from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
 from lezha.store import communities, posts, statements, views
 from lezha.store.log import Log, Tx
-from lezha.store.views import Change, Entry, Head, ViewKind
+from lezha.store.views import Change, Cursor, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
+_AGAIN_PER_COMMIT: Final = 1024
 KINDS: Final = frozenset({"statement", "roster", "admission", "peer", "posted", "disputed", "purged"})
 """The events that may change what a recipient is given."""
 _ABOUT_PEERS: Final = frozenset({"roster", "admission"})
@@ -87,30 +89,57 @@ def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, n
 
 
 def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
-    """Decide for the next changes; return the view's head, or None if there may be more changes."""
-    changed_before = views.cursor(tx.conn, recipient.id)
-    changes = views.changes(tx.conn, changed_before, KINDS, _CHANGES_PER_COMMIT)
+    """Decide for the next changes; return the view's head, or None if there may be more changes.
+
+    They are taken in order, so that the order of a view does not depend on how many there are of which it tells
+    nothing: what waits behind a roster or an admission waits until all that was withheld has been decided anew.
+    """
+    place = views.cursor(tx.conn, recipient.id)
+    if place.again is not None:
+        _decide_again(tx, recipient, place)
+        return None
+    changes = views.changes(tx.conn, place.seq, KINDS, _CHANGES_PER_COMMIT)
     if not changes:
         return views.head(tx.conn, recipient.id)
-    present = communities.current(tx.conn)
-    inputs = [
-        c for c in changes if c.kind in _ABOUT_PEERS or (c.kind == "peer" and c.subject == recipient.id)
-    ]
-    fresh = dict.fromkeys(c.subject for c in changes if c.kind == "statement")
-    if inputs or len(changes) == _CHANGES_PER_COMMIT or not changed_before:
+    inputs = {change.seq for change in changes if _is_input(change, recipient)}
+    if inputs or len(changes) == _CHANGES_PER_COMMIT or not place.seq:
         # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
-    if inputs:
-        again = [key for key in views.withheld_from(tx.conn, recipient.id) if key not in fresh]
-        for start in range(0, len(again), _CHANGES_PER_COMMIT):
-            part = again[start : start + _CHANGES_PER_COMMIT]
-            views.no_longer_withheld(tx, recipient.id, part)
-            _decide_statements(tx, recipient, present, part)
+    anew = changes[0].seq in inputs
+    run = list(takewhile(lambda change: (change.seq in inputs) is anew, changes))
+    if anew:
+        done = _decide_again(tx, recipient, Cursor(run[-1].seq, 0))
+    else:
+        done = _decide_fresh(tx, recipient, run)
+    all_of_them = len(run) == len(changes) < _CHANGES_PER_COMMIT
+    return views.head(tx.conn, recipient.id) if done and all_of_them else None
+
+
+def _is_input(change: Change, recipient: Recipient) -> bool:
+    """True if the change may release to this recipient what was withheld from it."""
+    if recipient.standing is Standing.OWN:
+        return False  # by clearance alone, which has no events
+    return change.kind in _ABOUT_PEERS or (change.kind == "peer" and change.subject == recipient.id)
+
+
+def _decide_fresh(tx: Tx, recipient: Recipient, changes: Sequence[Change]) -> bool:
+    """Decide for what has not been decided yet, all of it."""
+    present = communities.current(tx.conn)
+    fresh = dict.fromkeys(change.subject for change in changes if change.kind == "statement")
     told_late = _decide_statements(tx, recipient, present, list(fresh))
     if recipient.standing is Standing.OWN:
         _tell_own(tx, recipient, present, changes, told_late)
-    views.move_cursor(tx, recipient.id, changes[-1].seq)
-    return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
+    views.move_cursor(tx, recipient.id, Cursor(changes[-1].seq))
+    return True
+
+
+def _decide_again(tx: Tx, recipient: Recipient, place: Cursor) -> bool:
+    """Decide anew for some of what is withheld, after the statement `place.again`; say whether that was the last."""
+    some, upto = views.withheld_after(tx.conn, recipient.id, place.again or 0, place.seq, _AGAIN_PER_COMMIT)
+    views.no_longer_withheld(tx, recipient.id, some)
+    _decide_statements(tx, recipient, communities.current(tx.conn), some)
+    views.move_cursor(tx, recipient.id, Cursor(place.seq, upto))
+    return upto is None
 
 
 def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashes: list[str]) -> list[str]:
@@ -171,8 +200,8 @@ def _changes(contents: Sequence[str], rule: str) -> list[_Row]:
 def _number_rosters(tx: Tx, recipient: Recipient) -> None:
     if recipient.standing is not Standing.MEMBER or recipient.suspended:
         return
-    ours = communities.accepted(tx.conn)
-    mine = [k for k in communities.latest(tx.conn) if k.community in ours and recipient.id in k.members]
+    present = communities.current(tx.conn).values()
+    mine = communities.latest(tx.conn, [one.id for one in present if _is_in(one, recipient, tx.at)])
     there = views.offered(tx.conn, recipient.id, [kept.hash for kept in mine])
     rows = [
         (ViewKind.ROSTER, kept.hash, f"member of {kept.name}", frame.pack_roster(kept.envelope).digest())
@@ -180,6 +209,11 @@ def _number_rosters(tx: Tx, recipient: Recipient) -> None:
         if kept.hash not in there
     ]
     _number(tx, recipient.id, rows)
+
+
+def _is_in(community: Community, recipient: Recipient, now: str) -> bool:
+    """True if a recipient may have the community's roster: it is a member now, as far as this node has approved it."""
+    return recipient.id in community.members and not community.ended(recipient.id, now)
 
 
 def _number(tx: Tx, recipient: str, rows: Sequence[_Row]) -> None:
@@ -200,13 +234,15 @@ def _parcels(
 ) -> tuple[dict[str, Parcel], dict[str, Withheld]]:
     """Pack what may still be sent of numbered rows, and say what of them has been denied since."""
     told = [entry.ref for entry in entries if entry.kind is ViewKind.STATEMENT]
-    present = communities.current(conn) if told else {}
+    present = communities.current(conn) if entries else {}
     decisions = [release(one, recipient, present, now) for one in statements.facts(conn, told)]
     parcels = _pack(conn, [one for one in decisions if isinstance(one, Released)])
     for entry in entries:
         if entry.kind is ViewKind.ROSTER and not recipient.suspended:
             kept = communities.by_hash(conn, entry.ref)
-            if kept is not None and recipient.id in kept.members:
+            # Also an earlier roster: whoever was removed since is told nothing of the community any more.
+            community = present.get(kept.community) if kept is not None else None
+            if kept is not None and community is not None and _is_in(community, recipient, now):
                 parcels[entry.ref] = frame.pack_roster(kept.envelope)
     return parcels, {one.statement: one for one in decisions if isinstance(one, Withheld)}
 

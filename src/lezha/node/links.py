@@ -97,9 +97,8 @@ class Link:
         if serial != self._decided:
             with self._log.read() as conn:
                 self._peer = peers.by_member(conn, self._member)
-            if self._peer.state is PeerState.ACTIVE:
-                self._head = await share.decide(self._log, self._peer.recipient())
-            self._decided = serial
+            if self._peer.state is not PeerState.ACTIVE or await self._decide():
+                self._decided = serial
         if self._peer.state is not PeerState.ACTIVE:
             self.state.phase = self._peer.state.value
             await self._changes.beyond(serial, _IDLE_S)
@@ -108,11 +107,9 @@ class Link:
             case Greet():
                 await self._post(client, Batch(frame.PROTOCOL, self._incarnation, utc_now()))
             case Send(after):
-                with self._log.read() as conn:
-                    packed = share.pack(conn, self._peer.recipient(), self._incarnation, after, utc_now())
-                if packed.denied:
-                    await self._log.write(lambda tx: views.void(tx, self._member, packed.denied))
-                await self._post(client, packed.batch)
+                await self._send(client, after)
+            case Wait() if serial != self._decided:
+                return  # there is more to decide
             case Wait():
                 self.state.phase = "up to date"
                 await self._changes.beyond(serial, _IDLE_S)
@@ -120,6 +117,25 @@ class Link:
                     self._outbox.quiet()
             case Pause(seconds):
                 await self._pause(seconds)
+
+    async def _decide(self) -> bool:
+        """Decide for what has changed, or some of it, and say whether that is all. What is numbered is sent between."""
+        head = await share.decide_some(self._log, self._peer.recipient())
+        if head is None:
+            with self._log.read() as conn:
+                self._head = views.head(conn, self._member)
+        else:
+            self._head = head
+        return head is not None
+
+    async def _send(self, client: PeerClient, after: int) -> None:
+        """Send what follows a number; or make void what was denied since, and let the rules be asked again."""
+        with self._log.read() as conn:
+            packed = share.pack(conn, self._peer.recipient(), self._incarnation, after, utc_now())
+        if packed.denied:
+            await self._log.write(lambda tx: views.void(tx, self._member, packed.denied))
+        else:
+            await self._post(client, packed.batch)
 
     async def _post(self, client: PeerClient, batch: Batch) -> None:
         raw = await client.send(frame.encode(batch))

@@ -433,9 +433,13 @@ async def found_community(
 
 
 @post("/communities/sign", guards=[needs(Right.COMMUNITIES)], status_code=200)
-async def sign_roster(request: _Request, convener: NamedDependency[Convener]) -> Response[bytes]:
-    """Add this member's signature as a steward to the roster in the body."""
-    return Response(convene.cosign(convener, await request.body()), media_type="application/json")
+async def sign_roster(
+    request: _Request, log: NamedDependency[Log], convener: NamedDependency[Convener]
+) -> Response[bytes]:
+    """Add this member's signature as a steward to the roster in the body, if it follows the one held here."""
+    raw = await request.body()
+    with log.read() as conn:
+        return Response(convene.cosign(conn, convener, raw), media_type="application/json")
 
 
 @post("/communities/accept", guards=[needs(Right.COMMUNITIES)], status_code=200)
