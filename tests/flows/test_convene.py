@@ -16,6 +16,7 @@ from lezha.flows.errors import FlowError
 from lezha.node.clock import later, utc_now
 from lezha.sharing.community import Community
 from lezha.store import communities, schema
+from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 
@@ -252,7 +253,7 @@ async def test_a_next_roster_that_could_not_work_is_refused(
     three: Three, changes: dict[str, Any], words: str
 ) -> None:
     await agreed(*three)
-    with pytest.raises(FlowError, match=words):
+    with pytest.raises((FlowError, NotFound), match=words):
         revised(three[0], **changes)
 
 
@@ -311,7 +312,7 @@ async def test_some_of_the_members_are_admitted_and_the_others_wait(three: Three
     await agreed(*three)
     raw = cosigned(podgorica, revised(tirana, add={"vienna": None}))
     await convene.accept(tirana.log, raw, "test", choice(tirana, "podgorica"))
-    assert (now_in(tirana).members.keys(), now_in(tirana).waiting) == (
+    assert (set(now_in(tirana).members), now_in(tirana).waiting) == (
         {TIRANA.member, PODGORICA.member}, {VIENNA.member: 2}
     )  # fmt: skip
     with pytest.raises(FlowError, match="nobody"):

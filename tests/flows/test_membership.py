@@ -187,7 +187,7 @@ async def test_what_is_given_belatedly_is_given_some_in_each_commit_and_in_the_o
     await revise(tirana, add={"vienna": None})
     await tirana.publish(told(TIRANA, 9), to=["NATO"])
     recipient = tirana.peer(vienna).recipient()
-    commits = 1
+    commits, given = 1, 0
     while await share.decide_some(tirana.log, recipient) is None:
         with tirana.log.read() as conn:
             given = views.head(conn, vienna.member).number

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ AUSTRIA = "identity--a7000000-0000-4000-8000-000000000000"
 NATO, EU = "community--nato", "community--eu"
 
 
-def keep(number: int = 1, *, came_from: str = "", **changes: object) -> Callable[[Tx], bool]:
+def keep(number: int = 1, *, came_from: str = "", **changes: Any) -> Callable[[Tx], bool]:
     return partial(
         communities.add, roster=replace(roster(number), **changes), actor="test", came_from=came_from
     )
@@ -28,7 +29,7 @@ def approve(members: dict[str, int], community: str = NATO) -> Callable[[Tx], li
     return partial(communities.approve, community=community, members=members, actor="test")
 
 
-async def accepted(log: Log, *numbers: int, **changes: object) -> None:
+async def accepted(log: Log, *numbers: int, **changes: Any) -> None:
     """Have these rosters of NATO in the log, and the members of the first of them approved."""
     for number in numbers:
         await log.write(keep(number, **changes))

@@ -7,7 +7,7 @@ from tests.store.examples import ALBANIA, MONTENEGRO, digest, entry, give, publi
 
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import views
-from lezha.store.log import Log
+from lezha.store.log import Log, Tx
 from lezha.store.views import GENESIS, Cursor, Head
 
 
@@ -152,7 +152,11 @@ async def test_what_is_withheld_is_read_some_at_a_time_in_the_order_of_the_log(
 
 
 async def test_what_the_log_holds_beyond_an_event_is_not_decided_anew_on_account_of_it(log: Log) -> None:
-    seq = await log.write(lambda tx: publish(tx, 1) or tx.seq)
+    def first(tx: Tx) -> int:
+        publish(tx, 1)
+        return tx.seq
+
+    seq = await log.write(first)
     await log.write(lambda tx: publish(tx, 2))
     await log.write(
         lambda tx: views.withhold(tx, MONTENEGRO, [withheld(n, Reason.CLEARANCE) for n in (1, 2)])

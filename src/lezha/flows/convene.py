@@ -99,7 +99,7 @@ def found(conn: Connection, convener: Convener, wanted: Draft) -> bytes:
 def revise(conn: Connection, convener: Convener, members: Members, wanted: Revision) -> bytes:
     """Return the roster that follows the latest one held here, signed by the convener. Nothing is written.
 
-    Raises FlowError.
+    Raises FlowError, NotFound.
     """
     latest = _steward_of(convener, _latest(conn, wanted.community))
     before = latest.roster
@@ -162,7 +162,7 @@ async def accept(log: Log, raw: bytes, actor: str, only: Choice | None = None) -
 
 
 async def approve(log: Log, community: str, wanted: Choice, actor: str) -> Community:
-    """Admit members that the latest roster of a community names and that wait here. Raises FlowError."""
+    """Admit members that the latest roster of a community names and that wait here. Raises FlowError, NotFound."""
 
     def work(tx: Tx) -> Community:
         found = accepted(tx.conn, community)
@@ -176,7 +176,7 @@ async def approve(log: Log, community: str, wanted: Choice, actor: str) -> Commu
 
 
 def accepted(conn: Connection, written: str) -> Community:
-    """Return a community that was accepted here, by its name or id. Raises FlowError."""
+    """Return a community that was accepted here, by its name or id. Raises NotFound, FlowError if two have the name."""
     present = communities.current(conn)
     if written in present:
         return present[written]
@@ -188,7 +188,7 @@ def accepted(conn: Connection, written: str) -> Community:
         )
     if not named:
         known = ", ".join(sorted(one.name for one in present.values())) or "none"
-        raise FlowError(f"No community {written[:100]!r} was accepted here. Accepted: {known}.")
+        raise NotFound(f"No community {written[:100]!r} was accepted here. Accepted: {known}.")
     return named[0]
 
 
