@@ -288,7 +288,7 @@ async def test_a_hostile_ally_fills_no_log_with_rosters_and_has_nothing_decided_
     kept = communities.OFFERED
     assert receipt.refused == tuple((number, "too_many_rosters") for number in range(kept + 1, 41))
     with log.read() as conn:
-        assert len(communities.offered(conn)) == kept
+        assert len(communities.offered(conn, 100)) == kept
         assert views.changes(conn, 0, ["roster", "admission"], 10) == []
     # One that is accepted here makes room for another.
     await convene.accept(log, rosters[0], "test")

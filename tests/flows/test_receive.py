@@ -123,7 +123,7 @@ async def test_a_roster_is_kept_but_admits_nobody_by_itself(pair: tuple[Station,
     assert receipt.refused == ()
     with here.log.read() as conn:
         assert communities.current(conn) == {}
-        assert [one.number for one in communities.offered(conn)] == [1]
+        assert [one.number for one in communities.offered(conn, 100)] == [1]
 
 
 async def test_the_same_statement_from_two_members_is_live_once(pair: tuple[Station, Station]) -> None:

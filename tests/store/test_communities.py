@@ -153,7 +153,7 @@ async def test_what_a_peer_sends_of_a_community_that_was_not_accepted_is_no_inpu
     await log.write(refuse(clashing()))
     with log.read() as conn:
         assert (communities.current(conn), communities.clashes(conn)) == ({}, [])
-        assert communities.offered(conn) == [roster(1)]
+        assert communities.offered(conn, 100) == [roster(1)]
 
 
 async def test_no_decision_reads_the_rosters_of_communities_that_were_not_accepted(log: Log) -> None:

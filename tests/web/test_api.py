@@ -32,7 +32,7 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("GET", "/api/v1/peers", Right.LOOK, None, 200),
     ("GET", "/api/v1/peers/{name}/latencies", Right.LOOK, None, 404),
     ("GET", "/api/v1/communities", Right.LOOK, None, 200),
-    ("GET", "/api/v1/communities/{community}", Right.LOOK, None, 422),
+    ("GET", "/api/v1/communities/{community}", Right.LOOK, None, 404),
     ("POST", "/api/v1/communities/review", Right.LOOK, b"{}", 422),
     ("GET", "/api/v1/sightings", Right.LOOK, None, 200),
     ("POST", "/api/v1/publish", Right.PUBLISH, bundle([indicator("rights.example")]), 200),

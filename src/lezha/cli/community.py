@@ -328,7 +328,9 @@ def _show_changes(found: Any) -> None:
 
 
 def _show_review(found: Any) -> None:
-    held = f"the latest held here is number {found['held']}" if found["held"] else "none was accepted here yet"
+    held = (
+        f"the latest held here is number {found['held']}" if found["held"] else "none was accepted here yet"
+    )
     say(f"Roster {found['number']} of {found['name']} ({found['id']}); {held}.")
     _show_changes(found)
     if found["waiting"]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from lezha.sharing.community import Communities, Community
 from lezha.store import communities
 from lezha.store.communities import Floor, KeptRoster
 
+_OFFERED: Final = 100
 SOON_DAYS: Final = 14
 """How many days before a roster expires this is warned of."""
 
@@ -91,10 +93,10 @@ class Change(msgspec.Struct, frozen=True):
 class Review(msgspec.Struct, frozen=True):
     """What a roster would change here.
 
-    `held` is the number of the latest one held here, 0 if the community was not accepted here yet. `joins` are members that the one held does not
-    name, or that are admitted anew; `leaves` those whom it names and this one does not; `waiting` those whom accepting
-    it admits. `signed_by` are the stewards who have signed, `lacking` is how many signatures it still lacks. `warnings`
-    are sentences to read before accepting.
+    `held` is the number of the latest one held here, 0 if the community was not accepted here yet. `joins` are members
+    that the one held does not name, or that are admitted anew; `leaves` those whom it names and this one does not;
+    `waiting` those whom accepting it admits. `signed_by` are the stewards who have signed, `lacking` is how many
+    signatures it still lacks. `warnings` are sentences to read before accepting.
     """
 
     id: str
@@ -144,49 +146,64 @@ class Warned(msgspec.Struct, frozen=True):
     stewards: tuple[str, ...] = ()
 
 
-class _Known(msgspec.Struct, frozen=True):
+class Known(msgspec.Struct, frozen=True):
     """What members are called here, by id, and the ids of members by their public keys."""
 
     names: Mapping[str, str]
     keys: Mapping[str, str]
 
     def name(self, member: str) -> str:
+        """Return what a member is called here, or its id."""
         return self.names.get(member, member)
 
     def steward(self, public: str) -> str:
+        """Return what the member with this key is called here, or the key's beginning."""
         member = self.keys.get(public)
         return self.name(member) if member else f"key {public[:16]}"
 
 
-def listed(conn: Connection, members: Members, now: str) -> list[CommunityReport]:
-    """Return the communities that were accepted here, by name, and then those that peers have sent rosters of."""
-    present, known = communities.current(conn), _known(conn, members)
-    held = [*communities.latest(conn, present), *communities.offered(conn)]
-    conflicts, missed = _conflicts(conn, known), _missed(conn, known)
+def known(conn: Connection, members: Members) -> Known:
+    """Return what is known of the members that this node knows."""
+    keys = {entry.key.keyval["public"]: entry.member for entry in members.keyring.values()}
+    return Known(names.called(conn, members), keys)
+
+
+def accepted(conn: Connection, who: Known, now: str) -> list[CommunityReport]:
+    """Return the communities that were accepted here, by name."""
+    present = communities.current(conn)
+    conflicts, missed = _conflicts(conn, who), _missed(conn, who)
     return [
-        _report(one, present, known, now, conflicts.get(one.community, []), missed.get(one.community))
-        for one in held
+        _report(one, present, who, now, conflicts.get(one.community, []), missed.get(one.community))
+        for one in communities.latest(conn, present)
     ]
 
 
-def one(conn: Connection, members: Members, written: str, now: str) -> CommunityReport:
+def offered(conn: Connection, who: Known, now: str) -> list[CommunityReport]:
+    """Return communities that peers have sent rosters of and that were not accepted here, by name, at most 100."""
+    return [_report(one, {}, who, now, [], None) for one in communities.offered(conn, _OFFERED)]
+
+
+def one(conn: Connection, who: Known, written: str, now: str) -> CommunityReport:
     """Return a community by its id or, if it was accepted here, its name. Raises NotFound, FlowError."""
-    found = {report.id: report for report in listed(conn, members, now)}
-    return found[written] if written in found else found[convene.accepted(conn, written).id]
+    for report in offered(conn, who, now):
+        if report.id == written:
+            return report
+    wanted = convene.accepted(conn, written).id
+    return next(report for report in accepted(conn, who, now) if report.id == wanted)
 
 
-def review(conn: Connection, members: Members, raw: bytes, now: str) -> Review:
+def review(conn: Connection, who: Known, raw: bytes, now: str) -> Review:
     """Say what a roster would change here, signed by enough stewards or not yet. Raises FlowError."""
     try:
         wanted, signers, digest = roster.peek(raw), roster.signed_by(raw), roster.digest(raw)
     except Refused as refused:
         raise FlowError(str(refused)) from refused
-    charter, known = wanted.charter, _known(conn, members)
+    charter = wanted.charter
     held = communities.latest(conn, [charter.community])
     present = communities.current(conn)
     # What came over a link, and was not accepted, says nothing about who is in a community.
-    before = roster.peek(held[0].envelope) if charter.community in present else None
-    lines = _lines(wanted, present, known, now)
+    before = _peek(held[0].envelope) if charter.community in present else None
+    lines = _lines(wanted, present, who, now)
     there = before.admitted if before else {}
     return Review(
         id=charter.community,
@@ -198,26 +215,26 @@ def review(conn: Connection, members: Members, raw: bytes, now: str) -> Review:
         expires=wanted.expires,
         expires_before=before.expires if before else "",
         threshold=charter.threshold,
-        stewards=[known.steward(public) for public in charter.stewards],
-        signed_by=[known.steward(public) for public in signers],
+        stewards=[who.steward(public) for public in charter.stewards],
+        signed_by=[who.steward(public) for public in signers],
         lacking=max(0, charter.threshold - len(signers)),
         members=lines,
         joins=[line for line in lines if there.get(line.id) != line.admitted],
-        leaves=[line for line in _lines(before, present, known, now) if line.id not in wanted.members],
+        leaves=[line for line in _lines(before, present, who, now) if line.id not in wanted.members],
         changes=[change for line in lines if (change := _change(line, before)) is not None],
         waiting=[line.name for line in lines if _is_new(line, present.get(charter.community))],
         warnings=list(_doubts(wanted, digest, held, present, now)),
     )
 
 
-def warnings(conn: Connection, members: Members, now: str, soon: str) -> list[Warned]:
+def warnings(conn: Connection, who: Known, now: str, soon: str) -> list[Warned]:
     """Return what is wrong with accepted communities, the gravest first. `soon` is until when expiry is near."""
     present = communities.current(conn)
     found = sorted(_warnings(conn, present, now, soon), key=lambda one: list(Alarm).index(one.alarm))
-    keys = _keys(members)
+    keys = who.keys
     stewards = {
         kept.community: tuple(
-            keys[public] for public in roster.peek(kept.envelope).charter.stewards if public in keys
+            keys[public] for public in _peek(kept.envelope).charter.stewards if public in keys
         )
         for kept in communities.latest(conn, {one.community for one in found})
     }
@@ -243,12 +260,12 @@ def _warnings(conn: Connection, present: Communities, now: str, soon: str) -> It
 def _report(
     kept: KeptRoster,
     present: Communities,
-    known: _Known,
+    who: Known,
     now: str,
     conflicts: list[Conflict],
     missed: Missed | None,
 ) -> CommunityReport:
-    signed = roster.peek(kept.envelope)
+    signed = _peek(kept.envelope)
     return CommunityReport(
         id=kept.community,
         name=kept.name,
@@ -259,14 +276,14 @@ def _report(
         expires=kept.expires,
         expired=kept.expires <= now,
         threshold=signed.charter.threshold,
-        stewards=[known.steward(public) for public in signed.charter.stewards],
-        members=_lines(signed, present, known, now),
+        stewards=[who.steward(public) for public in signed.charter.stewards],
+        members=_lines(signed, present, who, now),
         conflicts=conflicts,
         missed=missed,
     )
 
 
-def _lines(of: Roster | None, present: Communities, known: _Known, now: str) -> list[MemberLine]:
+def _lines(of: Roster | None, present: Communities, who: Known, now: str) -> list[MemberLine]:
     if of is None:
         return []
     here, until = present.get(of.charter.community), of.until
@@ -278,7 +295,7 @@ def _lines(of: Roster | None, present: Communities, known: _Known, now: str) -> 
             state = Membership.ENDED
         else:
             state = Membership.IN if here.members.get(member) == admitted else Membership.WAITING
-        lines.append(MemberLine(member, known.name(member), admitted, until.get(member, ""), state))
+        lines.append(MemberLine(member, who.name(member), admitted, until.get(member, ""), state))
     return sorted(lines, key=lambda line: (line.name, line.id))
 
 
@@ -319,18 +336,16 @@ def _doubts(
         yield f"It expired at {wanted.expires}: what is published to this community is held back."
 
 
-def _known(conn: Connection, members: Members) -> _Known:
-    return _Known(names.called(conn, members), _keys(members))
+@lru_cache(maxsize=128)
+def _peek(raw: bytes) -> Roster:
+    """Return a roster that was verified when it was kept."""
+    return roster.peek(raw)
 
 
-def _keys(members: Members) -> dict[str, str]:
-    return {entry.key.keyval["public"]: entry.member for entry in members.keyring.values()}
-
-
-def _conflicts(conn: Connection, known: _Known) -> dict[str, list[Conflict]]:
+def _conflicts(conn: Connection, who: Known) -> dict[str, list[Conflict]]:
     found: dict[str, list[Conflict]] = {}
     for one in communities.clashes(conn):
-        sender = known.name(one.came_from) if one.came_from else ""
+        sender = who.name(one.came_from) if one.came_from else ""
         found.setdefault(one.community, []).append(Conflict(one.number, one.held, one.hash, sender, one.at))
     return found
 
@@ -343,5 +358,5 @@ def _highest(conn: Connection) -> Iterable[Floor]:
     return found.values()
 
 
-def _missed(conn: Connection, known: _Known) -> dict[str, Missed]:
-    return {one.community: Missed(one.number, known.name(one.member)) for one in _highest(conn)}
+def _missed(conn: Connection, who: Known) -> dict[str, Missed]:
+    return {one.community: Missed(one.number, who.name(one.member)) for one in _highest(conn)}

@@ -188,9 +188,15 @@ def latest(conn: Connection, wanted: Iterable[str]) -> list[KeptRoster]:
     return _kept(conn, select(_ROSTERS).where(_ROSTERS.c.community.in_(list(wanted)), _LATEST))
 
 
-def offered(conn: Connection) -> list[KeptRoster]:
-    """Return the latest roster of each community that was not accepted here."""
-    return _kept(conn, select(_ROSTERS).where(_ROSTERS.c.community.not_in(_ACCEPTED), _LATEST))
+def offered(conn: Connection, limit: int) -> list[KeptRoster]:
+    """Return the latest rosters of communities that were not accepted here."""
+    return _kept(conn, select(_ROSTERS).where(_ROSTERS.c.community.not_in(_ACCEPTED), _LATEST).limit(limit))
+
+
+def count_offered(conn: Connection) -> int:
+    """Count the communities of which peers have sent rosters and that were not accepted here."""
+    communities = func.count(_ROSTERS.c.community.distinct())
+    return conn.scalar(select(communities).where(_ROSTERS.c.community.not_in(_ACCEPTED))) or 0
 
 
 def by_hash(conn: Connection, roster: str) -> KeptRoster | None:

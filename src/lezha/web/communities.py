@@ -66,7 +66,8 @@ async def list_communities(
 ) -> list[CommunityReport]:
     """Return the communities accepted here by their latest rosters, then those that peers have sent rosters of."""
     with log.read() as conn:
-        return rosters.listed(conn, members, utc_now())
+        who, now = rosters.known(conn, members), utc_now()
+        return [*rosters.accepted(conn, who, now), *rosters.offered(conn, who, now)]
 
 
 @get("/communities/{community:str}", guards=[needs(Right.LOOK)])
@@ -75,7 +76,7 @@ async def one_community(
 ) -> CommunityReport:
     """Return a community by its id or, if it was accepted here, its name."""
     with log.read() as conn:
-        return rosters.one(conn, members, community, utc_now())
+        return rosters.one(conn, rosters.known(conn, members), community, utc_now())
 
 
 @post("/communities", guards=[needs(Right.COMMUNITIES)], status_code=200)
@@ -128,7 +129,7 @@ async def review_roster(
     """Say what the roster in the body would change here, and who has signed it; nothing is written."""
     raw = await request.body()
     with log.read() as conn:
-        return rosters.review(conn, members, raw, utc_now())
+        return rosters.review(conn, rosters.known(conn, members), raw, utc_now())
 
 
 @post("/communities/accept", guards=[needs(Right.COMMUNITIES)], status_code=200)
@@ -143,7 +144,7 @@ async def accept_roster(
     chosen = Choice(convener.member, members, tuple(only)) if only else None
     found = await convene.accept(log, await request.body(), request.user.name, chosen)
     with log.read() as conn:
-        return rosters.one(conn, members, found.id, utc_now())
+        return rosters.one(conn, rosters.known(conn, members), found.id, utc_now())
 
 
 @post("/communities/approve", guards=[needs(Right.COMMUNITIES)], status_code=200)
@@ -158,7 +159,7 @@ async def approve_admissions(
     chosen = Choice(convener.member, members, data.members)
     found = await convene.approve(log, data.community, chosen, request.user.name)
     with log.read() as conn:
-        return rosters.one(conn, members, found.id, utc_now())
+        return rosters.one(conn, rosters.known(conn, members), found.id, utc_now())
 
 
 def _ends(until: Mapping[str, str], names: Collection[str]) -> dict[str, str]:

@@ -30,8 +30,10 @@ def end(written: str) -> str:
     """
     day = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", written) is not None
     found = moment(written, utc=day)
-    if day:
-        found = later(found, days=1)
+    try:
+        found = later(found, days=1) if day else found
+    except OverflowError as error:
+        raise FlowError(f"{written[:60]!r} is beyond all times.") from error
     if found <= utc_now():
         raise FlowError(
             f"{written[:60]!r} is in the past: write when it ends, as 2026-03-31 or 2026-03-31T12:00:00Z."
