@@ -130,7 +130,7 @@ def test_a_second_roster_of_one_number_is_a_warning_with_whom_to_call(allied: Al
     assert "Two different rosters of nato have number 3" in refused.text
     desk = unescape(allied.podgorica.page("/"))
     assert "Two different rosters of <b>nato</b> have number 3." in desk
-    assert "Call: Tirana (" in desk
+    assert "Call Tirana (" in desk
     assert "another one of number 3 was refused" in allied.podgorica.page("/peers")
     assert nato(allied.podgorica)["conflicts"][0]["number"] == 3
 

@@ -389,7 +389,9 @@ def _together(happened: Iterable[Happening], seconds: float) -> list[Happening]:
 
 
 def _apart(one: Happening) -> str:
-    """What keeps two like things apart: sightings of different objects, tokens and invitations by name."""
+    """What keeps two like things apart: sightings of different objects, rosters by number, tokens by name."""
+    if one.kind in (Kind.ROSTER, Kind.CONFLICT):
+        return str(one.times)
     return {Kind.SIGHTED: one.object_id, Kind.TOKEN: one.name, Kind.INVITATION: one.name}.get(one.kind, "")
 
 
