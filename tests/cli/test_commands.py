@@ -495,6 +495,16 @@ def _found_a_community(printed: Printed, here: RunningNode) -> None:
     assert printed.by(here, "constituent", "suspend", "bank")["state"] == "suspended"
     assert printed.by(here, "constituent", "resume", "bank")["state"] == "active"
     assert [one["name"] for one in printed.by(here, "constituent", "list")] == ["bank"]
+    assert printed.by(here, "community", "show", "wb6")["number"] == 1
+    second = printed.folder / "wb6-2.roster"
+    printed.by(here, "community", "revise", "wb6", "--add", "vienna=2999-03-31", "--out", second)
+    changes = printed.by(here, "community", "show", second)["changes"]
+    assert [(one["name"], one["after"]) for one in changes] == [("vienna", "2999-04-01T00:00:00.000000Z")]
+    third = printed.folder / "wb6-3.roster"
+    printed.by(here, "community", "revise", "wb6", "--remove", "vienna", "--add", "vienna", "--out", third)
+    accepted = printed.by(here, "community", "accept", third, "--only", "self")
+    assert {one["name"]: one["state"] for one in accepted["members"]} == {"tirana": "in", "vienna": "waiting"}
+    assert not printed.by(here, "community", "approve", "wb6", "vienna")["conflicts"]
     token = printed.by(here, "token", "create", "visitor", "--role", "analyst")
     assert token["token"].startswith("lzh_")
     printed.by(here, "token", "revoke", "visitor")

@@ -1,6 +1,7 @@
 """What the papers say is what the code does: commands, folders, codes, settings, the protocol's examples, links."""
 
 import ast
+import hashlib
 import json
 import re
 import shlex
@@ -18,7 +19,7 @@ from lezha.access.rights import RIGHTS
 from lezha.cli.commands import app
 from lezha.federation import enrolment, envelope, frame
 from lezha.federation.frame import Batch, Frame, FrameKind
-from lezha.federation.roster import Charter
+from lezha.federation.roster import Charter, ForATime, Roster
 from lezha.node.settings import Settings
 from lezha.sharing.release import Reason
 
@@ -228,6 +229,15 @@ def test_ids_of_communities_and_keys_are_computed_as_told(example: Any) -> None:
     assert charter.community == example["community"]["id"]
     assert msgspec.json.encode(charter).decode() == example["community"]["charter"]
     assert envelope.key(example["key"]["public"]).keyid == example["key"]["keyid"]
+
+
+def test_a_roster_is_written_and_named_as_told(example: Any) -> None:
+    payload = example["roster"]["payload"].encode()
+    roster = msgspec.json.decode(payload, type=Roster)
+    assert roster.charter.community == example["community"]["id"]
+    assert set(map(type, roster.members.values())) == {int, ForATime}
+    assert msgspec.json.encode(roster) == payload
+    assert hashlib.sha256(payload).hexdigest() == example["roster"]["digest"]
 
 
 # --- links ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from securesystemslib.signer import CryptoSigner
 
 from lezha.federation import document, envelope, statement, tls
 from lezha.federation.document import Contact, NodeDocument
-from lezha.federation.roster import Charter, Roster
+from lezha.federation.roster import Charter, ForATime, Roster
 from lezha.federation.statement import Keyring, MemberKey, Statement
 from lezha.federation.tls import Pair
 from lezha.sharing.terms import Audience, Terms
@@ -101,7 +101,10 @@ def charter(*stewards: Party, threshold: int = 1, name: str = "NATO") -> Charter
 
 
 def roster(of: Charter, number: int = 1, **changes: Any) -> Roster:
-    plain = Roster(of, number, {TIRANA.member: 1, PODGORICA.member: 1}, AT, "2023-07-15T09:00:00.000000Z")
+    """A roster that expired long ago; a later one than the first follows one that nobody holds."""
+    members: dict[str, int | ForATime] = {TIRANA.member: 1, PODGORICA.member: 1}
+    previous = "" if number == 1 else "0" * 64
+    plain = Roster(of, number, members, AT, "2023-07-15T09:00:00.000000Z", previous)
     return msgspec.structs.replace(plain, **changes)
 
 

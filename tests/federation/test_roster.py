@@ -1,5 +1,7 @@
 """Rosters: true if k of the n stewards of the charter signed, and the charter is what the id stands for."""
 
+import json
+
 import pytest
 from msgspec.structs import replace
 from tests.federation.keys import AT, MALLORY, PODGORICA, TIRANA, Party, altered, charter
@@ -8,8 +10,11 @@ from tests.federation.refusals import refused
 
 from lezha.federation import envelope, roster
 from lezha.federation.envelope import PayloadType
+from lezha.federation.roster import ForATime, KnownRoster
 
 VIENNA = Party(3)
+MANY = {f"identity--{number:08x}-0000-4000-8000-000000000000": 1 for number in range(1001)}
+SOON, LATER = "2022-07-16T09:00:00.000000Z", "2024-07-15T09:00:00.000000Z"
 TWO_OF_THREE = charter(TIRANA, PODGORICA, VIENNA, threshold=2)
 
 
@@ -48,8 +53,6 @@ def test_a_steward_under_two_spellings_of_one_key_counts_once() -> None:
 
 
 def test_a_signature_on_another_roster_does_not_count() -> None:
-    import json
-
     second = json.loads(signed_by(PODGORICA, of=written(TWO_OF_THREE, 2)))
     first = json.loads(signed_by(TIRANA))
     mixed = altered(signed_by(TIRANA), signatures=first["signatures"] + second["signatures"])
@@ -91,7 +94,14 @@ def test_a_draft_can_be_shown_before_it_is_signed_by_all() -> None:
         written(TWO_OF_THREE, 2**31),
         written(TWO_OF_THREE, members={TIRANA.member: 2}),
         written(TWO_OF_THREE, members={TIRANA.member: 0}),
-        written(TWO_OF_THREE, members={f"identity--{n}": 1 for n in range(1001)}),
+        written(TWO_OF_THREE, members=MANY),
+        written(TWO_OF_THREE, members={"identity--1": 1}),
+        written(TWO_OF_THREE, members={TIRANA.member.upper(): 1}),
+        written(TWO_OF_THREE, members={TIRANA.member: ForATime(2, AT)}),
+        written(TWO_OF_THREE, members={TIRANA.member: ForATime(1, "2022-07-15")}),
+        written(TWO_OF_THREE, previous="0" * 64),
+        written(TWO_OF_THREE, 2, previous=""),
+        written(TWO_OF_THREE, 2, previous="0" * 63),
         written(TWO_OF_THREE, expires="never"),
         written(TWO_OF_THREE, issued=AT.removesuffix("Z")),
     ],
@@ -105,3 +115,88 @@ def test_a_roster_that_contradicts_itself_is_refused(of: roster.Roster) -> None:
 def test_what_is_no_roster_is_refused(payload: bytes) -> None:
     with refused("malformed_roster"):
         roster.read(envelope.seal(payload, PayloadType.ROSTER, TIRANA.signer))
+
+
+def test_the_longest_roster_is_read() -> None:
+    longest = dict(list(MANY.items())[:1000])
+    of = written(charter(TIRANA), members={member: ForATime(1, SOON) for member in longest})
+    assert len(roster.read(roster.draft(of, TIRANA.signer)).roster.members) == 1000
+
+
+def test_a_member_is_admitted_by_a_number_or_by_a_number_and_an_end_alone() -> None:
+    entries = {TIRANA.member: 1, PODGORICA.member: ForATime(1, SOON)}
+    known = roster.read(roster.draft(written(charter(TIRANA), members=entries), TIRANA.signer))
+    assert known.roster.admitted == {TIRANA.member: 1, PODGORICA.member: 1}
+    assert known.roster.until == {PODGORICA.member: SOON}
+    for entry in ([1], {"admitted": 1}, {"admitted": 1, "until": None}, "1", True, 1.5, None):
+        payload = json.loads(envelope.peek(known.raw, PayloadType.ROSTER))
+        payload["members"][TIRANA.member] = entry
+        with refused("malformed_roster"):
+            roster.read(envelope.seal(json.dumps(payload).encode(), PayloadType.ROSTER, TIRANA.signer))
+
+
+# --- the next one ---------------------------------------------------------------------------------------------------
+
+FIRST = roster.read(signed_by(TIRANA, PODGORICA))
+
+
+def second(
+    add: dict[str, str | None] | None = None, *remove: str, latest: KnownRoster = FIRST
+) -> roster.Roster:
+    return roster.successor(latest, add or {}, remove, SOON, LATER)
+
+
+def known(of: roster.Roster) -> KnownRoster:
+    return roster.read(signed_by(TIRANA, PODGORICA, of=of))
+
+
+def test_the_next_roster_has_the_next_number_and_names_the_one_before() -> None:
+    one = second({VIENNA.member: None}, PODGORICA.member)
+    assert (one.number, one.previous, one.issued, one.expires) == (2, FIRST.digest, SOON, LATER)
+    assert one.members == {TIRANA.member: 1, VIENNA.member: 2}
+    assert roster.misfit(FIRST, one) == ""
+
+
+def test_who_is_removed_and_comes_back_is_admitted_anew() -> None:
+    assert second({PODGORICA.member: None}, PODGORICA.member).admitted[PODGORICA.member] == 2
+    without = known(second({}, PODGORICA.member))
+    assert second({PODGORICA.member: None}, latest=without).admitted[PODGORICA.member] == 3
+
+
+def test_a_new_end_keeps_the_admission_while_the_membership_lasts() -> None:
+    for_a_time = known(second({PODGORICA.member: LATER}))
+    assert for_a_time.roster.members[PODGORICA.member] == ForATime(1, LATER)
+    assert second({PODGORICA.member: None}, latest=for_a_time).members[PODGORICA.member] == 1
+
+
+def test_whose_time_is_over_is_left_out_or_admitted_anew() -> None:
+    over = known(second({PODGORICA.member: SOON}))
+    assert second(latest=over).members == {TIRANA.member: 1}
+    assert second({PODGORICA.member: LATER}, latest=over).members[PODGORICA.member] == ForATime(3, LATER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"number": 1, "previous": ""}, "number 1"),
+        ({"number": 3}, "number 3"),
+        ({"previous": "0" * 64}, "another roster 1"),
+        ({"members": {VIENNA.member: 1}}, "admitted"),
+        ({"members": {VIENNA.member: ForATime(1, LATER)}}, "admitted"),
+    ],
+)
+def test_what_does_not_follow_the_roster_held_is_told_apart(changes: dict[str, object], words: str) -> None:
+    assert words in roster.misfit(FIRST, replace(second(), **changes))
+
+
+def test_a_membership_that_is_over_is_not_revived_under_its_old_number() -> None:
+    over = known(second({PODGORICA.member: SOON}))
+    revived = replace(second(latest=over), members={PODGORICA.member: ForATime(1, LATER)})
+    assert "admitted" in roster.misfit(over, revived)
+
+
+def test_who_has_signed_is_told_before_there_are_enough() -> None:
+    assert roster.signed_by(signed_by(PODGORICA, MALLORY)) == (PODGORICA.public,)
+    forged = json.loads(signed_by(TIRANA, PODGORICA))
+    forged["signatures"][0]["sig"] = forged["signatures"][1]["sig"]
+    assert roster.signed_by(json.dumps(forged).encode()) == (PODGORICA.public,)

@@ -10,7 +10,7 @@ from lezha.federation.frame import Parcel
 from lezha.flows import desk, look, purge
 from lezha.flows.desk import Dispute, Gists
 from lezha.flows.purge import Rule
-from lezha.node.clock import utc_now
+from lezha.node.clock import later, utc_now
 from lezha.store import views
 from lezha.store.log import Tx
 
@@ -141,4 +141,6 @@ async def test_a_recall_that_was_not_signed_for_is_known_by_its_age(pair: tuple[
 
 def _desk(here: Station) -> desk.Desk:
     with here.log.read() as conn:
-        return desk.desk(conn, here.document, lambda _member: None, Gists())
+        return desk.desk(
+            conn, here.document, lambda _member: None, Gists(), utc_now(), later(utc_now(), days=14)
+        )

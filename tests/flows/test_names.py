@@ -22,7 +22,7 @@ def roster(community: str) -> KeptRoster:
 
 def accept(log: Log, community: str) -> None:
     log.write_now(lambda tx: communities.add(tx, roster(community), "test"))
-    log.write_now(lambda tx: communities.approve(tx, community, ["identity--a"], "test"))
+    log.write_now(lambda tx: communities.approve(tx, community, {"identity--a": 1}, "test"))
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def log(tmp_path: Path) -> Log:
 
 def test_a_roster_that_a_peer_sent_does_not_take_over_the_name_of_an_accepted_community(log: Log) -> None:
     accept(log, TRUE)
-    log.write_now(lambda tx: communities.add(tx, roster(FALSE), "peer"))
+    log.write_now(lambda tx: communities.add(tx, roster(FALSE), "peer", came_from="identity--b"))
     with log.read() as conn:
         assert [term.id for term in publish.audience(conn, ["nato"]).communities] == [TRUE]
     log.close()

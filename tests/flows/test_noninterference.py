@@ -286,9 +286,17 @@ def in_wb6(world: World) -> Audience:
 
 async def accept(world: World, of: Any, members: Sequence[str]) -> None:
     with world.here.log.read() as conn:
-        held = [one for one in communities.latest(conn) if one.community == of.community]
+        held = communities.latest(conn, [of.community])
     number = held[0].number + 1 if held else 1
-    draft = roster(of, number, members=dict.fromkeys(members, 1), expires="2027-01-01T00:00:00.000000Z")
+    before = dict(held[0].members) if held else {}
+    draft = roster(
+        of,
+        number,
+        # Who comes back is admitted anew.
+        members={member: before.get(member, number) for member in members},
+        expires="2027-01-01T00:00:00.000000Z",
+        previous=held[0].hash if held else "",
+    )
     await convene.accept(world.here.log, rosters.draft(draft, TIRANA.signer), "officer")
 
 

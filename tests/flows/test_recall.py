@@ -164,7 +164,7 @@ async def test_a_dry_run_says_the_same_and_does_nothing(four: Four) -> None:
     tirana, *_ = four
     await passed_on(four)
     asked = recall.Request(ONE)
-    before = recall.preview(tirana.log, tirana.author, tirana.members, asked)
+    before = recall.preview(tirana.log, tirana.author, tirana.members, asked, utc_now())
     assert (before.at, tirana.rows(schema.tombstones, "hash")) == ("", [])
     done = await tirana.recall(ONE)
     assert replace(done, at="") == before

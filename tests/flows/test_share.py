@@ -135,7 +135,7 @@ async def test_what_waited_for_an_admission_is_given_when_it_is_approved(four: F
     await deliver(
         tirana, podgorica
     )  # the roster came over the link: nobody at Podgorica has admitted its members
-    assert await podgorica.withheld(pristina) == {ids(1)[0]: "not_in_audience"}
+    assert await podgorica.withheld(pristina) == {ids(1)[0]: "roster_unknown"}
     await convene.accept(podgorica.log, raw, "test")
     assert await podgorica.withheld(pristina) == {}
     assert await podgorica.withheld(vienna) == {ids(1)[0]: "not_in_audience"}

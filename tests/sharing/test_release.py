@@ -28,6 +28,7 @@ from tests.sharing.examples import (
     why,
 )
 
+from lezha.sharing.community import Community
 from lezha.sharing.release import (
     Facts,
     Gate,
@@ -233,6 +234,32 @@ def test_an_expired_roster_does_not_hold_what_another_community_gives() -> None:
 def test_removal_from_the_roster_counts_at_once() -> None:
     without = ROSTERS | {NATO: community(NATO, {ALBANIA: 1}, number=4)}
     assert why(facts(), rosters=without) is Reason.NOT_IN_AUDIENCE
+
+
+def test_a_member_until_a_time_is_out_from_then_on_without_any_further_roster() -> None:
+    def until(time: str) -> dict[str, Community]:
+        return ROSTERS | {NATO: replace(ROSTERS[NATO], until={MONTENEGRO: time})}
+
+    assert why(facts(), rosters=until(LATER)) is None
+    assert [why(facts(), rosters=until(time)) for time in (NOW, BEFORE)] == [Reason.MEMBERSHIP_ENDED] * 2
+
+
+def test_nothing_is_passed_on_to_a_member_whose_time_is_over() -> None:
+    ended = ROSTERS | {NATO: replace(ROSTERS[NATO], until={MONTENEGRO: NOW})}
+    green = Audience(everyone=True, communities=TO_NATO.communities)
+    assert why(relayed(tlp=Tlp.GREEN, audience=green)) is None
+    assert why(relayed(tlp=Tlp.GREEN, audience=green), rosters=ended) is Reason.RELAY_TLP
+
+
+def test_the_end_of_one_membership_does_not_hold_what_another_community_gives() -> None:
+    ended = ROSTERS | {NATO: replace(ROSTERS[NATO], until={MONTENEGRO: NOW})}
+    both = Audience(communities=(CommunityTerm(NATO, 3), CommunityTerm(WB6, 3)))
+    assert why(facts(terms(audience=both)), rosters=ended) is None
+
+
+def test_who_waits_for_approval_here_gets_nothing() -> None:
+    waits = ROSTERS | {NATO: replace(community(NATO, {ALBANIA: 1}), waiting={MONTENEGRO: 1})}
+    assert why(facts(terms(future_members=True)), rosters=waits) is Reason.NOT_ADMITTED_HERE
 
 
 def test_who_was_admitted_later_gets_it_only_where_the_author_says_so() -> None:

@@ -42,9 +42,15 @@ def ways_in(one: Facts, said: Terms, who: Recipient, rosters: Communities, now: 
         ways.add("everyone")
     for term in said.audience.communities:
         roster = rosters.get(term.id)
-        if roster and not roster_denies(said, term, roster, who, now) and who.id in roster.members:
+        if roster and is_member(roster, who, now) and not roster_denies(said, term, roster, who, now):
             ways.add("community")
     return ways
+
+
+def is_member(roster: Community, who: Recipient, now: str) -> bool:
+    """In the roster, admitted here, and for ever or for a time that is to come."""
+    approved = set(roster.members) - set(roster.waiting)
+    return who.id in {one for one in approved if one not in roster.until or roster.until[one] > now}
 
 
 def roster_denies(
@@ -57,6 +63,10 @@ def roster_denies(
         denied.add(Reason.ROSTER_EXPIRED)
     if roster.members.get(who.id, 0) > term.floor and not said.future_members:
         denied.add(Reason.ADMITTED_LATER)
+    if who.id in roster.waiting:
+        denied.add(Reason.NOT_ADMITTED_HERE)
+    if who.id in roster.members and not is_member(roster, who, now) and who.id not in roster.waiting:
+        denied.add(Reason.MEMBERSHIP_ENDED)
     return denied
 
 
@@ -156,6 +166,8 @@ rosters_of = {
         numbers,
         st.sampled_from([*TIMES, TIMES[-1], TIMES[-1]]),
         st.fixed_dictionaries({}, optional=dict.fromkeys(MEMBERS, numbers)),
+        st.fixed_dictionaries({}, optional=dict.fromkeys(MEMBERS, times)),
+        st.dictionaries(members, numbers, max_size=1),
     )
     for key in COMMUNITIES
 }
@@ -197,15 +209,19 @@ def test_the_kernel_agrees_in_every_case_of_one_member_and_one_community() -> No
         (2, 3),  # the roster's number
         (None, 1, 2, 3),  # admitted by roster
         (earlier, now, later),  # the roster expires
+        (None, now),  # the membership has ended
+        (False, True),  # the admission waits
     )
     for case, other in product(statements, recipients_and_rosters):
         level, relay, onward, future, named, everyone, floor = case
-        since, number, admitted, expires = other
+        since, number, admitted, expires, until, waits = other
         audience = Audience(everyone, (CommunityTerm(key, floor),), (member,) if named else ())
         said = Terms(level, audience, onward=onward, future_members=future)
         one = Facts("statement", "content", said, MEMBERS[1], not relay, now)
         who = Recipient(member, Standing.MEMBER, Tlp.RED, since)
-        roster = Community(key, key, number, expires, {} if admitted is None else {member: admitted})
+        in_it = {} if admitted is None else {member: admitted}
+        ends = {} if until is None else {member: until}
+        roster = Community(key, key, number, expires, {} if waits else in_it, ends, in_it if waits else {})
         outcome, denied = release(one, who, {key: roster}, now), denials(one, who, {key: roster}, now)
         reasons = {outcome.reason} if isinstance(outcome, Withheld) else set()
         assert reasons <= denied, (one, who, roster)
@@ -243,17 +259,21 @@ def a_recipient(rng: random.Random) -> Recipient:
 
 
 def some_rosters(rng: random.Random) -> Communities:
-    return {
-        key: Community(
-            id=key,
-            name=key,
-            number=rng.randint(1, 3),
-            expires=rng.choice([*TIMES, TIMES[-1], TIMES[-1]]),
-            members={member: rng.randint(1, 3) for member in MEMBERS if rng.random() < 0.6},
-        )
-        for key in COMMUNITIES
-        if rng.random() < 0.8
-    }
+    return {key: a_community(rng, key) for key in COMMUNITIES if rng.random() < 0.8}
+
+
+def a_community(rng: random.Random, key: str) -> Community:
+    listed = [member for member in MEMBERS if rng.random() < 0.7]
+    waiting = [member for member in listed if rng.random() < 0.15]
+    return Community(
+        id=key,
+        name=key,
+        number=rng.randint(1, 3),
+        expires=rng.choice([*TIMES, TIMES[-1], TIMES[-1]]),
+        members={member: rng.randint(1, 3) for member in listed if member not in waiting},
+        until={member: rng.choice(TIMES) for member in listed if rng.random() < 0.2},
+        waiting=dict.fromkeys(waiting, 1),
+    )
 
 
 def some_terms(rng: random.Random) -> Terms | None:

@@ -10,8 +10,20 @@ from sqlalchemy import Boolean, Connection, MetaData, Table, inspect, select
 from tests.federation.keys import PODGORICA, TIRANA
 from tests.flows.alliance import Station, deliver, told
 
+from lezha.federation import roster
 from lezha.node.clock import utc_now
-from lezha.store import contents, engine, inbound, migrations, schema, sequencer, statements, survey, views
+from lezha.store import (
+    communities,
+    contents,
+    engine,
+    inbound,
+    migrations,
+    schema,
+    sequencer,
+    statements,
+    survey,
+    views,
+)
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
 
@@ -119,6 +131,16 @@ def test_nothing_is_lost_on_the_way(old: str) -> None:
         table = schema.views
         columns = (table.c.recipient, table.c.number, table.c.ref, table.c.digest)
         assert sorted(map(tuple, conn.execute(select(*columns)))) == sorted(views_before)
+    log.close()
+
+
+def test_who_was_admitted_before_stays_so_by_the_roster_that_admitted_it(old: str) -> None:
+    log = Log(old, utc_now)
+    with log.read() as conn:
+        (community,) = communities.current(conn).values()
+        (kept,) = communities.latest(conn, [community.id])
+    assert community.members == kept.members == roster.read(kept.envelope).roster.admitted
+    assert (len(community.members), community.waiting, community.until) == (2, {}, {})
     log.close()
 
 

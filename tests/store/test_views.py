@@ -7,8 +7,8 @@ from tests.store.examples import ALBANIA, MONTENEGRO, digest, entry, give, publi
 
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import views
-from lezha.store.log import Log
-from lezha.store.views import GENESIS, Head
+from lezha.store.log import Log, Tx
+from lezha.store.views import GENESIS, Cursor, Head
 
 
 async def test_an_empty_view_begins_at_nothing(log: Log) -> None:
@@ -96,9 +96,9 @@ async def test_a_reason_is_forgotten_when_the_statement_is_given(log: Log) -> No
 
 async def test_a_cursor_moves_for_each_recipient(log: Log) -> None:
     for seq in (3, 7):
-        await log.write(partial(views.move_cursor, recipient=MONTENEGRO, seq=seq))
+        await log.write(partial(views.move_cursor, recipient=MONTENEGRO, to=Cursor(seq)))
     with log.read() as conn:
-        assert (views.cursor(conn, MONTENEGRO), views.cursor(conn, ALBANIA)) == (7, 0)
+        assert (views.cursor(conn, MONTENEGRO), views.cursor(conn, ALBANIA)) == (Cursor(7), Cursor(0))
 
 
 async def test_changes_are_the_events_of_some_kinds_in_order(log: Log) -> None:
@@ -126,3 +126,41 @@ async def test_a_receipt_that_acknowledges_nothing_new_is_not_kept(log: Log) -> 
         assert views.acknowledged(conn, ALBANIA) == (0, "")
         assert views.refused_counts(conn, MONTENEGRO) == {"authority": 1, "companion": 1}
         assert len(views.changes(conn, 0, ["receipt"], 10)) == 2
+
+
+# --- decided anew ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stretch", [1, 3, 1000])
+@pytest.mark.parametrize("some", [1, 2, 4, 100])
+async def test_what_is_withheld_is_read_some_at_a_time_in_the_order_of_the_log(
+    log: Log, monkeypatch: pytest.MonkeyPatch, some: int, stretch: int
+) -> None:
+    monkeypatch.setattr(views, "_STRETCH", stretch)
+    await log.write(lambda tx: publish(tx, 5, 3, 1, 4, 2))
+    of_hers = [withheld(number, Reason.CLEARANCE) for number in (1, 2, 3, 4, 5)]
+    await log.write(lambda tx: views.withhold(tx, MONTENEGRO, of_hers))
+    await log.write(lambda tx: views.withhold(tx, ALBANIA, of_hers[:2]))
+    found: list[str] = []
+    place: int | None = 0
+    with log.read() as conn:
+        while place is not None:
+            more, place = views.withheld_after(conn, MONTENEGRO, place, 1000, some)
+            assert len(more) < some + stretch
+            found += more
+    assert found == [signed(number).hash for number in (5, 3, 1, 4, 2)]
+
+
+async def test_what_the_log_holds_beyond_an_event_is_not_decided_anew_on_account_of_it(log: Log) -> None:
+    def first(tx: Tx) -> int:
+        publish(tx, 1)
+        return tx.seq
+
+    seq = await log.write(first)
+    await log.write(lambda tx: publish(tx, 2))
+    await log.write(
+        lambda tx: views.withhold(tx, MONTENEGRO, [withheld(n, Reason.CLEARANCE) for n in (1, 2)])
+    )
+    with log.read() as conn:
+        for some in (1, 100):
+            assert views.withheld_after(conn, MONTENEGRO, 0, seq, some) == ([signed(1).hash], None)

@@ -32,6 +32,8 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("GET", "/api/v1/peers", Right.LOOK, None, 200),
     ("GET", "/api/v1/peers/{name}/latencies", Right.LOOK, None, 404),
     ("GET", "/api/v1/communities", Right.LOOK, None, 200),
+    ("GET", "/api/v1/communities/{community}", Right.LOOK, None, 404),
+    ("POST", "/api/v1/communities/review", Right.LOOK, b"{}", 422),
     ("GET", "/api/v1/sightings", Right.LOOK, None, 200),
     ("POST", "/api/v1/publish", Right.PUBLISH, bundle([indicator("rights.example")]), 200),
     ("POST", "/api/v1/recall", Right.PUBLISH, {"id": "tool--1"}, 404),
@@ -44,6 +46,8 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/peers/{name}/resume", Right.PEERS, {}, 404),
     ("POST", "/api/v1/peers/{name}/remove", Right.PEERS, {}, 404),
     ("POST", "/api/v1/communities", Right.COMMUNITIES, {"name": "wb6", "members": ["self"]}, 200),
+    ("POST", "/api/v1/communities/revise", Right.COMMUNITIES, {"community": "atlantis"}, 404),
+    ("POST", "/api/v1/communities/approve", Right.COMMUNITIES, {"community": "atlantis", "members": []}, 404),
     ("POST", "/api/v1/communities/sign", Right.COMMUNITIES, b"{}", 422),
     ("POST", "/api/v1/communities/accept", Right.COMMUNITIES, b"{}", 422),
     ("GET", "/api/v1/tokens", Right.TOKENS, None, 200),
@@ -70,7 +74,7 @@ class Api:
     def __init__(self, node: RunningNode, tokens: dict[str, str], stix_id: str, content: str) -> None:
         self.node = node
         self.tokens = tokens
-        self._known = {"stix_id": stix_id, "content": content, "name": "atlantis"}
+        self._known = {"stix_id": stix_id, "content": content, "name": "atlantis", "community": "atlantis"}
         self._turn = 0
 
     def call(self, who: str, method: str, path: str, data: Any) -> tuple[int, bytes]:

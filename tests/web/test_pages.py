@@ -592,7 +592,7 @@ def test_a_recall_that_waits_for_long_is_a_warning(served_pair: tuple[Served, Se
     now, own = utc_now(), document.read((tirana.home / DOCUMENT).read_bytes()).document
     assert tirana.log
     with tirana.log.read() as conn:
-        as_it_is = desk.desk(conn, own, lambda _member: None, Gists())
+        as_it_is = desk.desk(conn, own, lambda _member: None, Gists(), now, later(now, days=14))
     (line,) = as_it_is.peers
     shown = {}
     for hours in (0.5, 2):

@@ -28,3 +28,16 @@ def test_a_time_without_a_zone_is_one_only_where_that_is_said() -> None:
     assert times.moment("2026-03-31T12:00:00+02:00") == "2026-03-31T10:00:00.000000Z"
     with pytest.raises(FlowError, match="has no time zone"):
         times.moment("2026-03-31T12:00")
+
+
+def test_a_day_lasts_to_its_end_in_utc_and_a_time_to_itself() -> None:
+    assert times.end("2999-03-31") == "2999-04-01T00:00:00.000000Z"
+    assert times.end("2999-03-31T12:00:00+02:00") == "2999-03-31T10:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    "written", ["", "2020-01-01", "2999-02-30", "9999-12-31", "2999-03-31T12:00:00", "soon", "20990331"]
+)
+def test_what_is_no_end_is_refused(written: str) -> None:
+    with pytest.raises(FlowError):
+        times.end(written)

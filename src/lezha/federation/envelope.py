@@ -104,6 +104,15 @@ def open_sealed(raw: bytes, kind: PayloadType, keys: Iterable[Key], threshold: i
     return Opened(envelope.payload, digest, frozenset(accepted))
 
 
+def holds(raw: bytes, kind: PayloadType, one: Key) -> bool:
+    """True if an envelope carries a signature by this key that holds. Raises Refused if it can't be read."""
+    envelope = _parse(raw, kind)
+    try:
+        return bool(envelope.verify([one], 1)) if one.keyid in envelope.signatures else False
+    except SecuresystemsError:
+        return False
+
+
 def decode(payload: bytes, kind: type[T]) -> T:
     """Read a payload as a `kind`, strictly: a name that stands twice has two meanings, and is refused.
 

@@ -1,5 +1,6 @@
 """The log tells the duty officer what has happened lately: who got what, what came in, what was seen."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -11,8 +12,9 @@ from sqlalchemy import Connection
 
 from lezha.federation import document
 from lezha.federation.document import NodeDocument
-from lezha.flows import look
+from lezha.flows import look, rosters
 from lezha.flows.look import LinkPhase, PeerReport
+from lezha.flows.rosters import CommunityReport, Known, Warned
 from lezha.sharing.terms import Terms
 from lezha.stix import lines as stix_lines
 from lezha.store import (
@@ -40,7 +42,16 @@ _SIGHTING_LINES: Final = 12
 _DISPUTES: Final = 500
 _GISTS_KEPT: Final = 20_000
 _RECALLS: Final = 20
-_EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token")
+_EVENT_KINDS: Final = (
+    "roster",
+    "roster conflict",
+    "admission",
+    "peer",
+    "invitation",
+    "quarantined",
+    "fork",
+    "token",
+)
 
 
 class Kind(StrEnum):
@@ -53,6 +64,8 @@ class Kind(StrEnum):
     REFUSED = "refused"
     WITHHELD = "withheld"
     ROSTER = "roster"
+    CONFLICT = "roster conflict"
+    ADMISSION = "admission"
     PEER = "peer"
     INVITATION = "invitation"
     PUT_ASIDE = "quarantined"
@@ -62,6 +75,7 @@ class Kind(StrEnum):
     RECALLED = "recalled"
 
 
+_OF_A_COMMUNITY: Final = (Kind.ROSTER, Kind.CONFLICT, Kind.ADMISSION)
 _NAMED: Final = (Kind.TOKEN, Kind.INVITATION, Kind.PEER)
 
 
@@ -133,7 +147,8 @@ class Desk(msgspec.Struct, frozen=True):
     """All that the desk shows at one instant. `disputes` are those that no later version has ended; `recalls` what
     others took back most lately of what has its bytes here.
 
-    `complete` is false if what happened long ago was not looked through yet; the next look goes on there.
+    `communities` are those accepted here, `offered` counts others that peers have sent rosters of. `complete` is false
+    if what happened long ago was not looked through yet; the next look goes on there.
     """
 
     parties: Mapping[str, Party]
@@ -146,6 +161,9 @@ class Desk(msgspec.Struct, frozen=True):
     objects: Mapping[str, int]
     disputes: tuple[Dispute, ...]
     recalls: tuple[Taken, ...]
+    communities: tuple[CommunityReport, ...]
+    offered: int
+    warnings: tuple[Warned, ...]
     complete: bool
 
 
@@ -192,9 +210,15 @@ def desk(
     own: NodeDocument,
     phases: Callable[[str], LinkPhase | None],
     gists: Gists,
+    now: str,
+    soon: str,
+    *,
     lines: int = 40,
 ) -> Desk:
-    """Return what the desk shows, at most `lines` of activity and of sightings."""
+    """Return what the desk shows at the time `now`, at most `lines` of activity and of sightings.
+
+    `soon` is the time until which a roster that expires is warned of (`rosters.SOON_DAYS`).
+    """
     linked = peers.listed(conn)
     own_words, heard = (activity.statements(conn, _STATEMENTS, own=ours) for ours in (True, False))
     recent, seen = [*own_words, *heard], activity.sightings(conn, _SIGHTINGS)
@@ -215,6 +239,7 @@ def desk(
     ]
     shown = _together(happened, _TOGETHER_S)[:lines]
     back, at_home = activity.sighting_counts(conn)
+    who = _known(conn, own)
     return Desk(
         parties=parties(conn, own),
         circles=circles(conn),
@@ -226,6 +251,9 @@ def desk(
         objects=search.count_by_type(conn),
         disputes=tuple(open_disputes(conn)),
         recalls=tuple(tombstones.held(conn, _RECALLS)),
+        communities=tuple(rosters.accepted(conn, who, now)),
+        offered=communities.count_offered(conn),
+        warnings=tuple(rosters.warnings(conn, who, now, soon)),
         complete=no_act_left and none_left,
     )
 
@@ -251,8 +279,16 @@ def parties(conn: Connection, own: NodeDocument) -> dict[str, Party]:
 
 
 def circles(conn: Connection) -> dict[str, str]:
-    """Return the communities' names by id."""
-    return {one.id: one.name for one in communities.current(conn).values()}
+    """Return by id the names of the communities accepted here: what others call themselves has no meaning here.
+
+    Of communities that have one name, the beginning of the id is told too.
+    """
+    present = list(communities.current(conn).values())
+    often = Counter(one.name.lower() for one in present)
+    return {
+        one.id: one.name if often[one.name.lower()] == 1 else f"{one.name} ({one.id.partition('--')[2][:8]})"
+        for one in present
+    }
 
 
 def peer_lines(conn: Connection, phases: Callable[[str], LinkPhase | None]) -> tuple[PeerLine, ...]:
@@ -269,6 +305,14 @@ def peer_lines(conn: Connection, phases: Callable[[str], LinkPhase | None]) -> t
 def sightings_of(conn: Connection, stix_id: str, gists: Gists) -> list[Sighted]:
     """Return who saw an object, the latest first."""
     return list(_sightings(conn, gists, activity.sightings_of(conn, stix_id, _SIGHTINGS)))
+
+
+def _known(conn: Connection, own: NodeDocument) -> Known:
+    documents = [own, *(_document(peer.document) for peer in peers.listed(conn))]
+    return Known(
+        names={one.member: one.title or one.name for one in documents},
+        keys={public: one.member for one in reversed(documents) for public in one.signing_keys},
+    )
 
 
 def _told_and_heard(recent: Sequence[RecentStatement], known: Mapping[str, Gist]) -> Iterator[Happening]:
@@ -343,10 +387,11 @@ def _event(one: RecentEvent) -> Happening:
         kind=kind,
         at=one.at,
         since=one.at,
-        who="" if kind in (Kind.ROSTER, Kind.INVITATION, Kind.TOKEN) else one.subject,
-        detail=str(detail.get(word, "")),
+        who="" if kind in (*_OF_A_COMMUNITY, Kind.INVITATION, Kind.TOKEN) else one.subject,
+        detail=one.subject if kind in (Kind.CONFLICT, Kind.ADMISSION) else str(detail.get(word, "")),
         name=str(detail.get("name", "" if kind is Kind.PEER else one.subject)) if kind in _NAMED else "",
-        times=int(str(detail.get("number", 0))) if kind is Kind.ROSTER else 0,
+        times=int(str(detail.get("number", 0))) if kind in (Kind.ROSTER, Kind.CONFLICT) else 0,
+        count=len(msgspec.convert(detail["members"], list[str])) if kind is Kind.ADMISSION else 1,
         actor=one.actor,
     )
 
@@ -377,7 +422,9 @@ def _together(happened: Iterable[Happening], seconds: float) -> list[Happening]:
 
 
 def _apart(one: Happening) -> str:
-    """What keeps two like things apart: sightings of different objects, tokens and invitations by name."""
+    """What keeps two like things apart: sightings of different objects, rosters by number, tokens by name."""
+    if one.kind in (Kind.ROSTER, Kind.CONFLICT):
+        return str(one.times)
     return {Kind.SIGHTED: one.object_id, Kind.TOKEN: one.name, Kind.INVITATION: one.name}.get(one.kind, "")
 
 

@@ -26,6 +26,11 @@ def member(conn: Connection, own: str, members: Members, written: str) -> str:
     return found
 
 
+def called(conn: Connection, members: Members) -> dict[str, str]:
+    """Return by identity id what members are called here: peers as they were named here, before their own names."""
+    return {**members.names, **{peer.member: peer.name for peer in peers.listed(conn)}}
+
+
 def _named(conn: Connection, own: str, members: Members) -> Mapping[str, str]:
     called = {name.lower(): one for one, name in members.names.items()}
     called |= {peer.name.lower(): peer.member for peer in peers.listed(conn)}

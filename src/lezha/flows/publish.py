@@ -81,9 +81,10 @@ class _Draft(msgspec.Struct, frozen=True):
 class _Ground(msgspec.Struct, frozen=True):
     """What is known before a plan is made: of the objects that the given ones name, and of their earlier versions."""
 
+    now: str
     communities: Communities
     held: frozenset[str]
-    told: dict[str, list[tuple[str, Audience]]]
+    told: dict[str, list[tuple[str, Terms]]]
     recalled: frozenset[str]
     in_conflict: frozenset[str]
     purged: frozenset[str]
@@ -138,7 +139,7 @@ def preview(log: Log, author: Author, members: Members, request: Request, now: s
     """Say what `publish` would do, without writing anything. Raises NothingTaken, FlowError."""
     draft = _draft(author, members, request)
     with log.read() as conn:
-        plan = _plan(conn, draft)
+        plan = _plan(conn, draft, now)
         outlook = _outlook(conn, [_facts(one, author, now) for one in plan.items], now)
     taken = tuple((one.content.stix_id, "") for one in plan.items)
     return Published(taken, plan.rejected, outlook, _warnings(plan))
@@ -185,7 +186,7 @@ def _draft(author: Author, members: Members, request: Request) -> _Draft:
 
 
 def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
-    plan = _plan(tx.conn, draft)
+    plan = _plan(tx.conn, draft, tx.at)
     contents.add(tx, [draft.author.identity, *(one.content for one in plan.items)], actor)
     before = _signed_before(tx.conn, plan)
     signed = [
@@ -202,9 +203,9 @@ def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
     return Published(taken, plan.rejected, outlook, _warnings(plan), tx.at)
 
 
-def _plan(conn: Connection, draft: _Draft) -> _Plan:
+def _plan(conn: Connection, draft: _Draft, now: str) -> _Plan:
     request = draft.request
-    ground = _ground(conn, draft.contents)
+    ground = _ground(conn, draft.contents, now)
     fit, unfit = _sorted_out(draft, ground)
     refused = [*draft.rejected, *unfit]
     if refused and request.strict:
@@ -267,7 +268,7 @@ def _sorted_out(draft: _Draft, ground: _Ground) -> tuple[list[Content], list[Rej
     return fit, [reason for one in draft.contents if (reason := reasons[one.hash]) is not None]
 
 
-def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
+def _ground(conn: Connection, read: Sequence[Content], now: str) -> _Ground:
     targets = {target for content in read for target in content.refs}
     about = statements.about_any(conn, targets)
     facts = {
@@ -275,13 +276,14 @@ def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
     }
     told = {
         target: [
-            (facts[key].origin, terms.audience)
+            (facts[key].origin, terms)
             for key in keys
             if (terms := facts[key].terms) is not None and not facts[key].recalled
         ]
         for target, keys in about.items()
     }
     return _Ground(
+        now=now,
         communities=communities.current(conn),
         held=frozenset(contents.ids_held(conn, targets)),
         told=told,
@@ -304,18 +306,21 @@ def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
 def _wider_than_named(
     draft: _Draft, content: Content, ground: _Ground, beside: Mapping[str, int]
 ) -> Rejected | None:
-    audience = draft.request.terms.audience
+    terms = draft.request.terms
     for target in content.refs:
         told = [
             *ground.told.get(target, []),
-            *([(draft.author.member, audience)] if target in beside else []),
+            *([(draft.author.member, terms)] if target in beside else []),
         ]
         if target in ground.recalled and not told:
             reason = f"it names {target}, which was recalled: this would go on telling of it."
             return Rejected(content.stix_id, "lezha references", reason)
         own_only = not told and target in ground.held and not target.startswith("identity--")
-        if own_only or (told and not within(audience, told, ground.communities)):
-            reason = f"it names {target}, which not everyone in this audience may know: narrow the audience."
+        if own_only or (told and not within(terms, told, ground.communities, ground.now)):
+            reason = (
+                f"it names {target}, which not everyone in this audience may know, those who join it later included: "
+                "narrow the audience, or publish that object to it too."
+            )
             return Rejected(content.stix_id, "lezha references", reason)
     return None
 

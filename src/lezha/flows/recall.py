@@ -20,7 +20,7 @@ from lezha.flows.publish import Author
 from lezha.sharing.audience import within
 from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts
-from lezha.sharing.terms import Audience
+from lezha.sharing.terms import Terms
 from lezha.stix import timestamps
 from lezha.stix.errors import StixError
 from lezha.store import communities, contents, ledger, peers, posts, search, statements, tombstones
@@ -115,11 +115,11 @@ class _Plan(msgspec.Struct, frozen=True):
     left: bool
 
 
-def preview(log: Log, author: Author, members: Members, request: Request) -> Recalled:
+def preview(log: Log, author: Author, members: Members, request: Request, now: str) -> Recalled:
     """Say what `recall` would do, without writing anything. Raises FlowError, NotFound."""
     _check(request, author)
     with log.read() as conn:
-        return _outcome(conn, _plan(conn, members, request), members, "")
+        return _outcome(conn, _plan(conn, members, request, now), members, "")
 
 
 async def recall(log: Log, author: Author, members: Members, request: Request, actor: str) -> Recalled:
@@ -128,7 +128,8 @@ async def recall(log: Log, author: Author, members: Members, request: Request, a
     What was taken back already stays so, and is no error. Raises FlowError, NotFound.
     """
     # Who has what is looked up for each peer: the writer does not wait for that.
-    outlook = await asyncio.to_thread(preview, log, author, members, request)
+    now = await log.write(lambda tx: tx.at)
+    outlook = await asyncio.to_thread(preview, log, author, members, request, now)
     return await log.write(lambda tx: _write(tx, author, members, request, actor, outlook))
 
 
@@ -144,7 +145,7 @@ def _check(request: Request, author: Author) -> None:
 def _write(
     tx: Tx, author: Author, members: Members, request: Request, actor: str, outlook: Recalled
 ) -> Recalled:
-    plan = _plan(tx.conn, members, request)
+    plan = _plan(tx.conn, members, request, tx.at)
     if list(plan.because) == [one.statement for one in outlook.recalled]:
         outcome = msgspec.structs.replace(outlook, at=tx.at)
     else:  # something was published or recalled meanwhile
@@ -161,7 +162,7 @@ def _sign(tx: Tx, author: Author, statement: str, why: str) -> Stone:
 # --- what is to be taken back ---------------------------------------------------------------------------------------
 
 
-def _plan(conn: Connection, members: Members, request: Request) -> _Plan:
+def _plan(conn: Connection, members: Members, request: Request, now: str) -> _Plan:
     own, versions = _own(conn, members, request.id)
     version = _version(request.version)
     if version not in ("", *versions.values()):
@@ -172,7 +173,7 @@ def _plan(conn: Connection, members: Members, request: Request) -> _Plan:
     stands = {versions[one.content] for one in own if not one.recalled and one.statement not in because}
     left = request.keep_derived and bool(statements.own_naming(conn, request.id, 1))
     if not request.keep_derived:
-        because |= _Derived(conn, because).follow(request.id)
+        because |= _Derived(conn, because, now).follow(request.id)
     return _Plan(
         because,
         tuple(statements.facts(conn, list(because))),
@@ -220,8 +221,9 @@ class _Derived:
     goes with the object from which it was derived.
     """
 
-    def __init__(self, conn: Connection, taken: Iterable[str]) -> None:
+    def __init__(self, conn: Connection, taken: Iterable[str], now: str) -> None:
         self._conn = conn
+        self._now = now
         self._communities: Communities = communities.current(conn)
         self._taken = set(taken)
 
@@ -244,10 +246,10 @@ class _Derived:
             ask.extend(dict.fromkeys(one.stix_id for one in statements.subjects_of(self._conn, contents_of)))
         return found
 
-    def _standing(self, target: str) -> list[tuple[str, Audience, bool]]:
+    def _standing(self, target: str) -> list[tuple[str, Terms, bool]]:
         said = statements.facts(self._conn, statements.about(self._conn, target))
         return [
-            (one.origin, one.terms.audience, one.author_here)
+            (one.origin, one.terms, one.author_here)
             for one in said
             if one.terms is not None and not one.recalled and one.statement not in self._taken
         ]
@@ -264,10 +266,10 @@ class _Derived:
             "or leave it with --keep-derived."
         )
 
-    def _tells(self, one: Facts, standing: Sequence[tuple[str, Audience, bool]]) -> bool:
-        audience = one.terms.audience if one.terms is not None else Audience()
+    def _tells(self, one: Facts, standing: Sequence[tuple[str, Terms, bool]]) -> bool:
         told = [(origin, known) for origin, known, _ in standing]
-        return not within(audience, told, self._communities)  # nobody is within any audience
+        # Nobody is within any audience.
+        return one.terms is not None and not within(one.terms, told, self._communities, self._now)
 
     def _torn_off(self, target: str) -> list[Facts]:
         """Return what this member signed of tear-lines that were derived from an object."""

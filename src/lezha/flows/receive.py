@@ -268,7 +268,7 @@ def _keep(
     """Write what is in order and return the frames that are not, or are in dispute, with the reasons."""
     refused = [(one, found) for one, found in taken if isinstance(found, _Unfit)]
     for one, found in taken:
-        if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found)):
+        if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found, sender)):
             refused.append((one, _Unfit(reason)))
     told = [(one, found) for one, found in taken if isinstance(found, _Told)]
     _keep_statements(tx, receiver, sender, [found for _, found in told])
@@ -307,10 +307,15 @@ def _bare(one: Frame) -> Frame:
     return replace(one, envelope=b"", contents=())
 
 
-def _keep_roster(tx: Tx, known: KnownRoster) -> Refused | None:
+def _keep_roster(tx: Tx, known: KnownRoster, sender: str) -> Refused | None:
+    kept = kept_roster(known)
+    if not communities.has_room(tx.conn, kept.community, sender):
+        words = f"{sender} has sent {communities.OFFERED} rosters of communities that were not accepted here."
+        return Refused("too_many_rosters", words)
     try:
-        communities.add(tx, kept_roster(known), "peer")
+        communities.add(tx, kept, "peer", came_from=sender)
     except Conflict as conflict:
+        communities.clash(tx, kept, "peer", came_from=sender)
         return Refused("roster_conflict", str(conflict))
     return None
 
@@ -331,6 +336,7 @@ def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_To
         for one in told
     ]
     statements.add(tx, signed, "peer")
+    communities.signed_by(tx, _floors(signed))
     statements.arrived(tx, [one.hash for one in signed], sender)
     tombstones.retold(tx, sender, [one.hash for one in signed])
 
@@ -375,6 +381,16 @@ def _stone(known: KnownTombstone, sender: str) -> Stone:
     )
 
 
+def _floors(signed: Sequence[Signed]) -> dict[tuple[str, str], int]:
+    """Return the highest number of a community's roster by which each member signed."""
+    found: dict[tuple[str, str], int] = {}
+    for one in signed:
+        for term in one.terms.audience.communities:
+            key = (term.id, one.origin)
+            found[key] = max(found.get(key, 0), min(term.floor, roster.MAX_NUMBER))
+    return found
+
+
 def kept_roster(known: KnownRoster) -> KeptRoster:
     """Return what the log keeps of a verified roster."""
     return KeptRoster(
@@ -383,6 +399,7 @@ def kept_roster(known: KnownRoster) -> KeptRoster:
         number=known.roster.number,
         hash=known.digest,
         expires=known.roster.expires,
-        members=known.roster.members,
+        members=known.roster.admitted,
         envelope=known.raw,
+        until=known.roster.until,
     )

@@ -6,7 +6,7 @@ goes as a void frame.
 """
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Final
 
 import msgspec
@@ -14,13 +14,15 @@ from sqlalchemy import Connection
 
 from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
+from lezha.sharing.community import Community
 from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Standing, Withheld
 from lezha.store import communities, posts, statements, tombstones, views, walk
 from lezha.store.log import Log, Tx
 from lezha.store.tombstones import Stone
-from lezha.store.views import Change, Entry, Head, ViewKind
+from lezha.store.views import Change, Cursor, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
+_AGAIN_PER_COMMIT: Final = 1024
 KINDS: Final = frozenset(
     {
         "statement",
@@ -140,25 +142,43 @@ def pack_recalls(conn: Connection, recipient: Recipient, incarnation: str, after
 
 
 def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
-    """Decide for the next changes; return the view's head, or None if there may be more changes."""
-    changed_before = views.cursor(tx.conn, recipient.id)
-    changes = views.changes(tx.conn, changed_before, KINDS, _CHANGES_PER_COMMIT)
+    """Decide for the next changes; return the view's head, or None if there may be more changes.
+
+    They are taken in order, so that the order of a view does not depend on how many there are of which it tells
+    nothing: what waits behind a roster or an admission waits until all that was withheld has been decided anew.
+    """
+    place = views.cursor(tx.conn, recipient.id)
+    if place.again is not None:
+        _decide_again(tx, Gate(recipient, communities.current(tx.conn), tx.at), place)
+        return None
+    changes = views.changes(tx.conn, place.seq, KINDS, _CHANGES_PER_COMMIT)
     if not changes:
         return views.head(tx.conn, recipient.id)
-    gate = Gate(recipient, communities.current(tx.conn), tx.at)
-    inputs = [
-        c for c in changes if c.kind in _ABOUT_PEERS or (c.kind in _ABOUT_ONE and c.subject == recipient.id)
-    ]
-    fresh = {c.subject for c in changes if c.kind == "statement"}
-    if inputs or len(changes) == _CHANGES_PER_COMMIT or not changed_before:
+    inputs = {change.seq for change in changes if _is_input(change, recipient)}
+    if inputs or len(changes) == _CHANGES_PER_COMMIT or not place.seq:
         # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
-    if inputs:
-        again = [key for key in views.withheld_from(tx.conn, recipient.id) if key not in fresh]
-        for start in range(0, len(again), _CHANGES_PER_COMMIT):
-            part = again[start : start + _CHANGES_PER_COMMIT]
-            views.no_longer_withheld(tx, recipient.id, part)
-            _decide_statements(tx, gate, part)
+    anew = changes[0].seq in inputs
+    run = list(takewhile(lambda change: (change.seq in inputs) is anew, changes))
+    gate = Gate(recipient, communities.current(tx.conn), tx.at)
+    if anew:
+        done = _decide_again(tx, gate, Cursor(run[-1].seq, 0))
+    else:
+        done = _decide_fresh(tx, gate, run)
+    all_of_them = len(run) == len(changes) < _CHANGES_PER_COMMIT
+    return views.head(tx.conn, recipient.id) if done and all_of_them else None
+
+
+def _is_input(change: Change, recipient: Recipient) -> bool:
+    """True if the change may release to this recipient what was withheld from it."""
+    if recipient.standing is Standing.OWN:
+        return False  # by clearance alone, which has no events
+    return change.kind in _ABOUT_PEERS or (change.kind in _ABOUT_ONE and change.subject == recipient.id)
+
+
+def _decide_fresh(tx: Tx, gate: Gate, changes: Sequence[Change]) -> bool:
+    """Decide for what has not been decided yet, all of it."""
+    standing = gate.recipient.standing
     told_late: list[str] = []
     # In the order of the log, so that numbers do not depend on where one commit's worth of changes ends.
     for stated, group in groupby(
@@ -166,14 +186,24 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     ):
         if stated:
             told_late += _decide_statements(tx, gate, list(dict.fromkeys(c.subject for c in group)))
-        elif recipient.standing is Standing.MEMBER:
+        elif standing is Standing.MEMBER:
             _number_recalls(tx, gate, list(group))
-    if recipient.standing is Standing.OWN:
+    if standing is Standing.OWN:
         _tell_own(tx, gate, changes, told_late)
-    elif recipient.standing is Standing.CONSTITUENT:
+    elif standing is Standing.CONSTITUENT:
         _tell_constituent(tx, gate, changes)
-    views.move_cursor(tx, recipient.id, changes[-1].seq)
-    return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
+    views.move_cursor(tx, gate.recipient.id, Cursor(changes[-1].seq))
+    return True
+
+
+def _decide_again(tx: Tx, gate: Gate, place: Cursor) -> bool:
+    """Decide anew for some of what is withheld, after the statement `place.again`; say whether that was the last."""
+    recipient = gate.recipient.id
+    some, upto = views.withheld_after(tx.conn, recipient, place.again or 0, place.seq, _AGAIN_PER_COMMIT)
+    views.no_longer_withheld(tx, recipient, some)
+    _decide_statements(tx, gate, some)
+    views.move_cursor(tx, recipient, Cursor(place.seq, upto))
+    return upto is None
 
 
 def _decide_statements(tx: Tx, gate: Gate, hashes: list[str]) -> list[str]:
@@ -251,8 +281,8 @@ def _changes(contents: Sequence[str], rule: str) -> list[_Row]:
 def _number_rosters(tx: Tx, recipient: Recipient) -> None:
     if recipient.standing is not Standing.MEMBER or recipient.suspended:
         return
-    ours = communities.accepted(tx.conn)
-    mine = [k for k in communities.latest(tx.conn) if k.community in ours and recipient.id in k.members]
+    present = communities.current(tx.conn).values()
+    mine = communities.latest(tx.conn, [one.id for one in present if _is_in(one, recipient, tx.at)])
     there = views.given(tx.conn, recipient.id, [kept.hash for kept in mine])
     rows = [
         (ViewKind.ROSTER, kept.hash, f"member of {kept.name}", frame.pack_roster(kept.envelope).digest())
@@ -306,6 +336,11 @@ def _number_stones(tx: Tx, recipient: Recipient, stones: Sequence[Stone]) -> Non
     _number(tx, recipient.id, rows)
 
 
+def _is_in(community: Community, recipient: Recipient, now: str) -> bool:
+    """True if a recipient may have the community's roster: it is a member now, as far as this node has approved it."""
+    return recipient.id in community.members and not community.ended(recipient.id, now)
+
+
 def _number(tx: Tx, recipient: str, rows: Sequence[_Row]) -> None:
     """Append rows."""
     if not rows:
@@ -324,16 +359,18 @@ def _parcels(
 ) -> tuple[dict[str, Parcel], dict[str, Withheld]]:
     """Pack what may still be sent of numbered rows, and say what of them has been denied since."""
     told = [entry.ref for entry in entries if entry.kind is ViewKind.STATEMENT]
-    present = communities.current(conn) if told else {}
+    present = communities.current(conn) if entries else {}
     gate = Gate(recipient, present, now)
     decisions = [gate.decide(one) for one in statements.facts(conn, told)]
     parcels = _pack(conn, [one for one in decisions if isinstance(one, Released)])
     denied = {one.statement: one for one in decisions if isinstance(one, Withheld)}
     for ref in [entry.ref for entry in entries if entry.kind is ViewKind.ROSTER]:
         kept = communities.by_hash(conn, ref)
+        # Also an earlier roster: whoever was removed since is told nothing of the community any more.
+        community = present.get(kept.community) if kept is not None else None
         if recipient.suspended:
             denied[ref] = Withheld("", recipient.id, Reason.SUSPENDED)
-        elif kept is not None and recipient.id in kept.members:
+        elif kept is not None and community is not None and _is_in(community, recipient, now):
             parcels[ref] = frame.pack_roster(kept.envelope)
     # A recall is told whatever else is denied, to a suspended peer too.
     stones = [entry.ref for entry in entries if entry.kind is ViewKind.TOMBSTONE]

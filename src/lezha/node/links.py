@@ -98,8 +98,7 @@ class Link:
 
     async def _step(self, client: PeerClient) -> None:
         serial = self._changes.serial
-        if serial != self._decided:
-            await self._decide()
+        if serial != self._decided and await self._decide():
             self._decided = serial
         if self._peer.state is not PeerState.ACTIVE and not self._owes():
             self.state.phase = self._peer.state.value
@@ -109,11 +108,9 @@ class Link:
             case Greet():
                 await self._post(client, Batch(frame.PROTOCOL, self._incarnation, utc_now()))
             case Send(after):
-                # Beside the event loop: PostgreSQL lets nobody read a table that a purge writes anew.
-                packed = await asyncio.to_thread(self._pack, after)
-                if packed.denied:
-                    await self._log.write(lambda tx: views.void(tx, self._member, packed.denied))
-                await self._post(client, packed.batch)
+                await self._send(client, after)
+            case Wait() if serial != self._decided:
+                return  # there is more to decide
             case Wait():
                 self.state.phase = "up to date"
                 await self._changes.beyond(serial, _IDLE_S)
@@ -122,29 +119,45 @@ class Link:
             case Pause(seconds):
                 await self._pause(seconds)
 
-    def _pack(self, after: int) -> Packed:
-        with self._log.read() as conn:
-            return share.pack(conn, self._peer.recipient(), self._incarnation, after, utc_now())
+    async def _decide(self) -> bool:
+        """Decide for what has changed, or some of it, and say whether that is all. What is numbered is sent between.
 
-    async def _decide(self) -> None:
-        """Bring the view up to date, and say up to which number the peer is to be told now."""
+        What is due is up to which number the peer is to be told now.
+        """
         with self._log.read() as conn:
             self._peer = peers.by_member(conn, self._member)
             newest = tombstones.newest(conn)
         if self._peer.state is PeerState.ACTIVE:
-            self._head = await share.decide(self._log, self._peer.recipient())
+            head = await share.decide_some(self._log, self._peer.recipient())
+            with self._log.read() as conn:
+                self._head = head or views.head(conn, self._member)
             self._due, self._recalls = self._head.number, -1
-        elif newest != self._recalls:
+            return head is not None
+        if newest != self._recalls:
             # Of what it was ever offered a suspended peer still hears that it was recalled.
             self._head = await share.decide_recalls(self._log, self._peer.recipient())
             with self._log.read() as conn:
                 self._due = max(tombstones.numbers(conn, self._member), default=0)
             self._recalls = newest
+        return True
 
     def _owes(self) -> bool:
         """Whether a recall is still to be told."""
         done = self._outbox.acknowledged
         return self._due > 0 and (done is None or done < self._due)
+
+    async def _send(self, client: PeerClient, after: int) -> None:
+        """Send what follows a number; or make void what was denied since, and let the rules be asked again."""
+        # Beside the event loop: PostgreSQL lets nobody read a table that a purge writes anew.
+        packed = await asyncio.to_thread(self._pack, after)
+        if packed.denied:
+            await self._log.write(lambda tx: views.void(tx, self._member, packed.denied))
+        else:
+            await self._post(client, packed.batch)
+
+    def _pack(self, after: int) -> Packed:
+        with self._log.read() as conn:
+            return share.pack(conn, self._peer.recipient(), self._incarnation, after, utc_now())
 
     async def _post(self, client: PeerClient, batch: Batch) -> None:
         raw = await client.send(frame.encode(batch))

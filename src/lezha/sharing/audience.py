@@ -1,29 +1,55 @@
 """Audiences compared: may an object that names another be told to these?"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from lezha.sharing.community import Communities
-from lezha.sharing.terms import Audience
+from lezha.sharing.community import Communities, Community
+from lezha.sharing.terms import CommunityTerm, Terms
 
 
-def within(inner: Audience, outer: Iterable[tuple[str, Audience]], communities: Communities) -> bool:
-    """True if everyone in `inner` has, by the author's hand or knowledge, what the `outer` statements give.
+def within(inner: Terms, outer: Iterable[tuple[str, Terms]], communities: Communities, now: str) -> bool:
+    """True if everyone in the audience of `inner` has, by the author's hand or knowledge, what `outer` gives.
 
-    `outer` lists (origin, audience) of each live statement about the object that is named; an origin always has
-    what it wrote. Communities do not nest: one lies within another only if it is the same, or the other
+    `outer` lists (origin, terms) of each live statement about the object that is named; an origin always has
+    what it wrote. Members are those of the rosters at `now`, and whoever may be admitted later counts where the terms
+    are for future members. Communities do not nest: one lies within another only if it is the same, or the other
     audience is everyone (docs/design.md, References).
     """
     members: set[str] = set()
-    whole: set[str] = set()
-    for origin, audience in outer:
-        if audience.everyone:
+    whole: dict[str, list[tuple[CommunityTerm, Terms]]] = {}
+    for origin, terms in outer:
+        if terms.audience.everyone:
             return True
         members.add(origin)
-        members.update(audience.members)
-        for term in audience.communities:
-            whole.add(term.id)
-            community = communities.get(term.id)
-            members.update(community.members if community else ())
-    if inner.everyone or any(term.id not in whole for term in inner.communities):
+        members.update(terms.audience.members)
+        for term in terms.audience.communities:
+            whole.setdefault(term.id, []).append((term, terms))
+            members.update(_given(communities.get(term.id), term, terms, now))
+    if inner.audience.everyone:
         return False
-    return set(inner.members) <= members
+    if not all(
+        _covered(inner, term, whole.get(term.id, ()), communities) for term in inner.audience.communities
+    ):
+        return False
+    return set(inner.audience.members) <= members
+
+
+def _given(community: Community | None, term: CommunityTerm, terms: Terms, now: str) -> Iterable[str]:
+    """Give the members whom a community lets in at `now`, as the release kernel would."""
+    if community is None or community.number < term.floor or community.expires <= now:
+        return
+    for member, admitted in community.members.items():
+        if not community.ended(member, now) and (terms.future_members or admitted <= term.floor):
+            yield member
+
+
+def _covered(
+    inner: Terms, term: CommunityTerm, outer: Sequence[tuple[CommunityTerm, Terms]], communities: Communities
+) -> bool:
+    """True if whoever a community lets in by `inner` it lets in by one of the `outer` terms too."""
+    community = communities.get(term.id)
+    # A later roster that admitted nobody, a mere renewal, parts nobody.
+    newest = community.newest if community is not None and community.number >= term.floor else term.floor
+    return any(
+        terms.future_members or (not inner.future_members and min(term.floor, newest) <= other.floor)
+        for other, terms in outer
+    )

@@ -77,6 +77,8 @@ class Reason(StrEnum):
     ROSTER_UNKNOWN = "roster_unknown"
     ROSTER_BEHIND = "roster_behind"
     ROSTER_EXPIRED = "roster_expired"
+    NOT_ADMITTED_HERE = "not_admitted_here"
+    MEMBERSHIP_ENDED = "membership_ended"
     ADMITTED_LATER = "admitted_later"
     CLEARANCE = "clearance"
     CONSTITUENT_TLP = "constituent_tlp"
@@ -100,9 +102,11 @@ _WORDS: Final = {
     Reason.NO_STATEMENT: "no member has signed a release statement for it",
     Reason.EMPTY_AUDIENCE: "its statement names nobody",
     Reason.NOT_IN_AUDIENCE: "the recipient is not in the audience that its author signed",
-    Reason.ROSTER_UNKNOWN: "this node holds no roster of the community it was published to",
+    Reason.ROSTER_UNKNOWN: "this node has accepted no roster of the community it was published to",
     Reason.ROSTER_BEHIND: "this node's roster is older than the one its author signed by",
     Reason.ROSTER_EXPIRED: "the roster of the community it was published to has expired",
+    Reason.NOT_ADMITTED_HERE: "the recipient's admission to the community waits for this node's approval",
+    Reason.MEMBERSHIP_ENDED: "the recipient's membership in the community was for a time, which is over",
     Reason.ADMITTED_LATER: "the recipient joined after it was published, and it is not for future members",
     Reason.CLEARANCE: "the recipient is not cleared for its marking",
     Reason.CONSTITUENT_TLP: "constituents never receive AMBER+STRICT or RED (TLP 2.0)",
@@ -267,12 +271,16 @@ class Gate:
             return Reason.ROSTER_UNKNOWN
         if community.number < term.floor:
             return Reason.ROSTER_BEHIND
+        if self.recipient.id in community.waiting:
+            return Reason.NOT_ADMITTED_HERE
         admitted = community.members.get(self.recipient.id)
         if admitted is None:
             return None
         if community.expires <= self._now:
             # An expired roster holds that community's objects (docs/design.md, Release).
             return Reason.ROSTER_EXPIRED
+        if community.ended(self.recipient.id, self._now):
+            return Reason.MEMBERSHIP_ENDED
         if admitted > term.floor and not terms.future_members:
             return Reason.ADMITTED_LATER
         return f"member of {community.name}, roster {community.number}"

@@ -228,8 +228,11 @@ rosters: Final = Table(
     Column("name", Text, nullable=False),
     Column("expires", String(27), nullable=False),
     Column("members", Text, nullable=False, comment="JSON: identity id -> roster number that admitted it"),
+    Column("until", Text, nullable=False, comment="JSON: identity id -> end of a membership for a time"),
+    Column("came_from", Text, nullable=False, comment="the peer that sent it; empty if it was accepted here"),
     Column("envelope", LargeBinary, nullable=False),
     Column("at", String(27), nullable=False),
+    Index("rosters_by_sender", "came_from"),
 )
 
 admissions: Final = Table(
@@ -237,6 +240,27 @@ admissions: Final = Table(
     metadata,
     Column("community", Text, primary_key=True),
     Column("member", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False, comment="of the roster that admits it"),
+    Column("at", String(27), nullable=False),
+)
+
+roster_conflicts: Final = Table(
+    "roster_conflicts",
+    metadata,
+    Column("community", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("hash", String(64), primary_key=True, comment="of the roster that was refused"),
+    Column("held", String(64), nullable=False, comment="of the roster that stays in force"),
+    Column("came_from", Text, nullable=False, comment="the peer that sent it; empty if it was brought here"),
+    Column("at", String(27), nullable=False),
+)
+
+floors: Final = Table(
+    "floors",
+    metadata,
+    Column("community", Text, primary_key=True),
+    Column("member", Text, primary_key=True, comment="who signed statements by a later roster than is here"),
+    Column("number", Integer, nullable=False, comment="the highest number of a roster that it signed by"),
     Column("at", String(27), nullable=False),
 )
 
@@ -316,6 +340,7 @@ cursors: Final = Table(
     metadata,
     Column("recipient", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
+    Column("again", BigInteger, comment="of the last statement decided anew; null if none is to be"),
 )
 
 receipts: Final = Table(

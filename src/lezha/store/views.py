@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
@@ -13,6 +13,8 @@ from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, insert_rows, parts, record
 
 GENESIS: Final = bytes(32)
+_STRETCH: Final = 4096  # of the log, events
+_STRETCHES: Final = 16
 
 
 class ViewKind(StrEnum):
@@ -45,6 +47,16 @@ class Head(msgspec.Struct, frozen=True):
 
     number: int
     chain: bytes
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """The seq up to which events have been decided for a recipient.
+
+    While what was withheld is decided anew on account of one of them, `again` is the seq of the last statement done.
+    """
+
+    seq: int
+    again: int | None = None
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -82,7 +94,28 @@ _REFUSED: Final = select(schema.refusals.c.number).where(
 _VOIDED: Final = select(schema.voids.c.number).where(
     schema.voids.c.recipient == bindparam("recipient"), schema.voids.c.number > bindparam("after")
 )
-_CURSOR: Final = select(schema.cursors.c.seq).where(schema.cursors.c.recipient == bindparam("recipient"))
+_CURSOR: Final = select(schema.cursors.c.seq, schema.cursors.c.again).where(
+    schema.cursors.c.recipient == bindparam("recipient")
+)
+_STATEMENTS, _WITHHELD = schema.statements, schema.withheld
+_FEW_WITHHELD: Final = (
+    select(_STATEMENTS.c.seq, _STATEMENTS.c.hash)
+    .join(_WITHHELD, _WITHHELD.c.statement == _STATEMENTS.c.hash)
+    .where(_WITHHELD.c.recipient == bindparam("recipient"))
+    .limit(bindparam("limit"))
+)
+# Asked so that it begins with a stretch of the log and not with all that is withheld, which may be a million.
+_WITHHELD_BETWEEN: Final = (
+    select(_STATEMENTS.c.seq, _STATEMENTS.c.hash)
+    .where(
+        _STATEMENTS.c.seq > bindparam("after"),
+        _STATEMENTS.c.seq <= bindparam("upto"),
+        exists()
+        .where(_WITHHELD.c.recipient == bindparam("recipient"), _WITHHELD.c.statement == _STATEMENTS.c.hash)
+        .correlate(_STATEMENTS),
+    )
+    .order_by(_STATEMENTS.c.seq)
+)
 _CHANGES: Final = (
     select(_EVENTS.c.seq, _EVENTS.c.kind, _EVENTS.c.subject)
     .where(_EVENTS.c.seq > bindparam("after"), _EVENTS.c.kind.in_(bindparam("kinds", expanding=True)))
@@ -178,6 +211,30 @@ def withheld_from(conn: Connection, recipient: str) -> dict[str, Reason]:
     return {row.statement: Reason(row.reason) for row in rows}
 
 
+def withheld_after(
+    conn: Connection, recipient: str, after: int, upto: int, some: int
+) -> tuple[list[str], int | None]:
+    """Return withheld statements that follow `after` up to `upto`, in the order of the log, and where to go on.
+
+    They are about `some`, fewer if the log is long and little is withheld; None where to go on is the end.
+    """
+    rows = conn.execute(_FEW_WITHHELD, {"recipient": recipient, "limit": some + 1}).all()
+    if len(rows) <= some:
+        return [key for seq, key in sorted(map(tuple, rows)) if after < seq <= upto], None
+    found: list[str] = []
+    for _ in range(_STRETCHES):
+        if after >= upto or len(found) >= some:
+            break
+        between: dict[str, Any] = {
+            "recipient": recipient,
+            "after": after,
+            "upto": min(after + _STRETCH, upto),
+        }
+        found += [row.hash for row in conn.execute(_WITHHELD_BETWEEN, between)]
+        after = between["upto"]
+    return found, after if after < upto else None
+
+
 def withheld_counts(conn: Connection, recipient: str, *, own: bool) -> dict[str, int]:
     """Count what is withheld from a recipient, by reason: what this member signed itself, or what others did."""
     table = schema.withheld
@@ -189,16 +246,18 @@ def withheld_counts(conn: Connection, recipient: str, *, own: bool) -> dict[str,
     return {row[0]: row[1] for row in rows}
 
 
-def cursor(conn: Connection, recipient: str) -> int:
-    """Return the seq up to which events have been decided for a recipient."""
-    return conn.scalar(_CURSOR, {"recipient": recipient}) or 0
+def cursor(conn: Connection, recipient: str) -> Cursor:
+    """Return how far events have been decided for a recipient."""
+    row = conn.execute(_CURSOR, {"recipient": recipient}).first()
+    return Cursor(0) if row is None else Cursor(row.seq, row.again)
 
 
-def move_cursor(tx: Tx, recipient: str, seq: int) -> None:
-    """Record that all events up to `seq` have been decided for a recipient."""
+def move_cursor(tx: Tx, recipient: str, to: Cursor) -> None:
+    """Record how far events have been decided for a recipient."""
     table = schema.cursors
-    if not tx.conn.execute(update(table).where(table.c.recipient == recipient).values(seq=seq)).rowcount:
-        tx.conn.execute(insert(table).values(recipient=recipient, seq=seq))
+    values = {"seq": to.seq, "again": to.again}
+    if not tx.conn.execute(update(table).where(table.c.recipient == recipient).values(values)).rowcount:
+        tx.conn.execute(insert(table).values(recipient=recipient, **values))
 
 
 def changes(conn: Connection, after: int, kinds: Iterable[str], limit: int) -> list[Change]:

@@ -15,9 +15,8 @@ from lezha.access.rights import Principal, Right
 from lezha.federation import enrolment, tls
 from lezha.federation.client import PeerClient, fetch_document
 from lezha.federation.members import Members
-from lezha.flows import about, convene, export, ingest, introduce, look, names, paging, publish, purge, recall
+from lezha.flows import about, export, ingest, introduce, look, names, paging, publish, purge, recall
 from lezha.flows.about import About
-from lezha.flows.convene import Convener, Draft
 from lezha.flows.errors import FlowError
 from lezha.flows.ingest import Taken
 from lezha.flows.introduce import Host
@@ -32,16 +31,15 @@ from lezha.node.links import Links
 from lezha.node.settings import Retention
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Pap, Tlp
-from lezha.store import communities, contents, peers, search
+from lezha.store import contents, peers, search
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
-from lezha.web import constituents, parameters, times, tokens
+from lezha.web import communities, constituents, parameters, times, tokens
 from lezha.web.auth import needs
 
 _INVITATION_HOURS: Final = 24
-_ROSTER_DAYS: Final = 365
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _Request = Request[Principal, str, Any]
 
@@ -70,15 +68,6 @@ class Confirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     phrase: str
-
-
-class NewCommunity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Found a community."""
-
-    name: str
-    members: tuple[str, ...]
-    stewards: tuple[str, ...] = ("self",)
-    threshold: int = 1
 
 
 class Purge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,16 +115,6 @@ class Status(msgspec.Struct, frozen=True):
     title: str
     objects: dict[str, int]
     peers: list[PeerReport]
-
-
-class CommunityReport(msgspec.Struct, frozen=True):
-    """A community as this node sees it; `members` are names where they are known here."""
-
-    id: str
-    name: str
-    number: int
-    expires: str
-    members: list[str]
 
 
 @get("/status", guards=[needs(Right.LOOK)])
@@ -201,7 +180,7 @@ async def recall_object(
     """
     asked = recall.Request(data.id, data.version, data.why, data.keep_derived)
     if data.dry_run:
-        return await asyncio.to_thread(recall.preview, log, author, members, asked)
+        return await asyncio.to_thread(recall.preview, log, author, members, asked, utc_now())
     return await recall.recall(log, author, members, asked, request.user.name)
 
 
@@ -455,47 +434,6 @@ async def remove(request: _Request, log: NamedDependency[Log], name: FromPath[st
     return {"name": name, "state": "removed"}
 
 
-@get("/communities", guards=[needs(Right.LOOK)])
-async def list_communities(
-    log: NamedDependency[Log], members: NamedDependency[Members]
-) -> list[CommunityReport]:
-    """Return all communities by their current rosters."""
-    with log.read() as conn:
-        present = communities.current(conn)
-    return [
-        CommunityReport(c.id, c.name, c.number, c.expires, sorted(members.names.get(m, m) for m in c.members))
-        for c in present.values()
-    ]
-
-
-@post("/communities", guards=[needs(Right.COMMUNITIES)], status_code=200)
-async def found_community(
-    log: NamedDependency[Log], convener: NamedDependency[Convener], data: JSONBody[NewCommunity]
-) -> Response[bytes]:
-    """Draft the first roster of a community and sign it; nothing is in force until it is accepted."""
-    now = utc_now()
-    draft = Draft(data.name, data.members, data.stewards, data.threshold, now, later(now, days=_ROSTER_DAYS))
-    with log.read() as conn:
-        return Response(convene.found(conn, convener, draft), media_type="application/json")
-
-
-@post("/communities/sign", guards=[needs(Right.COMMUNITIES)], status_code=200)
-async def sign_roster(request: _Request, convener: NamedDependency[Convener]) -> Response[bytes]:
-    """Add this member's signature as a steward to the roster in the body."""
-    return Response(convene.cosign(convener, await request.body()), media_type="application/json")
-
-
-@post("/communities/accept", guards=[needs(Right.COMMUNITIES)], status_code=200)
-async def accept_roster(
-    request: _Request, log: NamedDependency[Log], members: NamedDependency[Members]
-) -> CommunityReport:
-    """Take the roster in the body as true and admit its members here."""
-    c = await convene.accept(log, await request.body(), request.user.name)
-    return CommunityReport(
-        c.id, c.name, c.number, c.expires, sorted(members.names.get(m, m) for m in c.members)
-    )
-
-
 @get("/sightings", guards=[needs(Right.LOOK)])
 async def list_sightings(
     log: NamedDependency[Log], limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1000
@@ -527,7 +465,7 @@ router = Router(
         status, publish_bundle, recall_object, take_objects, find_objects, object_report, about_value,
         purge_objects, retention_due, retire_now, exact_bytes, export_objects, list_peers,
         latencies, invite, accept,
-        pending_phrase, confirm, suspend, resume, clear, remove, list_communities, found_community, sign_roster,
-        accept_roster, *tokens.routes, *constituents.routes, list_sightings,
+        pending_phrase, confirm, suspend, resume, clear, remove, *communities.routes, *tokens.routes,
+        *constituents.routes, list_sightings,
     ],
 )  # fmt: skip

@@ -44,6 +44,7 @@ _BODIES: Final = {
     "/api/v1/objects": _BUNDLE,
     "/api/v1/communities/sign": _ROSTER,
     "/api/v1/communities/accept": _ROSTER,
+    "/api/v1/communities/review": _ROSTER,
     "/api/v1/sensor/reports": "A batch of reports: `id`, `taken` (when), and up to 1,000 `reports`.",
 }
 

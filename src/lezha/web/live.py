@@ -9,11 +9,11 @@ import msgspec
 from markupsafe import Markup
 
 from lezha.federation.document import NodeDocument
-from lezha.flows import desk
+from lezha.flows import desk, rosters
 from lezha.flows.desk import Desk, Gists
 from lezha.flows.look import LinkPhase
 from lezha.node.changes import Changes
-from lezha.node.clock import utc_now
+from lezha.node.clock import later, utc_now
 from lezha.node.links import Links
 from lezha.store import peers
 from lezha.store.log import Log
@@ -28,7 +28,7 @@ _PACE_FACTOR: Final = 3.0
 _SOON_S: Final = 0.3
 _PAGES: Final = {
     "desk": ("alerts", "summary", "peers", "activity", "sightings", "latest"),
-    "peers": ("contacts",),
+    "peers": ("contacts", "communities"),
 }
 
 
@@ -88,14 +88,14 @@ class Boards:
         yield _event("ended", "")
 
     def _state(self) -> object:
-        """What a board depends on: the log, and the links' sending ends, which change without a commit."""
+        """What a board depends on: the log, the links' sending ends, which change without a commit, and the minute."""
         found = []
         for member in self._members:
             if (running := self._links.get(member)) is not None:
                 state = running.state
                 last = state.latencies[-1] if state.latencies else None
                 found.append((member, state.phase, state.fault, len(state.latencies), last))
-        return (self._changes.serial, found)
+        return (self._changes.serial, found, utc_now()[:16])
 
     async def _render(self) -> None:
         start = time.monotonic()
@@ -113,7 +113,8 @@ class Boards:
     def _draw(self, phases: dict[str, LinkPhase | None]) -> tuple[Board, bool]:
         now = utc_now()
         with self._log.read() as conn:
-            shown: Desk = desk.desk(conn, self._own, phases.get, self._gists)
+            soon = later(now, days=rosters.SOON_DAYS)
+            shown: Desk = desk.desk(conn, self._own, phases.get, self._gists, now, soon)
         names = {name for page in _PAGES.values() for name in page}
         parts = {
             name: fragment(f"live/{name}.html", desk=shown, own=self._own.member, now=now) for name in names

@@ -19,6 +19,7 @@ _NOUNS: Final[Mapping[type[inspect.Type], str]] = {
     inspect.FloatType: "a number",
     inspect.BoolType: "true or false",
     inspect.StrType: "text",
+    inspect.DictType: "an object",
 }
 
 

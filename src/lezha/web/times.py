@@ -1,9 +1,10 @@
 """Times as people write them, in the API and on pages."""
 
 import datetime as dt
+import re
 
 from lezha.flows.errors import FlowError
-from lezha.node.clock import ago, stamp, utc_now
+from lezha.node.clock import ago, later, stamp, utc_now
 
 
 def past(written: str, *, utc: bool = False) -> str:
@@ -19,6 +20,24 @@ def to_come(written: str) -> str:
     found = moment(written)
     if found <= utc_now():
         raise FlowError(f"It would be sent to nobody: it expires at {written}, which is in the past.")
+    return found
+
+
+def end(written: str) -> str:
+    """Return until when something lasts: the end of a day in UTC, 2026-03-31, or a time as `moment` takes it.
+
+    Raises FlowError if it has passed.
+    """
+    day = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", written) is not None
+    found = moment(written, utc=day)
+    try:
+        found = later(found, days=1) if day else found
+    except OverflowError as error:
+        raise FlowError(f"{written[:60]!r} is beyond all times.") from error
+    if found <= utc_now():
+        raise FlowError(
+            f"{written[:60]!r} is in the past: write when it ends, as 2026-03-31 or 2026-03-31T12:00:00Z."
+        )
     return found
 
 

@@ -173,7 +173,7 @@ def audience(told: Audience, parties: Mapping[str, Party], circles: Mapping[str,
     """Name an audience."""
     if told.everyone:
         return "everyone"
-    named = [circles.get(term.id, "a community unknown here") for term in told.communities]
+    named = [circles.get(term.id, "a community not accepted here") for term in told.communities]
     named += [member(one, parties) for one in told.members]
     if not named:
         return "nobody else"

@@ -18,8 +18,6 @@ _NAMED: Final = re.compile(rb'"(id|object_id)"\s*:\s*"([a-z][a-z0-9-]{0,250}--[0
 
 # Table -> its columns in version 2, for those whose rows stay as they are but for hashes, which become bytes.
 _KEPT: Final = {
-    "rosters": "community number hash name expires members envelope at",
-    "admissions": "community member at",
     "peers": "member name state phrase clearance since number endpoint document",
     "invitations": "id name digest expires commitment nonce used_by",
     "views": "recipient number kind ref rule digest chain seq at",
@@ -33,7 +31,7 @@ _KEPT: Final = {
     "tokens": "id name role digest created revoked",
 }
 _HASHES: Final = {"views": "ref", "withheld": "statement"}
-_CHANGED: Final = ("events", "contents", "statements", "companions", "arrivals")
+_CHANGED: Final = ("rosters", "admissions", "events", "contents", "statements", "companions", "arrivals")
 _DROPPED: Final = ("observables", "refs")
 
 
@@ -45,11 +43,12 @@ def migrate(conn: Connection) -> None:
         conn.exec_driver_sql(statement)
     for table, columns in _KEPT.items():
         _keep(conn, table, columns.split())
+    _rosters(conn)
     _quarantined(conn)
     last = _events(conn)
     _contents(conn)
     _statements(conn)
-    for table in (*_DROPPED, *_KEPT, "companions", "arrivals", "statements", "contents", "events"):
+    for table in (*_DROPPED, *_KEPT, *reversed(_CHANGED)):
         conn.exec_driver_sql(f"DROP TABLE v1_{table}")
     _insert(conn, "sequencer", "id seq at chain epoch", [(1, *last, 0)])
 
@@ -98,6 +97,23 @@ def _keep(conn: Connection, table: str, columns: list[str]) -> None:
 
 def _by_hash(row: tuple[Any, ...], place: int = 1) -> tuple[Any, ...]:
     return (*row[:place], bytes.fromhex(row[place]), *row[place + 1 :])
+
+
+def _rosters(conn: Connection) -> None:
+    """Say by which roster each member was admitted that this node has approved; no membership was for a time."""
+    conn.exec_driver_sql(
+        "INSERT INTO rosters (community, number, hash, name, expires, members, until, came_from, envelope, at) "
+        "SELECT community, number, hash, name, expires, members, '{}', '', envelope, at FROM v1_rosters"
+    )
+    numbers: dict[tuple[str, str], int] = {}
+    told = conn.exec_driver_sql("SELECT community, members FROM v1_rosters ORDER BY number").all()
+    for community, members in told:
+        numbers |= {(community, member): number for member, number in json.loads(members).items()}
+    approved = conn.exec_driver_sql("SELECT community, member, at FROM v1_admissions").all()
+    rows = [
+        (community, member, numbers.get((community, member), 0), at) for community, member, at in approved
+    ]
+    _insert(conn, "admissions", "community member number at", rows)
 
 
 def _quarantined(conn: Connection) -> None:

@@ -1,8 +1,9 @@
 CREATE TABLE admissions (
   community TEXT NOT NULL,
   member TEXT NOT NULL,
+  number INTEGER NOT NULL,
   at VARCHAR(27) NOT NULL,
-  PRIMARY KEY (community, member)
+  PRIMARY KEY (community, member, number)
 );
 CREATE TABLE constituents (
   name TEXT NOT NULL,
@@ -34,6 +35,7 @@ CREATE INDEX contents_by_type ON contents (type, seq);
 CREATE TABLE cursors (
   recipient TEXT NOT NULL,
   seq BIGINT NOT NULL,
+  again BIGINT,
   PRIMARY KEY (recipient)
 );
 CREATE TABLE disputes (
@@ -52,6 +54,13 @@ CREATE TABLE events (
   detail TEXT NOT NULL,
   chain BLOB NOT NULL,
   PRIMARY KEY (seq)
+);
+CREATE TABLE floors (
+  community TEXT NOT NULL,
+  member TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (community, member)
 );
 CREATE TABLE forgotten (
   stix_id TEXT NOT NULL,
@@ -141,6 +150,15 @@ CREATE TABLE refusals (
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (recipient, number)
 );
+CREATE TABLE roster_conflicts (
+  community TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  hash VARCHAR(64) NOT NULL,
+  held VARCHAR(64) NOT NULL,
+  came_from TEXT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (community, number, hash)
+);
 CREATE TABLE rosters (
   community TEXT NOT NULL,
   number INTEGER NOT NULL,
@@ -148,11 +166,14 @@ CREATE TABLE rosters (
   name TEXT NOT NULL,
   expires VARCHAR(27) NOT NULL,
   members TEXT NOT NULL,
+  until TEXT NOT NULL,
+  came_from TEXT NOT NULL,
   envelope BLOB NOT NULL,
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (community, number),
   UNIQUE (hash)
 );
+CREATE INDEX rosters_by_sender ON rosters (came_from);
 CREATE TABLE sequencer (
   id INTEGER NOT NULL,
   seq BIGINT NOT NULL,
