@@ -191,9 +191,10 @@ def show(
     """
 
     async def call(node: Api) -> Any:
-        return await node.get(f"/objects/{api.segment(id)}")
+        found = await node.get(f"/objects/{api.segment(id)}")
+        return found, {} if json else await _names(node)
 
-    found = api.run(home, url, token_file, call)
+    found, names = api.run(home, url, token_file, call)
     if json:
         show_json(found)
         return
@@ -210,6 +211,6 @@ def show(
             )
         for taken in one["recalls"]:
             why = f": {taken['why']}" if taken["why"] else ""
-            say(f"Recalled by {taken['by']}, known here since {taken['at']}{why}")
+            say(f"Recalled by {names.get(taken['by'], taken['by'])}, known here since {taken['at']}{why}")
         rows = [(told["peer"], told["state"], told["why"]) for told in one["told"]]
         table(("peer", "state", "why"), rows, "Nobody was told.")
