@@ -20,8 +20,10 @@ from lezha.cli.commands import app
 from lezha.federation import enrolment, envelope, frame
 from lezha.federation.frame import Batch, Frame, FrameKind
 from lezha.federation.roster import Charter, ForATime, Roster
+from lezha.federation.tombstone import Tombstone
 from lezha.node.settings import Settings
 from lezha.sharing.release import Reason
+from lezha.store.ledger import Fate
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "lezha"
@@ -163,6 +165,10 @@ def test_the_reasons_are_those_of_the_release_kernel_in_its_words() -> None:
     assert told == {reason.value: reason.words for reason in Reason}
 
 
+def test_the_states_of_the_ledger_are_those_of_the_code() -> None:
+    assert [coded(row[0]) for row in rows(section(DESIGN, "Recall"))] == [fate.value for fate in Fate]
+
+
 def test_the_rights_are_those_of_the_one_table() -> None:
     told = {row[0]: set(_INLINE.findall(row[1])) for row in rows(section(DESIGN, "Access"))}
     assert told == {role.value: {right.value for right in rights} for role, rights in RIGHTS.items()}
@@ -219,9 +225,20 @@ def test_frames_and_their_chain_are_computed_as_told(example: Any) -> None:
     assert (first.digest().hex(), first.chain().hex()) == (told["digest"], told["chain"])
     second = Frame(void["number"], FrameKind.VOID, first.chain(), bytes.fromhex(void["digest"]))
     assert second.chain().hex() == void["chain"]
+    stone = example["tombstone"]
+    third = Frame(stone["number"], FrameKind(stone["kind"]), second.chain(), stone["envelope"].encode())
+    assert (third.digest().hex(), third.chain().hex()) == (stone["digest"], stone["chain"])
     sent = Batch(frame.PROTOCOL, batch["incarnation"], batch["sent"], (first,))
     assert frame.encode(sent).hex() == batch["hex"]
     assert frame.decode(bytes.fromhex(batch["hex"])) == sent
+
+
+def test_a_tombstone_is_written_as_told(example: Any) -> None:
+    told = example["tombstone"]
+    assert (
+        msgspec.json.encode(msgspec.json.decode(told["payload"], type=Tombstone)).decode() == told["payload"]
+    )
+    assert hashlib.sha256(told["payload"].encode()).hexdigest() == told["payload_digest"]
 
 
 def test_ids_of_communities_and_keys_are_computed_as_told(example: Any) -> None:

@@ -191,9 +191,10 @@ def show(
     """
 
     async def call(node: Api) -> Any:
-        return await node.get(f"/objects/{api.segment(id)}")
+        found = await node.get(f"/objects/{api.segment(id)}")
+        return found, {} if json else await _names(node)
 
-    found = api.run(home, url, token_file, call)
+    found, names = api.run(home, url, token_file, call)
     if json:
         show_json(found)
         return
@@ -210,7 +211,7 @@ def show(
             )
         for taken in one["recalls"]:
             why = f": {taken['why']}" if taken["why"] else ""
-            say(f"Recalled by {taken['by']}, known here since {taken['at']}{why}")
+            say(f"Recalled by {names.get(taken['by'], taken['by'])}, known here since {taken['at']}{why}")
         rows = [(told["peer"], told["state"], told["why"]) for told in one["told"]]
         told = "Nobody was told." if one["statements"] else "No member has signed a statement about it."
         table(("peer", "state", "why"), rows, told)

@@ -285,7 +285,7 @@ def receipts(conn: Connection, recipient: str, limit: int) -> list[Receipted]:
             Receipted(
                 at=row.at,
                 statements=row.head - before - others,
-                refused=sum(before < number <= row.head for number in refused),
+                refused=sum(before < number <= row.head for number in {*refused}.difference(rosters)),
             )
         )
     return found
