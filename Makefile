@@ -51,7 +51,7 @@ soak: $(VENV)/.dev pages  ## the long tests (marked soak), which `make test` lea
 lock: $(BIN)/python  ## remake requirements/*.txt and package-lock.json; ARGS=--upgrade for newer versions
 	@$(BIN)/python -m pip install -qq 'uv==$(UV_VERSION)' >&2
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile $(UV_COMPILE) --group build -o requirements/base.txt
-	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile $(UV_COMPILE) --group dev --extra postgres \
+	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile $(UV_COMPILE) --group dev --extra policy --extra postgres \
 		--constraint requirements/base.txt -o requirements/dev.txt
 	@npm install --package-lock-only --ignore-scripts >&2
 

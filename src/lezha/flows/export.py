@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from lezha.flows.paging import PageHead
 from lezha.sharing.community import Communities
+from lezha.sharing.policy import Refusal, narrowed
 from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
 from lezha.sharing.tlp import Tlp
-from lezha.store import communities, peers, posts, search, statements, walk
+from lezha.store import communities, peers, policies, posts, search, statements, walk
 from lezha.store.log import Log
 from lezha.store.walk import Step
 
@@ -95,9 +96,12 @@ def _decide(
     for content, brought in posts.facts(conn, by_content).items():
         by_content[content].append(brought)
     present = communities.current(conn)
-    return [_any(by_content.get(one.content, [one.facts]), recipient, present, now) for one in passed]
+    refuse = policies.toward(conn, recipient, present, now)
+    return [_any(by_content.get(one.content, [one.facts]), recipient, present, refuse, now) for one in passed]
 
 
-def _any(facts: Sequence[Facts], recipient: Recipient, present: Communities, now: str) -> Released | Withheld:
-    decisions = [release(one, recipient, present, now) for one in facts]
+def _any(
+    facts: Sequence[Facts], recipient: Recipient, present: Communities, refuse: Refusal | None, now: str
+) -> Released | Withheld:
+    decisions = [narrowed(release(one, recipient, present, now), one, refuse) for one in facts]
     return next((one for one in decisions if isinstance(one, Released)), decisions[0])

@@ -311,6 +311,7 @@ def _facts(content: Content, terms: Terms, author: Author, now: str) -> Facts:
         issued=now,
         markings=content.markings,
         unreadable_marking=content.unreadable_marking,
+        type=content.type,
     )
 
 

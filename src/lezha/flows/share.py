@@ -14,13 +14,16 @@ from sqlalchemy import Connection
 from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
 from lezha.sharing.community import Communities
-from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
-from lezha.store import communities, posts, statements, views
+from lezha.sharing.policy import Refusal, narrowed
+from lezha.sharing.release import Facts, Reason, Recipient, Released, Standing, Withheld, release
+from lezha.store import communities, policies, posts, statements, views
 from lezha.store.log import Log, Tx
 from lezha.store.views import Change, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
-KINDS: Final = frozenset({"statement", "roster", "admission", "peer", "posted", "disputed", "purged"})
+KINDS: Final = frozenset(
+    {"statement", "roster", "admission", "peer", "posted", "disputed", "purged", "policy"}
+)
 """The events that may change what a recipient is given."""
 _ABOUT_PEERS: Final = frozenset({"roster", "admission"})
 _CLAIMED: Final = "names as its creator a member that is known here"
@@ -45,7 +48,11 @@ def preview(
 ) -> list[Released | Withheld]:
     """Decide for statements that need not be in the log yet: who would get them, and who not and why."""
     present = communities.current(conn)
-    return [release(one, recipient, present, now) for recipient in recipients for one in facts]
+    found: list[Released | Withheld] = []
+    for recipient in recipients:
+        refuse = policies.toward(conn, recipient, present, now)
+        found += [narrowed(release(one, recipient, present, now), one, refuse) for one in facts]
+    return found
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -93,6 +100,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     if not changes:
         return views.head(tx.conn, recipient.id)
     present = communities.current(tx.conn)
+    refuse = policies.toward(tx.conn, recipient, present, tx.at)
     inputs = [
         c for c in changes if c.kind in _ABOUT_PEERS or (c.kind == "peer" and c.subject == recipient.id)
     ]
@@ -100,20 +108,26 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     if inputs or len(changes) == _CHANGES_PER_COMMIT or not changed_before:
         # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
-    if inputs:
-        again = [key for key in views.withheld_from(tx.conn, recipient.id) if key not in fresh]
+    if inputs or any(c.kind == "policy" for c in changes):
+        reasons = views.withheld_from(tx.conn, recipient.id)
+        # Policy is asked last: what the kernel withholds stays withheld, whatever the policy is.
+        again = [
+            key for key, reason in reasons.items() if key not in fresh and (inputs or reason is Reason.POLICY)
+        ]
         for start in range(0, len(again), _CHANGES_PER_COMMIT):
             part = again[start : start + _CHANGES_PER_COMMIT]
             views.no_longer_withheld(tx, recipient.id, part)
-            _decide_statements(tx, recipient, present, part)
-    told_late = _decide_statements(tx, recipient, present, list(fresh))
+            _decide_statements(tx, recipient, present, refuse, part)
+    told_late = _decide_statements(tx, recipient, present, refuse, list(fresh))
     if recipient.standing is Standing.OWN:
         _tell_own(tx, recipient, present, changes, told_late)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
 
-def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashes: list[str]) -> list[str]:
+def _decide_statements(
+    tx: Tx, recipient: Recipient, present: Communities, refuse: Refusal | None, hashes: list[str]
+) -> list[str]:
     """Decide for statements that are neither in the recipient's view nor recorded as withheld from it.
 
     Return what they are about of what was purged.
@@ -121,7 +135,7 @@ def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashe
     if not hashes:
         return []
     facts = statements.facts(tx.conn, hashes)
-    decisions = [release(one, recipient, present, tx.at) for one in facts]
+    decisions = [narrowed(release(one, recipient, present, tx.at), one, refuse) for one in facts]
     released = [one for one in decisions if isinstance(one, Released)]
     views.withhold(tx, recipient.id, [one for one in decisions if isinstance(one, Withheld)])
     digests = _digests(tx.conn, recipient, released)
@@ -201,7 +215,10 @@ def _parcels(
     """Pack what may still be sent of numbered rows, and say what of them has been denied since."""
     told = [entry.ref for entry in entries if entry.kind is ViewKind.STATEMENT]
     present = communities.current(conn) if told else {}
-    decisions = [release(one, recipient, present, now) for one in statements.facts(conn, told)]
+    refuse = policies.toward(conn, recipient, present, now) if told else None
+    decisions = [
+        narrowed(release(one, recipient, present, now), one, refuse) for one in statements.facts(conn, told)
+    ]
     parcels = _pack(conn, [one for one in decisions if isinstance(one, Released)])
     for entry in entries:
         if entry.kind is ViewKind.ROSTER and not recipient.suspended:

@@ -61,6 +61,7 @@ _FACTS: Final = (
     select(
         _STATEMENTS.c.hash,
         _CONTENTS.c.hash.label("content"),
+        _CONTENTS.c.type,
         _STATEMENTS.c.origin,
         _STATEMENTS.c.own,
         _STATEMENTS.c.terms,
@@ -314,4 +315,5 @@ def _facts(row: RowMapping, senders: set[str]) -> Facts:
         quarantined=row["quarantined"],
         purged=row["purged"],
         incomplete=row["incomplete"],
+        type=row["type"],
     )
