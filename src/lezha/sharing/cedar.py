@@ -27,7 +27,7 @@ MAX_NESTING: Final = 50
 _MAX_NAME: Final = 200
 _ANSWERS: Final = 32_768
 _TOKEN: Final = re.compile(r"\s+|//[^\n]*|\"(?:\\.|[^\"\\])*\"|[;(){}\[\]]|[^\s/\";(){}\[\]]+|.", re.DOTALL)
-_NO_RULE: Final = "no rule of it permits this"
+NO_RULE: Final = "no rule of it permits this"
 _PRINCIPALS: Final = {Standing.MEMBER: "Member", Standing.CONSTITUENT: "Constituent"}
 
 
@@ -104,7 +104,7 @@ class CedarPolicy:
             return None
         # Cedar names all rules that apply, in no order: the first in the file stands for them.
         places = [int(one.removeprefix("policy")) for one in found.diagnostics.reasons]
-        return str(self.rules[min(places)]) if places else _NO_RULE
+        return str(self.rules[min(places)]) if places else NO_RULE
 
     def _parse(self, text: str, where: str) -> Any:
         try:
