@@ -130,3 +130,23 @@ def test_an_export_takes_the_bytes_of_nothing_but_what_was_released() -> None:
 def test_what_an_export_decides_it_decides_by_the_kernel() -> None:
     assert len(calls(text(EXPORT), "release")) == 1
     assert [one for one in MODULES if calls(text(one), "PageHead")] == [EXPORT]
+
+
+OWN_SYSTEMS_ONLY = {("flows/share.py", "_tell_own"), ("flows/detect.py", "_released")}
+
+
+def unasked(module: str) -> set[tuple[str, str]]:
+    """Functions of a flow that call the kernel and don't ask the national policy about what it says."""
+    found = set()
+    for function in ast.walk(ast.parse(text(module))):
+        if isinstance(function, ast.FunctionDef):
+            source = ast.unparse(function)
+            if len(calls(source, "release")) != len(calls(source, "narrowed")):
+                found.add((module, function.name))
+    return found
+
+
+def test_the_national_policy_is_asked_about_whatever_may_go_to_others() -> None:
+    assert {
+        one for module in MODULES if module.startswith("flows/") for one in unasked(module)
+    } == OWN_SYSTEMS_ONLY

@@ -78,6 +78,11 @@ class CedarPolicy:
         # Answers are kept: the engine gives some thousands a second, and objects of a kind are many.
         self._decided = lru_cache(_ANSWERS)(self._decide)
 
+    @property
+    def asked(self) -> int:
+        """How often the engine was asked: about each kind of question once, as long as its answer is kept."""
+        return self._decided.cache_info().misses
+
     def refusal(self, who: Who, what: What) -> str | None:
         """Say which rule refuses; None if none does and one permits. What can't be decided is refused."""
         try:
