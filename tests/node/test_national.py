@@ -6,11 +6,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from tests.node.test_node import home, running
+from tests.store.conftest import new_url
 
+from lezha.cli.node import make
+from lezha.federation.document import Contact
 from lezha.node import backup, settings
 from lezha.node.age import Passphrase
 from lezha.node.errors import NodeError
+from lezha.node.identity import new_member
 from lezha.node.node import Node
+from lezha.node.settings import Settings
 from lezha.sharing.cedar import MAX_BYTES
 from lezha.store import policies, views
 from lezha.store.errors import StoreError
@@ -45,6 +50,7 @@ async def test_a_start_with_the_same_policy_changes_nothing(home: Path) -> None:
 
 async def test_a_policy_that_has_changed_or_is_named_no_more_is_an_event(home: Path) -> None:
     changed = f"// narrower\n{ALL}"
+    last: list[KeptPolicy] = []
     for text in (ALL, changed, None):
         set_policy(home, text)
         last = kept(home)
@@ -101,8 +107,12 @@ async def test_without_cedarpy_a_node_with_a_policy_does_not_start(
 
 
 async def test_a_process_for_people_that_can_not_ask_the_policy_does_not_start(
-    home: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    home = tmp_path / "tirana"
+    url = new_url("postgres", request, tmp_path)
+    plain = Settings(new_member(), "tirana", endpoint="https://192.0.2.1:8441", database=url)
+    make(home, plain, "National CSIRT", Contact())
     set_policy(home, f"// {home}\n{ALL}")
     assert kept(home)
     Node(home, leads=False).close()

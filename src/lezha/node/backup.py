@@ -254,7 +254,8 @@ def _take_files(records: Iterator[Record]) -> tuple[list[File], list[Record]]:
 def _proper(files: list[File]) -> list[File]:
     names = [file.path for file in files]
     for name in names:
-        if not _PATH.fullmatch(name) or ("/" not in name and name not in _SINGLE):
+        known = "/" in name or name in _SINGLE or re.match(node_settings.POLICY, name)
+        if not _PATH.fullmatch(name) or not known:
             raise NodeError(f"This backup names a file {name!r}, which no node has: it can't be trusted.")
     if len(set(names)) != len(names):
         raise NodeError("This backup names a file twice: it can't be trusted.")

@@ -14,9 +14,8 @@ FILE: Final = "lezha.toml"
 DATABASE: Final = "lezha.db"
 _LEAST_BUNDLE: Final = 1 << 10
 _MOST_BUNDLE: Final = 1 << 30
-_POLICY: Final = (
-    r"\A(?:[A-Za-z0-9][A-Za-z0-9._-]{0,90}\.cedar)?\Z"  # a file of the folder, which backups hold too
-)
+POLICY: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,90}\.cedar\Z"
+"""The name of a file in the folder, which backups hold too."""
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peer_clearance: Tlp = Tlp.STRICT
     max_bundle_bytes: Annotated[int, msgspec.Meta(ge=_LEAST_BUNDLE, le=_MOST_BUNDLE)] = 64 << 20
     retention: tuple[Retention, ...] = ()
-    policy: Annotated[str, msgspec.Meta(pattern=_POLICY)] = ""
+    policy: Annotated[str, msgspec.Meta(pattern=rf"\A\Z|{POLICY}")] = ""
 
 
 def load(home: Path) -> Settings:
