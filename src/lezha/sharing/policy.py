@@ -71,7 +71,10 @@ def toward(policy: Policy | None, recipient: Recipient, communities: Communities
         kind = what(facts, recipient)
         if kind is None:
             return "what kind of object it is is not known here"
-        return next((why for who in asked if (why := policy.refusal(who, kind)) is not None), None)
+        for who in asked:
+            if (why := policy.refusal(who, kind)) is not None:
+                return why
+        return None
 
     return refuse
 
