@@ -129,9 +129,11 @@ def _in_short(found: "Foreseen") -> str:
     if found.sha256 == found.in_force:
         return f"This very policy is in force. {looked}."
     beside = "the policy in force" if found.in_force else "no policy, as now"
+    if not any(one.told or one.waiting or one.released for one in found.peers):
+        return f"It can be used. Compared with {beside}, it changes nothing about what is here. {looked}."
     return (
-        f"It can be used. Compared with {beside}, it would withhold what each peer has or waits for as follows; what "
-        f"peers have stays with them. {looked}."
+        f"It can be used. Compared with {beside}, of what each peer has or waits for it would withhold as much as "
+        f"follows; what peers have stays with them. {looked}."
     )
 
 

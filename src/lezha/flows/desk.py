@@ -28,7 +28,7 @@ _SEEN_TOGETHER_S: Final = 300.0
 _SIGHTING_LINES: Final = 12
 _DISPUTES: Final = 500
 _GISTS_KEPT: Final = 20_000
-_EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token")
+_EVENT_KINDS: Final = ("roster", "peer", "invitation", "quarantined", "fork", "token", "policy")
 
 
 class Kind(StrEnum):
@@ -47,6 +47,7 @@ class Kind(StrEnum):
     FORK = "fork"
     TOKEN = "token"  # noqa: S105  # an event's name
     BROUGHT = "brought"
+    POLICY = "policy"
 
 
 _NAMED: Final = (Kind.TOKEN, Kind.INVITATION, Kind.PEER)
@@ -310,8 +311,8 @@ def _event(one: RecentEvent) -> Happening:
         kind=kind,
         at=one.at,
         since=one.at,
-        who="" if kind in (Kind.ROSTER, Kind.INVITATION, Kind.TOKEN) else one.subject,
-        detail=str(detail.get(word, "")),
+        who="" if kind in (Kind.ROSTER, Kind.INVITATION, Kind.TOKEN, Kind.POLICY) else one.subject,
+        detail=one.subject if kind is Kind.POLICY else str(detail.get(word, "")),
         name=str(detail.get("name", "" if kind is Kind.PEER else one.subject)) if kind in _NAMED else "",
         times=int(str(detail.get("number", 0))) if kind is Kind.ROSTER else 0,
         actor=one.actor,
