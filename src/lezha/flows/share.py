@@ -109,11 +109,9 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
         # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
     if inputs or any(c.kind == "policy" for c in changes):
-        reasons = views.withheld_from(tx.conn, recipient.id)
         # Policy is asked last: what the kernel withholds stays withheld, whatever the policy is.
-        again = [
-            key for key, reason in reasons.items() if key not in fresh and (inputs or reason is Reason.POLICY)
-        ]
+        reasons = views.withheld_from(tx.conn, recipient.id, None if inputs else Reason.POLICY)
+        again = [key for key in reasons if key not in fresh]
         for start in range(0, len(again), _CHANGES_PER_COMMIT):
             part = again[start : start + _CHANGES_PER_COMMIT]
             views.no_longer_withheld(tx, recipient.id, part)

@@ -154,16 +154,18 @@ def no_longer_withheld(tx: Tx, recipient: str, statements: Sequence[str]) -> Non
     _forget(tx.conn, recipient, statements)
 
 
-def withheld_from(conn: Connection, recipient: str) -> dict[str, Reason]:
-    """Return the statements withheld from a recipient, in the order of the log, with the reasons."""
+def withheld_from(conn: Connection, recipient: str, reason: Reason | None = None) -> dict[str, Reason]:
+    """Return the statements withheld from a recipient, for one reason or for any, in the order of the log."""
     table, statements = schema.withheld, schema.statements
-    rows = conn.execute(
+    query = (
         select(table.c.statement, table.c.reason)
         .join(statements, statements.c.hash == table.c.statement)
         .where(table.c.recipient == recipient)
         .order_by(statements.c.seq)
     )
-    return {row.statement: Reason(row.reason) for row in rows}
+    if reason is not None:  # `own` stands in the index before the reason
+        query = query.where(table.c.own.in_([True, False]), table.c.reason == reason.value)
+    return {row.statement: Reason(row.reason) for row in conn.execute(query)}
 
 
 def withheld_counts(conn: Connection, recipient: str, *, own: bool) -> dict[str, int]:
