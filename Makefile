@@ -55,7 +55,7 @@ mutants: $(VENV)/.mutants  ## what of sharing/ could be changed without a test t
 lock: $(BIN)/python  ## remake requirements/*.txt and package-lock.json; ARGS=--upgrade for newer versions
 	@$(BIN)/python -m pip install -qq 'uv==$(UV_VERSION)' >&2
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile $(UV_COMPILE) --group build -o requirements/base.txt
-	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile $(UV_COMPILE) --group dev --extra postgres \
+	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile $(UV_COMPILE) --group dev --extra policy --extra postgres \
 		--constraint requirements/base.txt -o requirements/dev.txt
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --group pyproject.toml:mutants $(UV_FLAGS) \
 		--constraint requirements/dev.txt -o requirements/mutants.txt

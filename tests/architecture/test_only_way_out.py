@@ -128,5 +128,12 @@ def test_an_export_takes_the_bytes_of_nothing_but_what_was_released() -> None:
 
 
 def test_what_an_export_decides_it_decides_by_the_kernel() -> None:
-    assert len(calls(text(EXPORT), "Gate")) == len(calls(text(EXPORT), "decide")) == 1
+    assert len(calls(text(EXPORT), "gate")) == len(calls(text(EXPORT), "decide")) == 1
     assert [one for one in MODULES if calls(text(one), "PageHead")] == [EXPORT]
+
+
+def test_the_national_policy_is_asked_about_whatever_may_leave() -> None:
+    """A flow decides by a gate of `store.policies` and makes none itself."""
+    for module in MODULES:
+        if module.startswith(("flows/", "node/", "web/", "cli/", "federation/")):
+            assert not calls(text(module), "Gate", "release", "PolicedGate"), module

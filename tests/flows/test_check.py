@@ -9,7 +9,8 @@ from tests.flows.alliance import Station, batch, deliver, found, said, stream, t
 
 from lezha.flows import check
 from lezha.node.clock import utc_now
-from lezha.store import disputes, schema, texts
+from lezha.sharing.cedar import CedarPolicy
+from lezha.store import disputes, policies, schema, texts
 from lezha.store.log import Log, Reader, Tx
 
 
@@ -19,6 +20,9 @@ async def tirana(log: Log, station: Callable[..., Station]) -> Station:
     here, there = Station(TIRANA, log), station(PODGORICA)
     await here.links(there)
     await there.links(here)
+    law = CedarPolicy("permit (principal, action, resource);")
+    await here.log.write(lambda tx: policies.adopt(tx, law, "node"))
+    await here.log.write(lambda tx: policies.adopt(tx, None, "node"))
     await found("NATO", here, there)
     await here.publish(
         told(TIRANA, 1, labels=["wiper"]),
@@ -72,6 +76,14 @@ DAMAGE: dict[str, tuple[str, Callable[[Tx], object]]] = {
     "a byte of a content": (
         "contents",
         lambda tx: tx.conn.execute(update(schema.bodies).values(bytes=b'{"type":"indicator"}')),
+    ),
+    "a policy that was changed": (
+        "policies",
+        lambda tx: tx.conn.execute(update(schema.policies).values(text="// other")),
+    ),
+    "a policy that was put into force by nothing": (
+        "policies",
+        lambda tx: tx.conn.execute(update(schema.policies).values(seq=schema.policies.c.seq + 1000)),
     ),
     "bytes that are missing": ("contents", lambda tx: tx.conn.execute(delete(schema.bodies))),
     "an event that was changed": (

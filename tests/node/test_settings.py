@@ -54,6 +54,8 @@ def test_an_empty_folder_is_no_node(tmp_path: Path) -> None:
         (SMALL + "retention = [{type = 'report', days = 0}]\n", "days"),
         (SMALL + "retention = [{type = 'report', days = 999999999}]\n", "days"),
         (SMALL + "retention = [{type = 'identity', days = 9}]\n", "identity can't be purged by age"),
+        (SMALL + "policy = '../policy.cedar'\n", r"\$\.policy"),
+        (SMALL + "policy = 'admin.token'\n", r"\$\.policy"),
         (SMALL + SMALL, "line 3"),
     ],
 )

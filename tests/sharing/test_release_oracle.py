@@ -322,7 +322,7 @@ def some_facts(rng: random.Random, said: Terms | None) -> Facts:
 def test_the_kernel_agrees_in_a_hundred_thousand_random_cases() -> None:
     outcomes, differ = compare(random.Random(4), 100_000)
     assert differ == []
-    assert set(outcomes) == {None, *Reason}
+    assert set(outcomes) == {None, *Reason} - {Reason.POLICY}, "that is asked after the kernel"
     assert outcomes[None] > 10_000
 
 

@@ -47,6 +47,7 @@ async def test_facts_say_what_was_signed_and_how_the_object_is_marked(log: Log) 
         author_here=True,
         issued=AT,
         markings=(Tlp.RED,),
+        type="indicator",
     )
 
 

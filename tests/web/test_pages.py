@@ -26,6 +26,8 @@ from lezha.node.clock import later, utc_now
 from lezha.node.identity import DOCUMENT, new_member
 from lezha.node.node import Node
 from lezha.node.settings import Settings
+from lezha.sharing.cedar import CedarPolicy
+from lezha.store import policies
 from lezha.web import rendering, words
 from lezha.web.live import Boards
 from lezha.web.rendering import fragment
@@ -720,3 +722,13 @@ def served_pair(served: Callable[[str], Served]) -> tuple[Served, Served]:
     one, other = served("Tirana"), served("Podgorica")
     link(one, other)
     return one, other
+
+
+def test_a_change_of_the_national_policy_is_on_the_desk(served: Callable[[str], Served]) -> None:
+    durres = served("Durres")
+    assert durres.log
+    law = CedarPolicy("permit (principal, action, resource);")
+    durres.log.write_now(lambda tx: policies.adopt(tx, law, "node"))
+    assert f"A national policy came into force: SHA-256 {law.digest[:16]}" in durres.page("/")
+    durres.log.write_now(lambda tx: policies.adopt(tx, None, "node"))
+    assert "No national policy is in force any more" in durres.page("/")

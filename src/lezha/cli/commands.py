@@ -19,6 +19,7 @@ from lezha.cli import (
     node,
     objects,
     peer,
+    policy,
     publish,
     recall,
     sensor,
@@ -52,6 +53,7 @@ app.add_typer(objects.app, name="objects")
 app.add_typer(peer.app, name="peer")
 app.add_typer(community.app, name="community")
 app.add_typer(constituent.app, name="constituent")
+app.add_typer(policy.app, name="policy")
 app.add_typer(store.app, name="store")
 app.add_typer(token.app, name="token")
 

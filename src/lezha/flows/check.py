@@ -68,6 +68,16 @@ def check(log: Reads, progress: Progress = lambda _part, _done: None) -> Iterato
     yield from _readable("views", _views(log, progress))
     yield from _readable("disputes", _disputes(log))
     yield from _readable("put aside", _put_aside(log))
+    yield from _readable("policies", _policies(log))
+
+
+def _policies(log: Reads) -> Iterator[Finding]:
+    with log.read() as conn:
+        for one, event in survey.policies(conn):
+            if one.hash != (hashlib.sha256(one.text.encode()).hexdigest() if one.hash else ""):
+                yield Finding("policies", str(one.seq), "its text is not the one that came into force")
+            if event != (one.hash or "none"):
+                yield Finding("policies", str(one.seq), "it is not what its event says")
 
 
 def damage(error: Exception) -> Finding:

@@ -51,6 +51,7 @@ _EVENT_KINDS: Final = (
     "quarantined",
     "fork",
     "token",
+    "policy",
 )
 
 
@@ -73,6 +74,7 @@ class Kind(StrEnum):
     TOKEN = "token"  # noqa: S105  # an event's name
     BROUGHT = "brought"
     RECALLED = "recalled"
+    POLICY = "policy"
 
 
 _OF_A_COMMUNITY: Final = (Kind.ROSTER, Kind.CONFLICT, Kind.ADMISSION)
@@ -387,8 +389,10 @@ def _event(one: RecentEvent) -> Happening:
         kind=kind,
         at=one.at,
         since=one.at,
-        who="" if kind in (*_OF_A_COMMUNITY, Kind.INVITATION, Kind.TOKEN) else one.subject,
-        detail=one.subject if kind in (Kind.CONFLICT, Kind.ADMISSION) else str(detail.get(word, "")),
+        who="" if kind in (*_OF_A_COMMUNITY, Kind.INVITATION, Kind.TOKEN, Kind.POLICY) else one.subject,
+        detail=one.subject
+        if kind in (Kind.CONFLICT, Kind.ADMISSION, Kind.POLICY)
+        else str(detail.get(word, "")),
         name=str(detail.get("name", "" if kind is Kind.PEER else one.subject)) if kind in _NAMED else "",
         times=int(str(detail.get("number", 0))) if kind in (Kind.ROSTER, Kind.CONFLICT) else 0,
         count=len(msgspec.convert(detail["members"], list[str])) if kind is Kind.ADMISSION else 1,

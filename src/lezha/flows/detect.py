@@ -19,7 +19,7 @@ from lezha.sharing.release import Facts, Gate, Recipient, Released
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import lines, objects, timestamps
-from lezha.store import communities, contents, engine, posts, statements, views
+from lezha.store import contents, engine, policies, posts, statements, views
 from lezha.store.contents import Content, Watched
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
@@ -266,7 +266,7 @@ def _counting(
     conn: Connection, sensor: Recipient, about: Mapping[str, Sequence[Facts]], now: str
 ) -> dict[_Key, _Counts]:
     """Return by key what counts of what may be told to the sensor; `about` is by object."""
-    gate = Gate(sensor, communities.current(conn), now)
+    gate = policies.gate(conn, sensor, now)
     # Any one statement that releases suffices, the longest one to its end.
     until: dict[_Key, str] = {}
     for one in (one for facts in about.values() for one in facts if _released(one, gate)):

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from lezha.flows.paging import PageHead
 from lezha.sharing.release import Facts, Gate, Recipient, Released, Standing, Withheld
 from lezha.sharing.tlp import Tlp
-from lezha.store import communities, peers, posts, search, statements, walk
+from lezha.store import peers, policies, posts, search, statements, walk
 from lezha.store.log import Log
 from lezha.store.walk import Step
 
@@ -93,7 +93,7 @@ def _decide(
         by_content.setdefault(one.content, []).append(one)
     for content, brought in posts.facts(conn, by_content).items():
         by_content[content].append(brought)
-    gate = Gate(recipient, communities.current(conn), now)
+    gate = policies.gate(conn, recipient, now)
     return [_any(by_content.get(one.content, [one.facts]), gate) for one in passed]
 
 

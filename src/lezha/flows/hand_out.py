@@ -9,8 +9,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from lezha.flows import share
-from lezha.sharing.release import Facts, Gate, Recipient, Released, effective_pap, effective_tlp
-from lezha.store import communities, engine, statements, views
+from lezha.sharing.release import Facts, Recipient, Released, effective_pap, effective_tlp
+from lezha.store import engine, policies, statements, views
 from lezha.store.log import Log
 from lezha.store.statements import Subject
 from lezha.store.views import Entry, ViewKind
@@ -71,7 +71,7 @@ def _read(log: Log, recipient: Recipient, after: int, limit: int, now: str) -> H
 
 
 def _rows(conn: Connection, recipient: Recipient, entries: Sequence[Entry], now: str) -> list[Row]:
-    gate = Gate(recipient, communities.current(conn), now)
+    gate = policies.gate(conn, recipient, now)
     told = [entry.ref for entry in entries if entry.kind is ViewKind.STATEMENT]
     facts = {one.statement: one for one in statements.facts(conn, told)}
     decided = [gate.decide(one) for one in facts.values()]

@@ -341,6 +341,7 @@ def _facts(one: _Item, author: Author, now: str) -> Facts:
         markings=one.content.markings + (said.levels if said else ()),
         paps=said.paps if said else (),
         unreadable_marking=said is None,
+        type=one.content.type,
     )
 
 

@@ -16,7 +16,7 @@ from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
 from lezha.sharing.community import Community
 from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Standing, Withheld
-from lezha.store import communities, posts, statements, tombstones, views, walk
+from lezha.store import communities, policies, posts, statements, tombstones, views, walk
 from lezha.store.log import Log, Tx
 from lezha.store.tombstones import Stone
 from lezha.store.views import Change, Cursor, Entry, Head, ViewKind
@@ -33,13 +33,14 @@ KINDS: Final = frozenset(
         "posted",
         "disputed",
         "purged",
+        "policy",
         "tombstone",
         tombstones.RETOLD,
     }
 )
 """The events that may change what a recipient is given."""
 _IN_ORDER: Final = frozenset({"statement", "tombstone", tombstones.RETOLD})
-_ABOUT_PEERS: Final = frozenset({"roster", "admission"})
+_ABOUT_PEERS: Final = frozenset({"roster", "admission", "policy"})
 _ABOUT_ONE: Final = frozenset({"peer", "constituent"})
 _ENDING: Final = frozenset({"disputed", "purged"})
 _CLAIMED: Final = "names as its creator a member that is known here"
@@ -79,8 +80,7 @@ def preview(
     conn: Connection, facts: Sequence[Facts], recipients: Sequence[Recipient], now: str
 ) -> list[Released | Withheld]:
     """Decide for statements that need not be in the log yet: who would get them, and who not and why."""
-    present = communities.current(conn)
-    gates = [Gate(recipient, present, now) for recipient in recipients]
+    gates = [policies.gate(conn, recipient, now) for recipient in recipients]
     return [gate.decide(one) for gate in gates for one in facts]
 
 
@@ -149,7 +149,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     """
     place = views.cursor(tx.conn, recipient.id)
     if place.again is not None:
-        _decide_again(tx, Gate(recipient, communities.current(tx.conn), tx.at), place)
+        _decide_again(tx, policies.gate(tx.conn, recipient, tx.at), place)
         return None
     changes = views.changes(tx.conn, place.seq, KINDS, _CHANGES_PER_COMMIT)
     if not changes:
@@ -160,7 +160,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
         _number_rosters(tx, recipient)
     anew = changes[0].seq in inputs
     run = list(takewhile(lambda change: (change.seq in inputs) is anew, changes))
-    gate = Gate(recipient, communities.current(tx.conn), tx.at)
+    gate = policies.gate(tx.conn, recipient, tx.at)
     if anew:
         done = _decide_again(tx, gate, Cursor(run[-1].seq, 0))
     else:
@@ -359,15 +359,14 @@ def _parcels(
 ) -> tuple[dict[str, Parcel], dict[str, Withheld]]:
     """Pack what may still be sent of numbered rows, and say what of them has been denied since."""
     told = [entry.ref for entry in entries if entry.kind is ViewKind.STATEMENT]
-    present = communities.current(conn) if entries else {}
-    gate = Gate(recipient, present, now)
+    gate = policies.gate(conn, recipient, now)
     decisions = [gate.decide(one) for one in statements.facts(conn, told)]
     parcels = _pack(conn, [one for one in decisions if isinstance(one, Released)])
     denied = {one.statement: one for one in decisions if isinstance(one, Withheld)}
     for ref in [entry.ref for entry in entries if entry.kind is ViewKind.ROSTER]:
         kept = communities.by_hash(conn, ref)
         # Also an earlier roster: whoever was removed since is told nothing of the community any more.
-        community = present.get(kept.community) if kept is not None else None
+        community = gate.communities.get(kept.community) if kept is not None else None
         if recipient.suspended:
             denied[ref] = Withheld("", recipient.id, Reason.SUSPENDED)
         elif kept is not None and community is not None and _is_in(community, recipient, now):

@@ -75,7 +75,7 @@ def create(
     """
     settings = node_settings.load(home)
     identity.load(home)  # what no node can be made of is no backup
-    files = list(_files(home))
+    files = list(_files(home, settings))
     with _snapshot(_url(home, settings)) as conn, contextlib.closing(archive.dump(conn)) as rows:
         header = _header(settings, conn)
         tally = _Tally(progress)
@@ -161,11 +161,12 @@ def _header(settings: Settings, conn: Connection) -> Header:
     )
 
 
-def _files(home: Path) -> Iterator[File]:
+def _files(home: Path, settings: Settings) -> Iterator[File]:
     """Give the files that make a folder this node. What is not regular, or half-written, is not among them."""
     keys = home / _KEYS
     try:
-        names = [*_SINGLE, *(f"{_KEYS}/{path.name}" for path in sorted(keys.iterdir()))]
+        policy = [settings.policy] if settings.policy else []
+        names = [*_SINGLE, *policy, *(f"{_KEYS}/{path.name}" for path in sorted(keys.iterdir()))]
         for name in names:
             if _PATH.fullmatch(name) and (home / name).is_file():
                 with (home / name).open("rb") as file:
@@ -253,7 +254,8 @@ def _take_files(records: Iterator[Record]) -> tuple[list[File], list[Record]]:
 def _proper(files: list[File]) -> list[File]:
     names = [file.path for file in files]
     for name in names:
-        if not _PATH.fullmatch(name) or ("/" not in name and name not in _SINGLE):
+        known = "/" in name or name in _SINGLE or re.match(node_settings.POLICY, name)
+        if not _PATH.fullmatch(name) or not known:
             raise NodeError(f"This backup names a file {name!r}, which no node has: it can't be trusted.")
     if len(set(names)) != len(names):
         raise NodeError("This backup names a file twice: it can't be trusted.")

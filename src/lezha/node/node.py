@@ -21,14 +21,14 @@ from lezha.flows.convene import Convener
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author
 from lezha.flows.receive import Receiver
-from lezha.node import database, upkeep
+from lezha.node import database, national, upkeep
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
 from lezha.node.changes import Changes
 from lezha.node.errors import NodeError
 from lezha.node.links import Link, Links
 from lezha.stix import objects, schema
-from lezha.store import engine, peers
+from lezha.store import engine, peers, policies
 from lezha.store.errors import StoreError, Superseded
 from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
@@ -51,6 +51,7 @@ class Node:
         self._leads = leads
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
+        self._policy = national.wanted(home, self.settings) if leads else None
         self.changes = Changes()
         self.decisive = Changes(share.KINDS)
         self._peer_changes = Changes(frozenset({"peer"}))
@@ -132,18 +133,23 @@ class Node:
         loop = asyncio.get_running_loop()
         self.log.on_superseded(lambda: _when_running(loop, self._superseded.set))
         self.log.lead()
+        national.put_into_force(self.log, self._policy)
         identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC))
         self._derive_anew()
         return self._incarnation()
 
     def _follow(self) -> str:
-        """Check that another process has the log ready; return the incarnation, empty if it has none yet."""
+        """Check that another process has the log ready; return the incarnation, empty if it has none yet.
+
+        Raises NodeError, or StoreError if this process can't ask the policy in force.
+        """
         if rederive.is_due(self.log):
             raise NodeError(
                 "This node's log has to be derived anew first, as after an upgrade: start `lezha serve` on it, and "
                 "then this process again."
             )
         with self.log.read() as conn:
+            policies.current(conn)
             return engine.get_meta(conn, "incarnation") or ""
 
     def _link(self, peer: Peer) -> Link:

@@ -14,6 +14,8 @@ FILE: Final = "lezha.toml"
 DATABASE: Final = "lezha.db"
 _LEAST_BUNDLE: Final = 1 << 10
 _MOST_BUNDLE: Final = 1 << 30
+POLICY: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,90}\.cedar\Z"
+"""The name of a file in the folder, which backups hold too."""
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `listen` is for people and tools, plain HTTP: loopback, or behind a reverse proxy. `link_listen` is for peers,
     TLS on both sides. `endpoint` is where peers find the latter. `database` is the URL of a PostgreSQL database; empty
     means SQLite in the folder. `peer_clearance` is what a newly confirmed peer may receive at most. `retention` says
-    what is purged when.
+    what is purged when. `policy` names the Cedar file in the folder that says what may leave; empty means none.
     `max_bundle_bytes`, 1 KiB to 1 GiB, is what is taken in one request.
     """
 
@@ -47,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peer_clearance: Tlp = Tlp.STRICT
     max_bundle_bytes: Annotated[int, msgspec.Meta(ge=_LEAST_BUNDLE, le=_MOST_BUNDLE)] = 64 << 20
     retention: tuple[Retention, ...] = ()
+    policy: Annotated[str, msgspec.Meta(pattern=rf"\A\Z|{POLICY}")] = ""
 
 
 def load(home: Path) -> Settings:

@@ -40,10 +40,11 @@ class Facts(msgspec.Struct, frozen=True):
     """All that the decision about one (content, statement) depends on, apart from the recipient.
 
     `origin` is the member that signed the statement and `author_here` says that it is this node's own.
-    `came_from` are the members that sent this statement here. `markings` and `paps` are the levels of the object's
-    own markings, TLP and PAP; `unreadable_marking` is true if there is one that this node cannot read. `purged` says
-    that the object's bytes have been destroyed here, `incomplete` that those of a companion have: then the statement
-    can't be sent as it was signed.
+    `came_from` are the members that sent this statement here. `type` is the object's STIX type, which national policy
+    asks for; empty if it is not known, and then such a policy denies. `markings` and `paps` are the levels of the
+    object's own markings, TLP and PAP; `unreadable_marking` is true if there is one that this node cannot read.
+    `purged` says that the object's bytes have been destroyed here, `incomplete` that those of a companion have: then
+    the statement can't be sent as it was signed.
     """
 
     statement: str
@@ -60,6 +61,7 @@ class Facts(msgspec.Struct, frozen=True):
     purged: bool = False
     incomplete: bool = False
     paps: tuple[Pap, ...] = ()
+    type: str = ""
 
 
 class Reason(StrEnum):
@@ -85,6 +87,7 @@ class Reason(StrEnum):
     CAME_FROM_THERE = "came_from_there"
     NOT_ONWARD = "not_onward"
     RELAY_TLP = "relay_tlp"
+    POLICY = "national_policy"
 
     @property
     def words(self) -> str:
@@ -113,16 +116,21 @@ _WORDS: Final = {
     Reason.CAME_FROM_THERE: "the recipient sent it here or wrote it",
     Reason.NOT_ONWARD: "its author does not let others pass it on",
     Reason.RELAY_TLP: "its TLP does not let others pass it on to this recipient",
+    Reason.POLICY: "this member's national policy forbids it",
 }
 
 
 class Withheld(msgspec.Struct, frozen=True):
-    """The decision not to give `statement`, which this node's own member signed or another, to `recipient`."""
+    """The decision not to give `statement`, which this node's own member signed or another, to `recipient`.
+
+    `rule` is that of the national policy which decided, if one did; for this member's own people only.
+    """
 
     statement: str
     recipient: str
     reason: Reason
     author_here: bool = False
+    rule: str = ""
 
 
 _SEAL: Final = object()
@@ -170,7 +178,7 @@ class Gate:
 
     def __init__(self, recipient: Recipient, communities: Communities, now: str) -> None:
         self.recipient: Final = recipient
-        self._communities: Final = communities
+        self.communities: Final = communities
         self._now: Final = now
         self._known: Final[dict[_Case, Reason | str]] = {}
 
@@ -266,7 +274,7 @@ class Gate:
 
     def _by_community(self, terms: Terms, term: CommunityTerm) -> Reason | str | None:
         """Return the rule by which a community lets the recipient in, why it would not, or None if it is no member."""
-        community = self._communities.get(term.id)
+        community = self.communities.get(term.id)
         if community is None:
             return Reason.ROSTER_UNKNOWN
         if community.number < term.floor:

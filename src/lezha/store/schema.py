@@ -264,6 +264,17 @@ floors: Final = Table(
     Column("at", String(27), nullable=False),
 )
 
+policies: Final = Table(
+    "policies",
+    metadata,
+    Column(
+        "seq", _NUMBER, primary_key=True, autoincrement=False, comment="of the event by which it is in force"
+    ),
+    Column("hash", String(64), nullable=False, comment="of its text; empty if none is in force from here on"),
+    Column("text", Text, nullable=False),
+    Column("at", String(27), nullable=False),
+)
+
 peers: Final = Table(
     "peers",
     metadata,

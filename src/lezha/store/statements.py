@@ -65,6 +65,7 @@ _FACTS: Final = (
     select(
         _STATEMENTS.c.hash,
         _CONTENTS.c.hash.label("content"),
+        _CONTENTS.c.type,
         _STATEMENTS.c.origin,
         _STATEMENTS.c.own,
         _STATEMENTS.c.terms,
@@ -360,6 +361,7 @@ def _facts(row: RowMapping, senders: set[str], said: Said | None) -> Facts:
         purged=row["purged"],
         incomplete=row["incomplete"],
         recalled=row["recalled"],
+        type=row["type"],
     )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, exists, func, or_, select
 
 from lezha.store import keys, schema, substances
 from lezha.store.contents import Content
+from lezha.store.policies import KeptPolicy, kept
 from lezha.store.rows import KEYS, each
 
 Event = tuple[int, str, str, str, str, str]
@@ -56,6 +57,13 @@ def counts(conn: Connection) -> dict[str, int]:
         "views": schema.views,
     }
     return {name: conn.scalar(select(func.count()).select_from(table)) or 0 for name, table in tables.items()}
+
+
+def policies(conn: Connection) -> list[tuple[KeptPolicy, str | None]]:
+    """Return each national policy that was in force, with what the event says by which it is; None if there is none."""
+    rows = conn.execute(select(_EVENTS.c.seq, _EVENTS.c.subject).where(_EVENTS.c.kind == "policy"))
+    told: dict[int, str] = {row.seq: row.subject for row in rows}
+    return [(one, told.get(one.seq)) for one in kept(conn)]
 
 
 def integrity(conn: Connection) -> Iterator[str]:

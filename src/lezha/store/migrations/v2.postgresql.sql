@@ -252,6 +252,13 @@ CREATE TABLE bodies (
   PRIMARY KEY (content),
   FOREIGN KEY(content) REFERENCES contents (seq)
 );
+CREATE TABLE policies (
+  seq BIGINT NOT NULL,
+  hash VARCHAR(64) NOT NULL,
+  text TEXT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (seq)
+);
 CREATE TABLE posts (
   content BIGINT NOT NULL,
   seq BIGINT NOT NULL,
