@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.federation.keys import AT, MALLORY, PODGORICA, TIRANA, Party, altered, charter
 from tests.federation.keys import roster as written
@@ -200,3 +202,22 @@ def test_who_has_signed_is_told_before_there_are_enough() -> None:
     forged = json.loads(signed_by(TIRANA, PODGORICA))
     forged["signatures"][0]["sig"] = forged["signatures"][1]["sig"]
     assert roster.signed_by(json.dumps(forged).encode()) == (PODGORICA.public,)
+
+
+PARTIES = st.sampled_from([Party(number).member for number in range(1, 6)])
+ENDS = st.sampled_from([None, SOON, LATER])
+
+
+@given(st.lists(st.tuples(st.dictionaries(PARTIES, ENDS), st.sets(PARTIES)), max_size=5))
+def test_whatever_is_changed_the_next_roster_follows_and_dates_no_admission_back(
+    changes: list[tuple[dict[str, str | None], set[str]]],
+) -> None:
+    latest = known(written(charter(TIRANA)))
+    for number, (add, remove) in enumerate(changes, 2):
+        before = latest.roster
+        one = roster.successor(latest, add, remove, AT if number % 2 else SOON, LATER)
+        assert roster.misfit(latest, one) == ""
+        for member, admitted in one.admitted.items():
+            stayed = member not in remove and not before.ended(member, one.issued)
+            assert admitted == (before.admitted.get(member, number) if stayed else number)
+        latest = known(one)

@@ -369,6 +369,10 @@ async def test_two_communities_of_one_name_are_told_apart_before_anything_is_pub
     await convene.accept(tirana.log, draft(a_roster(charter(PODGORICA)), PODGORICA.signer), "test")
     with pytest.raises(FlowError, match="Two communities here are called 'NATO'"):
         read(tirana, "nato")
+    meant = charter(PODGORICA).community
+    with tirana.log.read() as conn:
+        assert publish.audience(conn, [meant]).communities == (CommunityTerm(meant, 1),)
+        assert publish.audience(conn, ["everyone"]).everyone
 
 
 async def test_a_name_that_is_both_is_refused(tirana: Station) -> None:

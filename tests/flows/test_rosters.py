@@ -12,8 +12,9 @@ from tests.flows.alliance import VIENNA, Station, alliance
 
 from lezha.federation import roster
 from lezha.federation.roster import Charter, ForATime, Roster
-from lezha.flows import convene, desk, receive, rosters
+from lezha.flows import convene, desk, rosters
 from lezha.flows.errors import FlowError
+from lezha.flows.receive import kept_roster
 from lezha.flows.rosters import Alarm, CommunityReport, Membership, Review, Warned
 from lezha.node.clock import later, utc_now
 from lezha.store import communities
@@ -123,7 +124,7 @@ async def test_an_earlier_roster_and_the_one_held_are_told_apart(here: Station) 
 
 
 async def test_a_roster_that_came_over_a_link_alone_says_nothing_of_who_was_in(here: Station) -> None:
-    kept = receive.kept_roster(roster.read(roster.draft(foreign(), MALLORY.signer)))
+    kept = kept_roster(roster.read(roster.draft(foreign(), MALLORY.signer)))
     await here.log.write(partial(communities.add, roster=kept, actor="peer", came_from=TIRANA.member))
     found = reviewed(here, roster.draft(foreign(), MALLORY.signer))
     assert (found.held, [one.id for one in found.joins]) == (0, [MALLORY.member])
@@ -152,7 +153,7 @@ async def test_nothing_is_warned_of_while_all_is_well(here: Station) -> None:
 async def test_each_thing_that_is_wrong_is_a_warning_the_gravest_first(here: Station) -> None:
     joined = first().members | {VIENNA.member: 2}
     second = after(first(), members=joined, expires=later(utc_now(), days=3))
-    kept = receive.kept_roster(roster.read(signed(second)))
+    kept = kept_roster(roster.read(signed(second)))
     await here.log.write(partial(communities.add, roster=kept, actor="peer", came_from=TIRANA.member))
     other = replace(kept, hash="1" * 64)
     await here.log.write(partial(communities.clash, roster=other, actor="peer", came_from=TIRANA.member))
@@ -182,7 +183,7 @@ async def test_a_roster_that_expires_later_is_not_warned_of(here: Station) -> No
 
 
 async def test_what_others_call_themselves_is_no_name_on_pages(here: Station) -> None:
-    kept = receive.kept_roster(roster.read(roster.draft(foreign(), MALLORY.signer)))
+    kept = kept_roster(roster.read(roster.draft(foreign(), MALLORY.signer)))
     await here.log.write(partial(communities.add, roster=kept, actor="peer", came_from=TIRANA.member))
     with here.log.read() as conn:
         assert desk.circles(conn) == {NATO.community: "NATO"}

@@ -104,17 +104,15 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 def audience(conn: Connection, names: Sequence[str]) -> Audience:
-    """Read an audience as people write it: `everyone`, names of communities, names of peers.
+    """Read an audience as people write it: `everyone`, names or ids of communities, names of peers.
 
-    Raises FlowError if a name is neither or both.
+    Raises FlowError if a name is none of these, or more than one.
     """
-    present: dict[str, Community] = {}
+    # A roster that was not accepted here gives its name no meaning: anybody can send one.
+    present: dict[str, list[Community]] = {}
     for community in communities.current(conn).values():
-        # A roster that was not accepted here gives its name no meaning: anybody can send one.
-        if community.members and present.setdefault(community.name.lower(), community) is not community:
-            raise FlowError(
-                f"Two communities here are called {community.name!r}: `lezha community list` shows both."
-            )
+        present.setdefault(community.name.lower(), []).append(community)
+        present[community.id] = [community]
     linked = {peer.name.lower(): peer for peer in peers.listed(conn)}
     terms: list[CommunityTerm] = []
     members: list[str] = []
@@ -125,11 +123,17 @@ def audience(conn: Connection, names: Sequence[str]) -> Audience:
         if key in present and key in linked:
             raise FlowError(f"{name!r} is both a community and a peer: rename the peer.")
         if key in present:
-            terms.append(CommunityTerm(present[key].id, present[key].number))
+            if len(present[key]) > 1:
+                raise FlowError(
+                    f"Two communities here are called {present[key][0].name!r}: write the id of the one that you mean, "
+                    f"{' or '.join(one.id for one in present[key])}."
+                )
+            (found,) = present[key]
+            terms.append(CommunityTerm(found.id, found.number))
         elif key in linked:
             members.append(linked[key].member)
         else:
-            known = ", ".join(sorted([*present, *linked, "everyone"]))
+            known = ", ".join(sorted({*(one for one in present if "--" not in one), *linked, "everyone"}))
             raise FlowError(f"There is no community or peer {name!r}. Known here: {known}.")
     everyone = any(name.lower() == "everyone" for name in names)
     return Audience(everyone, tuple(dict.fromkeys(terms)), tuple(dict.fromkeys(members)))

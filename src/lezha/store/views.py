@@ -13,8 +13,8 @@ from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, insert_rows, parts, record
 
 GENESIS: Final = bytes(32)
-_STRETCH: Final = 4096  # of the log, events
-_STRETCHES: Final = 16
+_STRETCH: Final = 1024  # of the log, events
+_STRETCHES: Final = 64
 
 
 class ViewKind(StrEnum):
