@@ -15,7 +15,7 @@ from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
 
 if TYPE_CHECKING:
-    from lezha.flows.check import Finding
+    from lezha.flows.findings import Finding
 
 app = typer.Typer(help="Check the log, and destroy what must not be in it.", no_args_is_help=True)
 

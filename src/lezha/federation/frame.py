@@ -30,6 +30,7 @@ class FrameKind(StrEnum):
 
     STATEMENT = "statement"
     ROSTER = "roster"
+    COMMITMENT = "commitment"
     VOID = "void"
 
 
@@ -119,6 +120,11 @@ def pack_statement(released: Released, raw: bytes, contents: Sequence[bytes]) ->
 def pack_roster(raw: bytes) -> Parcel:
     """Pack a roster; the caller sends it to members named in it only."""
     return Parcel(FrameKind.ROSTER, raw)
+
+
+def pack_commitment(raw: bytes) -> Parcel:
+    """Pack a commitment to this node's own log, which tells a peer nothing of it."""
+    return Parcel(FrameKind.COMMITMENT, raw)
 
 
 def encode(batch: Batch) -> bytes:

@@ -75,7 +75,10 @@ class Happening(msgspec.Struct, frozen=True):
 
 
 class Sighted(msgspec.Struct, frozen=True):
-    """What one member saw of one object: how often, in how many reports, from when to when."""
+    """What one member saw of one object: how often, in how many reports, from when to when.
+
+    `ids` are those of the sightings.
+    """
 
     of: str
     name: str
@@ -86,6 +89,7 @@ class Sighted(msgspec.Struct, frozen=True):
     reports: int
     first_seen: str
     last_seen: str
+    ids: tuple[str, ...] = ()
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -208,6 +212,12 @@ def desk(
         disputes=tuple(open_disputes(conn)),
         complete=no_act_left and none_left,
     )
+
+
+def named(shown: Desk) -> set[str]:
+    """Return the ids of the objects that a desk tells of."""
+    found = {one.object_id for one in shown.happenings} | {one.object_id for one in shown.disputes}
+    return (found | {key for one in shown.sightings for key in (one.of, *one.ids)}) - {""}
 
 
 def open_disputes(conn: Connection) -> Iterator[Dispute]:
@@ -375,6 +385,7 @@ def _sightings(conn: Connection, gists: Gists, rows: Sequence[RecentStatement]) 
             reports=len(reports),
             first_seen=min(one.first_seen for one in reports),
             last_seen=max(one.last_seen for one in reports),
+            ids=tuple(dict.fromkeys(row.id for row in members)),
         )
 
 

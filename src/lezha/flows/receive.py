@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from securesystemslib.signer import CryptoSigner
 
 from lezha.federation import frame, inbox, roster, statement
+from lezha.federation.checkpoint import KnownCommitment
 from lezha.federation.errors import Refused
 from lezha.federation.frame import Batch, Frame, FrameKind, Receipt
 from lezha.federation.inbox import Placement
 from lezha.federation.members import Members
 from lezha.federation.roster import KnownRoster
 from lezha.federation.statement import KnownStatement
-from lezha.flows import authority, ingest
+from lezha.flows import attest, authority, ingest
 from lezha.stix import objects
 from lezha.stix.clauses import COMPANION_TYPES
 from lezha.stix.errors import StixError
@@ -61,7 +62,7 @@ class _Unfit(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
 
 
-_Checked = _Told | KnownRoster | _Unfit | None
+_Checked = _Told | KnownRoster | KnownCommitment | _Unfit | None
 
 
 async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:
@@ -103,6 +104,8 @@ def _check(one: Frame, receiver: Receiver, latest: str) -> _Checked:
             return None
         if one.kind is FrameKind.ROSTER:
             return _check_roster(one, receiver)
+        if one.kind is FrameKind.COMMITMENT:
+            return attest.check(one.envelope, one.contents, receiver.members, latest)
         return _check_statement(one, receiver.members, latest)
     except Refused as refused:
         return _Unfit(refused, _names(one))
@@ -221,6 +224,8 @@ def _keep(
     refused = [(one, found) for one, found in taken if isinstance(found, _Unfit)]
     for one, found in taken:
         if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found)):
+            refused.append((one, _Unfit(reason)))
+        if isinstance(found, KnownCommitment) and (reason := attest.keep(tx, sender, found)):
             refused.append((one, _Unfit(reason)))
     told = [(one, found) for one, found in taken if isinstance(found, _Told)]
     _keep_statements(tx, receiver, sender, [found for _, found in told])

@@ -15,12 +15,14 @@ from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
 from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
-from lezha.store import communities, posts, statements, views
+from lezha.store import checkpoints, communities, posts, statements, views
 from lezha.store.log import Log, Tx
 from lezha.store.views import Change, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
-KINDS: Final = frozenset({"statement", "roster", "admission", "peer", "posted", "disputed", "purged"})
+KINDS: Final = frozenset(
+    {"statement", "roster", "admission", "peer", "posted", "disputed", "purged", "commitment"}
+)
 """The events that may change what a recipient is given."""
 _ABOUT_PEERS: Final = frozenset({"roster", "admission"})
 _CLAIMED: Final = "names as its creator a member that is known here"
@@ -100,6 +102,7 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     if inputs or len(changes) == _CHANGES_PER_COMMIT or not changed_before:
         # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
+    _number_commitments(tx, recipient, [change.subject for change in changes if change.kind == "commitment"])
     if inputs:
         again = [key for key in views.withheld_from(tx.conn, recipient.id) if key not in fresh]
         for start in range(0, len(again), _CHANGES_PER_COMMIT):
@@ -182,17 +185,35 @@ def _number_rosters(tx: Tx, recipient: Recipient) -> None:
     _number(tx, recipient.id, rows)
 
 
+def _number_commitments(tx: Tx, recipient: Recipient, digests: Sequence[str]) -> None:
+    """Give a member what this node commits itself to from the time on at which it was enrolled."""
+    if not digests or recipient.standing is not Standing.MEMBER or recipient.suspended:
+        return
+    made = checkpoints.commitments(tx.conn, digests, recipient.since)
+    _number(
+        tx,
+        recipient.id,
+        [
+            (ViewKind.COMMITMENT, digest, "kept by every peer", frame.pack_commitment(envelope).digest())
+            for digest, envelope in made.items()
+        ],
+    )
+
+
 def _number(tx: Tx, recipient: str, rows: Sequence[_Row]) -> None:
-    """Append rows."""
+    """Append rows, and say so in one event: its chain covers theirs (docs/design.md, Audit)."""
     if not rows:
         return
     head = views.head(tx.conn, recipient)
+    first = head.number + 1
     entries: list[Entry] = []
     for kind, ref, rule, digest in rows:
         number = head.number + 1
         head = Head(number, frame.link(head.chain, number, digest))
         entries.append(Entry(number, kind, ref, rule, digest, head.chain))
     views.append(tx, recipient, entries)
+    said = views.digest((one.number, one.kind.value, one.ref, one.rule, tx.at) for one in entries)
+    tx.event("released", recipient, first=first, last=head.number, chain=head.chain.hex(), rows=said)
 
 
 def _parcels(
@@ -208,6 +229,11 @@ def _parcels(
             kept = communities.by_hash(conn, entry.ref)
             if kept is not None and recipient.id in kept.members:
                 parcels[entry.ref] = frame.pack_roster(kept.envelope)
+    committed = [
+        entry.ref for entry in entries if entry.kind is ViewKind.COMMITMENT and not recipient.suspended
+    ]
+    for digest, envelope in checkpoints.commitments(conn, committed).items():
+        parcels[digest] = frame.pack_commitment(envelope)
     return parcels, {one.statement: one for one in decisions if isinstance(one, Withheld)}
 
 

@@ -16,19 +16,22 @@ from lezha.federation import members as directory
 from lezha.federation import tls
 from lezha.federation.document import read
 from lezha.federation.members import Members
-from lezha.flows import ingest, rederive, share
+from lezha.flows import ingest, rederive, share, witness
+from lezha.flows.attest import Sealer
 from lezha.flows.convene import Convener
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author
 from lezha.flows.receive import Receiver
+from lezha.flows.witness import Witness
 from lezha.node import database, upkeep
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
 from lezha.node.changes import Changes
+from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
 from lezha.node.links import Link, Links
 from lezha.stix import objects, schema
-from lezha.store import engine, peers
+from lezha.store import engine, lives, peers
 from lezha.store.errors import StoreError, Superseded
 from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
@@ -51,7 +54,7 @@ class Node:
         self._leads = leads
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
-        self.changes = Changes()
+        self.changes = Changes(quiet=witness.QUIET)
         self.decisive = Changes(share.KINDS)
         self._peer_changes = Changes(frozenset({"peer"}))
         self._superseded = asyncio.Event()
@@ -61,6 +64,7 @@ class Node:
             for one in (self.changes, self.decisive, self._peer_changes):
                 self.log.on_commit(one.heard)
             self.incarnation = self._take_lead() if leads else self._follow()
+            self.witness = Witness(self.log, utc_now)
             self.links = Links(self._link, here=leads)
             self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
             self.members: Members = directory.known([])
@@ -84,6 +88,11 @@ class Node:
         return Convener(self.identity.member, self.settings.name, self.identity.signer, self.identity.public)
 
     @property
+    def sealer(self) -> Sealer:
+        """In whose name this node commits itself to its log."""
+        return Sealer(self.identity.member, self.incarnation, self.identity.signer)
+
+    @property
     def host(self) -> Host:
         """This node in an introduction."""
         return Host(self.identity.known, self.settings.peer_clearance)
@@ -96,10 +105,12 @@ class Node:
         """
         keeping = asyncio.create_task(self._keep())
         losing = asyncio.create_task(self._superseded.wait())
-        tasks: list[asyncio.Task[Any]] = [keeping, losing]
+        tasks: list[asyncio.Task[Any]] = [keeping, losing, asyncio.create_task(upkeep.witness(self.witness))]
         if self._leads:
             tasks.append(asyncio.create_task(upkeep.retire(self.log, self.settings.retention)))
             tasks.append(asyncio.create_task(upkeep.clean(self.log)))
+            hours = self.settings.checkpoint_hours
+            tasks.append(asyncio.create_task(upkeep.commit(self._home, self.log, self.sealer, hours)))
         try:
             await asyncio.wait([keeping, losing], return_when=asyncio.FIRST_COMPLETED)
             if self._superseded.is_set():
@@ -110,6 +121,8 @@ class Node:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.links.stop()
+            with contextlib.suppress(StoreError):  # counts of what is in the log already
+                await self.witness.close()
 
     def close(self) -> None:
         """Close the log."""
@@ -134,7 +147,9 @@ class Node:
         self.log.lead()
         identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC))
         self._derive_anew()
-        return self._incarnation()
+        incarnation = self._incarnation()
+        self.log.write_now(lambda tx: lives.note_settings(tx, node_settings.told(self.settings)))
+        return incarnation
 
     def _follow(self) -> str:
         """Check that another process has the log ready; return the incarnation, empty if it has none yet."""
@@ -177,7 +192,7 @@ class Node:
         if found is None:
             found = uuid.uuid4().hex
             made = found
-            self.log.write_now(lambda tx: engine.set_meta(tx.conn, "incarnation", made))
+            self.log.write_now(lambda tx: lives.begin(tx, made))
         return found
 
 

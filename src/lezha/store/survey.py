@@ -10,7 +10,7 @@ from lezha.store import keys, schema, substances
 from lezha.store.contents import Content
 from lezha.store.rows import KEYS, each
 
-Event = tuple[int, str, str, str, str, str]
+Event = tuple[int, str, str, str, str, str, str]
 
 _EVENTS, _CONTENTS, _STATEMENTS = schema.events, schema.contents, schema.statements
 _ARRIVALS: Final = ("content", "posted")
@@ -70,7 +70,7 @@ def integrity(conn: Connection) -> Iterator[str]:
 def events(conn: Connection, after: int, limit: int) -> list[tuple[Event, bytes]]:
     """Return up to `limit` events after `after`, each with its chain."""
     rows = conn.execute(select(_EVENTS).where(_EVENTS.c.seq > after).order_by(_EVENTS.c.seq).limit(limit))
-    return [((row.seq, row.at, row.kind, row.subject, row.actor, row.detail), row.chain) for row in rows]
+    return [(tuple(row)[:-1], row.chain) for row in rows]
 
 
 def last_content(conn: Connection) -> int:

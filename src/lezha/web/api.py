@@ -24,6 +24,7 @@ from lezha.flows.introduce import Host
 from lezha.flows.look import LinkPhase, ListedPage, ObjectReport, PeerReport
 from lezha.flows.publish import Author, Published
 from lezha.flows.purge import Purged
+from lezha.flows.witness import Witness
 from lezha.node import upkeep
 from lezha.node.clock import later, utc_now
 from lezha.node.identity import Identity
@@ -31,13 +32,13 @@ from lezha.node.links import Links
 from lezha.node.settings import Retention
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Pap, Tlp
-from lezha.store import communities, contents, peers, search
+from lezha.store import communities, contents, looks, peers, search
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
 from lezha.web import parameters, times, tokens
-from lezha.web.auth import needs
+from lezha.web.auth import needs, question, who
 
 _INVITATION_HOURS: Final = 24
 _ROSTER_DAYS: Final = 365
@@ -180,7 +181,9 @@ async def take_objects(
 
 @get("/objects", guards=[needs(Right.LOOK)])
 async def find_objects(
+    request: _Request,
     log: NamedDependency[Log],
+    witness: NamedDependency[Witness],
     members: NamedDependency[Members],
     identity: NamedDependency[Identity],
     id: FromQuery[str] = "",  # noqa: A002  # the name in the query string
@@ -227,28 +230,38 @@ async def find_objects(
         limit=limit,
     )
 
-    def work() -> ListedPage:
+    def work() -> tuple[ListedPage, frozenset[int]]:
         with log.read() as conn:
             told, made = (names.member(conn, identity.member, members, one) for one in (origin, creator))
             wanted = msgspec.structs.replace(query, origin=told, creator=made)
             page = look.search_objects(conn, wanted, value)
-            return ListedPage(look.listed(conn, page.found), page.next or None)
+            shown = looks.restricted(conn, (one.hash for one in page.found))
+            return ListedPage(look.listed(conn, page.found), page.next or None), shown
 
-    return await asyncio.to_thread(work)
+    found, shown = await asyncio.to_thread(work)
+    await witness.saw(who(request), "search", question(request), shown)
+    return found
 
 
 @get("/about", guards=[needs(Right.LOOK)])
-async def about_value(log: NamedDependency[Log], value: FromQuery[str]) -> About:
+async def about_value(
+    request: _Request, log: NamedDependency[Log], witness: NamedDependency[Witness], value: FromQuery[str]
+) -> About:
     """Return everything about an observable: objects with it and around it, sightings, and what names these.
 
     Each group is capped at 100 and says so where it is.
     """
 
-    def work() -> About:
+    def work() -> tuple[About, frozenset[int]]:
         with log.read() as conn:
-            return about.about(conn, value)
+            found = about.about(conn, value)
+            return found, looks.restricted(
+                conn, (one.hash for group in found.groups for one in group.objects)
+            )
 
-    return await asyncio.to_thread(work)
+    found, shown = await asyncio.to_thread(work)
+    await witness.saw(who(request), "about", question(request), shown)
+    return found
 
 
 @post("/store/purge", guards=[needs(Right.PURGE)], status_code=200)
@@ -274,29 +287,39 @@ async def retire_now(log: NamedDependency[Log], retention: NamedDependency[Reten
 
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
-async def object_report(log: NamedDependency[Log], stix_id: FromPath[str]) -> list[ObjectReport]:
+async def object_report(
+    request: _Request, log: NamedDependency[Log], witness: NamedDependency[Witness], stix_id: FromPath[str]
+) -> list[ObjectReport]:
     """Return each version of an object with who said what of it and who was told."""
 
-    def work() -> list[ObjectReport]:
+    def work() -> tuple[list[ObjectReport], frozenset[int]]:
         with log.read() as conn:
-            return look.object_report(conn, stix_id)
+            reports = look.object_report(conn, stix_id)
+            return reports, looks.restricted(conn, (one.found.hash for one in reports))
 
-    return await asyncio.to_thread(work)
+    reports, shown = await asyncio.to_thread(work)
+    await witness.saw(who(request), "object", stix_id, shown)
+    return reports
 
 
 @get("/contents/{content:str}", guards=[needs(Right.LOOK)])
-async def exact_bytes(log: NamedDependency[Log], content: FromPath[str]) -> Response[bytes]:
+async def exact_bytes(
+    request: _Request, log: NamedDependency[Log], witness: NamedDependency[Witness], content: FromPath[str]
+) -> Response[bytes]:
     """Return the exact bytes of a content."""
     if not _SHA256.fullmatch(content):
         raise NotFound(f"{content!r} is not the SHA-256 of a content, 64 hexadecimal digits.")
     with log.read() as conn:
-        return Response(contents.raw(conn, content), media_type="application/stix+json;version=2.1")
+        raw, shown = contents.raw(conn, content), looks.restricted(conn, [content])
+    await witness.saw(who(request), "bytes", content, shown)
+    return Response(raw, media_type="application/stix+json;version=2.1")
 
 
 @get("/export", guards=[needs(Right.LOOK)])
 async def export_objects(
     request: _Request,
     log: NamedDependency[Log],
+    witness: NamedDependency[Witness],
     type: FromQuery[str] = "",  # noqa: A002  # the name in the query string
     since: FromQuery[str] = "",
     peer: FromQuery[str] = "",
@@ -312,13 +335,19 @@ async def export_objects(
     where = await asyncio.to_thread(export.stretch, log, after, times.past(since), type)
     first = await asyncio.to_thread(export.page, log, peer, own, where, utc_now())
 
+    async def told(page: export.Page, begin: int) -> bytes:
+        if page.objects:
+            stands = {"after": begin, "upto": page.head.cursor}
+            await witness.exported(who(request), page.recipient, question(request), page.shown, **stands)
+        return page.encode()
+
     async def pages() -> AsyncIterator[bytes]:
-        page = first
-        yield page.encode()
+        page, rest = first, where
+        yield await told(page, rest.after)
         while not page.head.last:
             rest = msgspec.structs.replace(where, after=page.head.cursor)
             page = await asyncio.to_thread(export.page, log, peer, own, rest, utc_now())
-            yield page.encode()
+            yield await told(page, rest.after)
 
     return Stream(pages(), media_type=paging.MEDIA_TYPE)
 
@@ -451,11 +480,17 @@ async def accept_roster(
 
 @get("/sightings", guards=[needs(Right.LOOK)])
 async def list_sightings(
-    log: NamedDependency[Log], limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1000
+    request: _Request,
+    log: NamedDependency[Log],
+    witness: NamedDependency[Witness],
+    limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1000,
 ) -> list[look.Seen]:
     """Return the sightings held here, oldest first: by whom, of what, how often, and when they came."""
     with log.read() as conn:
-        return look.sightings(conn, limit)
+        seen = look.sightings(conn, limit)
+        shown = looks.restricted(conn, (), (one.id for one in seen))
+    await witness.saw(who(request), "sightings", question(request), shown)
+    return seen
 
 
 def phase(links: Links, member: str) -> LinkPhase | None:

@@ -1,0 +1,3 @@
+from litestar import Router
+
+router = Router(path="/api/v1/audit", route_handlers=[])
