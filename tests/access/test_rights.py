@@ -4,14 +4,15 @@ import pytest
 
 from lezha.access.rights import RIGHTS, Principal, Right, Role
 
-#                look   publish  peers  communities  tokens  sense  purge
+#                look   publish  peers  communities  tokens  sense  purge  audit
 TABLE = {
-    "admin": "  yes    yes      yes    yes          yes     no     yes",
-    "coordinator": "yes yes     no     yes          no      no     no",
-    "analyst": "yes    no       no     no           no      no     no",
-    "sensor": " no     no       no     no           no      yes    no",
+    "admin": "  yes    yes      yes    yes          yes     no     yes    yes",
+    "coordinator": "yes yes     no     yes          no      no     no     no",
+    "analyst": "yes    no       no     no           no      no     no     no",
+    "sensor": " no     no       no     no           no      yes    no     no",
+    "auditor": "no     no       no     no           no      no     no     yes",
 }
-COLUMNS = ["look", "publish", "peers", "communities", "tokens", "sense", "purge"]
+COLUMNS = ["look", "publish", "peers", "communities", "tokens", "sense", "purge", "audit"]
 CELLS = [
     (role, right, answer == "yes")
     for role, row in TABLE.items()

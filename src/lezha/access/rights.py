@@ -16,6 +16,7 @@ class Right(StrEnum):
     TOKENS = "tokens"
     PURGE = "purge"
     SENSE = "sense"
+    AUDIT = "audit"
 
 
 class Role(StrEnum):
@@ -25,15 +26,25 @@ class Role(StrEnum):
     COORDINATOR = "coordinator"
     ANALYST = "analyst"
     SENSOR = "sensor"
+    AUDITOR = "auditor"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.ADMIN: frozenset(
-        {Right.LOOK, Right.PUBLISH, Right.PEERS, Right.COMMUNITIES, Right.TOKENS, Right.PURGE}
+        {
+            Right.LOOK,
+            Right.PUBLISH,
+            Right.PEERS,
+            Right.COMMUNITIES,
+            Right.TOKENS,
+            Right.PURGE,
+            Right.AUDIT,
+        }
     ),
     Role.COORDINATOR: frozenset({Right.LOOK, Right.PUBLISH, Right.COMMUNITIES}),
     Role.ANALYST: frozenset({Right.LOOK}),
     Role.SENSOR: frozenset({Right.SENSE}),
+    Role.AUDITOR: frozenset({Right.AUDIT}),
 }
 
 

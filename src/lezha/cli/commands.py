@@ -7,6 +7,7 @@ import typer
 
 import lezha
 from lezha.cli import (
+    audit,
     backup,
     community,
     console,
@@ -48,6 +49,7 @@ app.add_typer(peer.app, name="peer")
 app.add_typer(community.app, name="community")
 app.add_typer(store.app, name="store")
 app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
 
 
 @app.callback(invoke_without_command=True)

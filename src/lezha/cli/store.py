@@ -1,7 +1,7 @@
 """`lezha store`: what is done with the log itself."""
 
 import contextlib
-import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +13,11 @@ from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.cli.progress import told_in_terminal
 
 if TYPE_CHECKING:
     from lezha.flows.findings import Finding
+    from lezha.store.log import Reader
 
 app = typer.Typer(help="Check the log, and destroy what must not be in it.", no_args_is_help=True)
 
@@ -57,6 +59,18 @@ def check(home: Home = DEFAULT_HOME, json: Json = False) -> None:
 def _look(home: Path) -> "tuple[dict[str, int], list[Finding]]":
     """Return how much there is, as far as it can be counted, and what is wrong. Raises NodeError, StoreError."""
     from lezha.flows import check as flow
+
+    with contextlib.ExitStack() as stack:
+        try:
+            reader = stack.enter_context(opened(home))
+        except flow.RAISED as error:
+            return {}, [flow.damage(error)]
+        return flow.counts(reader), list(flow.check(reader, told_in_terminal()))
+
+
+@contextlib.contextmanager
+def opened(home: Path) -> "Iterator[Reader]":
+    """Open the database of the node in `home`, running or not, for reading only. Raises what reading it may raise."""
     from lezha.node import database
     from lezha.node import settings as node_settings
     from lezha.store.log import Reader
@@ -65,13 +79,8 @@ def _look(home: Path) -> "tuple[dict[str, int], list[Finding]]":
     url = node_settings.database(home, settings)
     if not settings.database and not (home / node_settings.DATABASE).is_file():
         raise CliError(f"There is no database in {home}: is it the right folder?")
-    with database.answering(url):
-        try:
-            reader = Reader(url)
-        except flow.RAISED as error:
-            return {}, [flow.damage(error)]
-        with contextlib.closing(reader):
-            return flow.counts(reader), list(flow.check(reader, _progress()))
+    with database.answering(url), contextlib.closing(Reader(url)) as reader:
+        yield reader
 
 
 @app.command("purge")
@@ -142,10 +151,3 @@ def retention(
         rows,
         "There are no rules of retention in lezha.toml.",
     )
-
-
-def _progress() -> Any:
-    """Return what shows how far the check is: in a terminal, on one line."""
-    if not sys.stderr.isatty():
-        return lambda _part, _done: None
-    return lambda part, done: print(f"\r{part}: {done:,} ", end="", file=sys.stderr, flush=True)

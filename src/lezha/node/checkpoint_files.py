@@ -28,3 +28,14 @@ def write(home: Path, made: Made) -> None:
 def in_folder(home: Path) -> list[Path]:
     """Return the files that `write` has written, oldest first."""
     return sorted((home / FOLDER).glob("*.json"))
+
+
+def openings(home: Path) -> list[tuple[str, Made]]:
+    """Read the files that `write` has written. Raises NodeError."""
+    found = []
+    for path in in_folder(home):
+        try:
+            found.append((f"{FOLDER}/{path.name}", msgspec.json.decode(path.read_bytes(), type=Made)))
+        except (OSError, msgspec.MsgspecError) as error:
+            raise NodeError(f"{path} can't be read: {error}. Without it: move it elsewhere.") from error
+    return found

@@ -189,11 +189,9 @@ class Node:
     def _incarnation(self) -> str:
         with self.log.read() as conn:
             found = engine.get_meta(conn, "incarnation")
-        if found is None:
-            found = uuid.uuid4().hex
-            made = found
-            self.log.write_now(lambda tx: lives.begin(tx, made))
-        return found
+        made = found or uuid.uuid4().hex
+        self.log.write_now(lambda tx: lives.begin(tx, made))
+        return made
 
 
 def _when_running(loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from lezha.store import schema
 from lezha.store.engine import get_meta, set_meta
@@ -17,9 +17,11 @@ _EVENTS: Final = schema.events
 
 
 def begin(tx: Tx, incarnation: str) -> None:
-    """Begin a life of the database."""
+    """Have it in the log that a life of the database has begun, once. What is restored names an earlier one."""
     set_meta(tx.conn, "incarnation", incarnation)
-    tx.event(BEGUN, incarnation)
+    if get_meta(tx.conn, BEGUN) != incarnation:
+        set_meta(tx.conn, BEGUN, incarnation)
+        tx.event(BEGUN, incarnation)
 
 
 def begun(conn: Connection) -> list[tuple[int, str]]:
@@ -28,11 +30,6 @@ def begun(conn: Connection) -> list[tuple[int, str]]:
         select(_EVENTS.c.seq, _EVENTS.c.subject).where(_EVENTS.c.kind == BEGUN).order_by(_EVENTS.c.seq)
     )
     return [(row.seq, row.subject) for row in rows]
-
-
-def last_seq(conn: Connection) -> int:
-    """Return the number of the last event."""
-    return conn.scalar(select(func.coalesce(func.max(_EVENTS.c.seq), 0))) or 0
 
 
 def note_settings(tx: Tx, settings: dict[str, str]) -> None:

@@ -33,6 +33,7 @@ _LEVELS: Final = (
     .order_by(_CONTENTS.c.seq)
 )
 _BY_HASH: Final = _LEVELS.where(_CONTENTS.c.hash.in_(KEYS))
+_BY_SEQ: Final = _LEVELS.where(_CONTENTS.c.seq.in_(KEYS))
 _BY_ID: Final = _LEVELS.where(_CONTENTS.c.stix_id.in_(KEYS))
 _GIVEN: Final = (
     select(_VIEWS.c.kind, _VIEWS.c.ref, _STATEMENTS.c.content)
@@ -87,10 +88,21 @@ def restricted(conn: Connection, hashes: Iterable[str], ids: Iterable[str] = ())
     return frozenset(found | set(last.values()))
 
 
+def levels(conn: Connection, contents: Iterable[int]) -> dict[int, str]:
+    """Return the narrowest TLP of each of some contents, given by number, by any statement or by its own markings."""
+    found: dict[int, Tlp] = {}
+    for row in each(conn, _BY_SEQ, contents):
+        found[row.seq] = strictest((found.get(row.seq, Tlp.CLEAR), _level(row)))
+    return {seq: level.value for seq, level in found.items()}
+
+
 def _is_restricted(row: Row[tuple[object, ...]]) -> bool:
-    own = _MARKINGS.decode(row.markings)
+    return bool(row.unreadable_marking) or _level(row).rank > Tlp.GREEN.rank
+
+
+def _level(row: Row[tuple[object, ...]]) -> Tlp:
     stated = () if row.terms is None else (_TERMS.decode(row.terms).tlp,)
-    return bool(row.unreadable_marking) or strictest((*own, *stated)).rank > Tlp.GREEN.rank
+    return strictest((*_MARKINGS.decode(row.markings), *stated))
 
 
 _MARKINGS: Final = msgspec.json.Decoder(tuple[Tlp, ...])

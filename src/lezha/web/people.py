@@ -47,6 +47,7 @@ def app(node: Node) -> Litestar:
             "decisive": Provide(lambda: node.decisive, sync_to_thread=False),
             "retention": Provide(lambda: node.settings.retention, sync_to_thread=False),
             "sessions": Provide(lambda: sessions, sync_to_thread=False),
+            "sealer": Provide(lambda: node.sealer, sync_to_thread=False),
             "witness": Provide(lambda: node.witness, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
