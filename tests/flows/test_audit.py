@@ -213,7 +213,7 @@ async def test_events_cut_off_at_the_end_are_found_by_a_checkpoint_alone(tirana:
     said = checkpoint.read(raw, [tirana.party.key], tirana.member)
     # Up to before the looks, the commitment, and what was released of it; the tables beside are cut too.
     with tirana.log.read() as conn:
-        after = conn.scalar(select(_events.c.seq).where(_events.c.kind == looks.LOOKED)) - 1
+        after = conn.execute(select(_events.c.seq).where(_events.c.kind == looks.LOOKED)).scalars().one() - 1
         given = [row.subject for row in conn.execute(select(_events).where(_events.c.seq > after))]
     assert PODGORICA.member in given
 
@@ -246,8 +246,7 @@ async def test_a_restored_log_says_what_is_missing(
     here = Station(TIRANA, restored)
     try:
         await restored.write(lambda tx: lives.begin(tx, "f" * 32))
-        for number in range(20):
-            await restored.write(lambda tx, number=number: tx.event("tested", str(number)))
+        await restored.write(lambda tx: tx.events("tested", [str(number) for number in range(20)], "test"))
         assert words(verified(here, commitments=kept_by_peer(tirana))) == ""
         found_wrong = words(verified(here, checkpoints=[("mine", raw)]))
         assert "restored from a backup" in found_wrong
@@ -296,8 +295,8 @@ async def test_what_a_peer_is_sent_does_not_depend_on_how_much_happens_here(
         await here.links(there)
         if busy:
             await here.links(tirana)  # a peer more
-            for number in range(300):
-                await here.log.write(lambda tx, number=number: tx.event("signed in", str(number), "arta"))
+            for _ in range(30):
+                await here.log.write(lambda tx: tx.events("signed in", [str(n) for n in range(9)], "arta"))
         await attest.commit_if_due(here.log, sealer(here), 24, utc_now())
         batch = await pack(here, there)
         seen.append([(one.number, one.kind, len(one.envelope), one.contents) for one in batch.frames])

@@ -112,8 +112,8 @@ def test_nothing_is_lost_on_the_way(old: str) -> None:
                 assert len(conn.execute(select(table)).all()) == len(rows), name
         kept = {row["hash"]: row["bytes"] for row in before["contents"]}
         assert contents.bytes_of(conn, kept) == kept
-        rows = conn.execute(select(schema.events).order_by(schema.events.c.seq)).all()
-        events = [(*row[:5], row.detail) for row in rows]
+        kept_events = conn.execute(select(schema.events).order_by(schema.events.c.seq)).all()
+        events = [(*row[:5], row.detail) for row in kept_events]
         there = len(before["events"])
         assert events[:there] == [tuple(row) for row in before["events"]]
         assert {kind for _, _, kind, *_ in events[there:]} <= {"released", "voided"}

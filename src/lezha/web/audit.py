@@ -169,13 +169,13 @@ def _record(one: msgspec.Struct) -> bytes:
 
 
 def _csv(blocks: Iterator[Sequence[msgspec.Struct]], kind: type[msgspec.Struct]) -> Iterator[bytes]:
-    yield _lines([kind.__struct_fields__])
+    yield csv_lines([kind.__struct_fields__])
     for block in blocks:
         if block:
-            yield _lines([msgspec.structs.astuple(one) for one in block])
+            yield csv_lines([msgspec.structs.astuple(one) for one in block])
 
 
-def _lines(rows: Sequence[Sequence[object]]) -> bytes:
+def csv_lines(rows: Sequence[Sequence[object]]) -> bytes:
     """Return rows as RFC 4180 has them, no cell of which a spreadsheet takes for a formula."""
     out = io.StringIO()
     csv.writer(out).writerows([_cell(value) for value in row] for row in rows)

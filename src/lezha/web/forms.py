@@ -97,12 +97,13 @@ def _form(identity: Identity, target: str, fault: str = "", status: int = 200) -
 
 
 def _cookie(request: Request[Any, str, Any], sessions: Sessions, value: str, seconds: int) -> Cookie:
-    # On loopback there is plain HTTP and nobody in between; anywhere else a proxy speaks TLS for the node.
+    # On loopback there is plain HTTP and nobody in between; anywhere else a proxy speaks TLS for the node, and the
+    # browser says so (Fetch, "append a request Origin header"), whichever proxies are believed.
     return Cookie(
         key=sessions.cookie,
         value=value,
         max_age=seconds,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=request.headers.get("origin", "").startswith("https://"),
     )
