@@ -284,7 +284,9 @@ def _fetch(path: str, given: dict[str, str], out: Path | None, *, csv: bool, jso
                     file.write(chunk)
 
         api.run(at.home, at.url, at.token_file, call)
-    if out is not None:
+    if out is not None and json:
+        show_json({"file": str(out)})
+    elif out is not None:
         say(f"Written to {out}.")
 
 
