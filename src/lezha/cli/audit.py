@@ -202,15 +202,23 @@ def _show(found: "Verdict") -> None:
 
 
 def _verify(home: Path, checkpoints: Sequence[Path], peer_copies: Sequence[Path]) -> "Verdict":
-    from lezha.cli.store import opened
+    from lezha.cli.store import database_of
+    from lezha.flows import check
     from lezha.flows import verify as flow
+    from lezha.node import database
     from lezha.node import identity as identities
+    from lezha.store.log import Reader
 
     identity = identities.load(home)
     keys = identity.known.document.verification_keys()
     given = _given(home, identity, checkpoints, peer_copies)
-    with opened(home) as reader:
-        return flow.verify(reader, identity.member, keys, given, told_in_terminal())
+    url = database_of(home)
+    with database.answering(url):
+        try:
+            with contextlib.closing(Reader(url)) as reader:
+                return flow.verify(reader, identity.member, keys, given, told_in_terminal())
+        except check.RAISED as error:
+            return flow.Verdict(0, "", 0, 0, 0, (check.damage(error),))
 
 
 def _given(

@@ -1,7 +1,6 @@
 """`lezha store`: what is done with the log itself."""
 
 import contextlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +16,6 @@ from lezha.cli.progress import told_in_terminal
 
 if TYPE_CHECKING:
     from lezha.flows.findings import Finding
-    from lezha.store.log import Reader
 
 app = typer.Typer(help="Check the log, and destroy what must not be in it.", no_args_is_help=True)
 
@@ -59,28 +57,27 @@ def check(home: Home = DEFAULT_HOME, json: Json = False) -> None:
 def _look(home: Path) -> "tuple[dict[str, int], list[Finding]]":
     """Return how much there is, as far as it can be counted, and what is wrong. Raises NodeError, StoreError."""
     from lezha.flows import check as flow
-
-    with contextlib.ExitStack() as stack:
-        try:
-            reader = stack.enter_context(opened(home))
-        except flow.RAISED as error:
-            return {}, [flow.damage(error)]
-        return flow.counts(reader), list(flow.check(reader, told_in_terminal()))
-
-
-@contextlib.contextmanager
-def opened(home: Path) -> "Iterator[Reader]":
-    """Open the database of the node in `home`, running or not, for reading only. Raises what reading it may raise."""
     from lezha.node import database
-    from lezha.node import settings as node_settings
     from lezha.store.log import Reader
 
+    url = database_of(home)
+    with database.answering(url):
+        try:
+            reader = Reader(url)
+        except flow.RAISED as error:
+            return {}, [flow.damage(error)]
+        with contextlib.closing(reader):
+            return flow.counts(reader), list(flow.check(reader, told_in_terminal()))
+
+
+def database_of(home: Path) -> str:
+    """Return the URL of the database of the node in `home`. Raises CliError, NodeError if there is none."""
+    from lezha.node import settings as node_settings
+
     settings = node_settings.load(home)
-    url = node_settings.database(home, settings)
     if not settings.database and not (home / node_settings.DATABASE).is_file():
         raise CliError(f"There is no database in {home}: is it the right folder?")
-    with database.answering(url), contextlib.closing(Reader(url)) as reader:
-        yield reader
+    return node_settings.database(home, settings)
 
 
 @app.command("purge")

@@ -199,7 +199,7 @@ def _take(
     for one, found in checked:
         placement = inbox.place(head.number, head.chain, one)
         if placement is Placement.FORK:
-            tx.event("fork", sender, "peer", incarnation=sent.incarnation, number=one.number)
+            tx.event("fork", sender, sender, incarnation=sent.incarnation, number=one.number)
         if placement is Placement.NEXT:
             taken.append((one, found))
             head = Head(one.number, one.chain())
@@ -223,7 +223,7 @@ def _keep(
     """Write what is in order and return the frames that are not, or are in dispute, with the reasons."""
     refused = [(one, found) for one, found in taken if isinstance(found, _Unfit)]
     for one, found in taken:
-        if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found)):
+        if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found, sender)):
             refused.append((one, _Unfit(reason)))
         if isinstance(found, KnownCommitment) and (reason := attest.keep(tx, sender, found)):
             refused.append((one, _Unfit(reason)))
@@ -259,16 +259,16 @@ def _bare(one: Frame) -> Frame:
     return replace(one, envelope=b"", contents=())
 
 
-def _keep_roster(tx: Tx, known: KnownRoster) -> Refused | None:
+def _keep_roster(tx: Tx, known: KnownRoster, sender: str) -> Refused | None:
     try:
-        communities.add(tx, kept_roster(known), "peer")
+        communities.add(tx, kept_roster(known), sender)
     except Conflict as conflict:
         return Refused("roster_conflict", str(conflict))
     return None
 
 
 def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_Told]) -> None:
-    contents.add(tx, [content for one in told for content in one.contents], "peer")
+    contents.add(tx, [content for one in told for content in one.contents], sender)
     signed = [
         Signed(
             hash=one.known.digest,
@@ -282,7 +282,7 @@ def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_To
         )
         for one in told
     ]
-    statements.add(tx, signed, "peer")
+    statements.add(tx, signed, sender)
     statements.arrived(tx, [one.hash for one in signed], sender)
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from lezha.sharing.tlp import Tlp, strictest
 from lezha.store import schema
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows
+from lezha.store.rows import KEYS, each, each_raw, insert_rows
 from lezha.store.views import ViewKind
 
 LOOKED: Final = "looked"
@@ -26,15 +26,16 @@ QUESTION_CHARS: Final = 500
 """As much as is kept of a question: it may hold what is about a person."""
 
 _CONTENTS, _STATEMENTS, _LOOKS, _VIEWS = schema.contents, schema.statements, schema.looks, schema.views
-_LEVEL: Final = (_CONTENTS.c.seq, _CONTENTS.c.stix_id, _CONTENTS.c.markings, _CONTENTS.c.unreadable_marking)
-_LEVELS: Final = (
-    select(*_LEVEL, _STATEMENTS.c.terms)
+_BY_SEQ: Final = (
+    select(_CONTENTS.c.seq, _CONTENTS.c.markings, _STATEMENTS.c.terms)
     .outerjoin(_STATEMENTS, _STATEMENTS.c.content == _CONTENTS.c.seq)
-    .order_by(_CONTENTS.c.seq)
+    .where(_CONTENTS.c.seq.in_(KEYS))
 )
-_BY_HASH: Final = _LEVELS.where(_CONTENTS.c.hash.in_(KEYS))
-_BY_SEQ: Final = _LEVELS.where(_CONTENTS.c.seq.in_(KEYS))
-_BY_ID: Final = _LEVELS.where(_CONTENTS.c.stix_id.in_(KEYS))
+# Asked with every search, so as the driver takes and gives it.
+_RAW: Final = (
+    "SELECT c.seq, c.stix_id, c.markings, c.unreadable_marking, s.terms "
+    "FROM contents c LEFT JOIN statements s ON s.content = c.seq WHERE "
+)
 _GIVEN: Final = (
     select(_VIEWS.c.kind, _VIEWS.c.ref, _STATEMENTS.c.content)
     .outerjoin(_STATEMENTS, _STATEMENTS.c.hash == _VIEWS.c.ref)
@@ -83,8 +84,12 @@ def restricted(conn: Connection, hashes: Iterable[str], ids: Iterable[str] = ())
     Above GREEN is what any statement about it, or its own markings, puts there, and what carries a marking that can't
     be read: of several words about one object the narrowest counts here.
     """
-    found = {row.seq for row in each(conn, _BY_HASH, hashes) if _is_restricted(row)}
-    last = {row.stix_id: row.seq for row in each(conn, _BY_ID, ids) if _is_restricted(row)}
+    rows = each_raw(conn, f"{_RAW} c.hash", map(bytes.fromhex, hashes))
+    found = {seq for seq, _, *about in rows if _is_restricted(*about)}
+    last: dict[str, int] = {}
+    for seq, stix_id, *about in each_raw(conn, f"{_RAW} c.stix_id", ids):
+        if _is_restricted(*about):
+            last[stix_id] = max(seq, last.get(stix_id, 0))
     return frozenset(found | set(last.values()))
 
 
@@ -92,17 +97,18 @@ def levels(conn: Connection, contents: Iterable[int]) -> dict[int, str]:
     """Return the narrowest TLP of each of some contents, given by number, by any statement or by its own markings."""
     found: dict[int, Tlp] = {}
     for row in each(conn, _BY_SEQ, contents):
-        found[row.seq] = strictest((found.get(row.seq, Tlp.CLEAR), _level(row)))
+        level = _level(row.markings, row.terms)
+        found[row.seq] = strictest((found.get(row.seq, Tlp.CLEAR), level))
     return {seq: level.value for seq, level in found.items()}
 
 
-def _is_restricted(row: Row[tuple[object, ...]]) -> bool:
-    return bool(row.unreadable_marking) or _level(row).rank > Tlp.GREEN.rank
+def _is_restricted(markings: str, unreadable: bool, terms: str | None) -> bool:
+    return bool(unreadable) or _level(markings, terms).rank > Tlp.GREEN.rank
 
 
-def _level(row: Row[tuple[object, ...]]) -> Tlp:
-    stated = () if row.terms is None else (_TERMS.decode(row.terms).tlp,)
-    return strictest((*_MARKINGS.decode(row.markings), *stated))
+def _level(markings: str, terms: str | None) -> Tlp:
+    stated = () if terms is None else (_TERMS.decode(terms).tlp,)
+    return strictest((*_MARKINGS.decode(markings), *stated))
 
 
 _MARKINGS: Final = msgspec.json.Decoder(tuple[Tlp, ...])

@@ -246,7 +246,7 @@ def keep_receipt(
             insert(table).values(recipient=recipient, head=head_number, envelope=envelope, at=tx.at)
         )
         digest = hashlib.sha256(envelope).hexdigest()
-        tx.event("receipt", recipient, "peer", head=head_number, refused=len(refused), digest=digest)
+        tx.event("receipt", recipient, recipient, head=head_number, refused=len(refused), digest=digest)
     for number, code in refused:
         known = select(refusals.c.code).where(refusals.c.recipient == recipient, refusals.c.number == number)
         if tx.conn.scalar(known) is None:

@@ -386,7 +386,7 @@ async def invite(
 
 @post("/peers/accept", guards=[needs(Right.PEERS)], status_code=200)
 async def accept(
-    log: NamedDependency[Log], host: NamedDependency[Host], data: JSONBody[Accept]
+    request: _Request, log: NamedDependency[Log], host: NamedDependency[Host], data: JSONBody[Accept]
 ) -> dict[str, str]:
     """Take up an invitation and return the phrase to compare with the inviting officer."""
     offer = enrolment.read_offer(data.invitation)
@@ -395,7 +395,7 @@ async def accept(
         offer.endpoint, inviter.document.member, tls.client_context(None, inviter.document.tls_root)
     )
     try:
-        phrase = await introduce.accept(log, host, offer, inviter, client, data.name)
+        phrase = await introduce.accept(log, host, offer, inviter, client, data.name, actor=request.user.name)
     finally:
         await client.close()
     return {"name": data.name or inviter.document.name, "title": inviter.document.title, "phrase": phrase}
