@@ -14,14 +14,14 @@ from tests.flows.alliance import INCARNATION, VIENNA, Station, deliver, found, p
 from lezha.federation import checkpoint, frame
 from lezha.federation.checkpoint import Commitment
 from lezha.federation.frame import Batch
-from lezha.flows import attest, audit, chain, purge, share, verify
+from lezha.flows import attest, audit, chain, look, purge, share, verify
 from lezha.flows.attest import Sealer
 from lezha.flows.audit import Span
 from lezha.flows.verify import Given, Verdict
 from lezha.flows.witness import Who, Witness
 from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
-from lezha.store import archive, checkpoints, engine, lives, looks, schema, sequencer, views
+from lezha.store import activity, archive, checkpoints, engine, lives, looks, schema, sequencer, views
 from lezha.store.log import Log, Tx, asked_from
 
 _events, _views, _looks = schema.events, schema.views, schema.looks
@@ -340,6 +340,25 @@ async def test_commitments_that_come_too_close_together_are_refused(station: Cal
     assert receipt.refused == ((3, "commitment_order"), (4, "clock_ahead"))
     with here.log.read() as conn:
         assert [one.at for one in checkpoints.kept(conn, there.member)] == [at]
+
+
+def test_commitments_are_not_counted_among_what_was_told(tirana: Station) -> None:
+    with tirana.log.read() as conn:
+        (one,) = look.peer_reports(conn, lambda _member: None)
+        received = activity.receipts(conn, PODGORICA.member, 10)
+    assert (one.delivered, one.queued) == (2, 0)
+    assert [taken.statements for taken in received] == [0, 2]  # newest first
+
+
+async def test_what_a_restored_sender_sends_again_is_kept_once(station: Callable[..., Station]) -> None:
+    here, there = station(PODGORICA), station(TIRANA)
+    await here.links(there)
+    days = [later(utc_now(), hours=-24 * ago) for ago in (2, 1, 0)]
+    for life in ("a" * 32, "b" * 32):
+        sent = Batch(frame.PROTOCOL, life, utc_now(), stream(*map(commitment, days)))
+        assert (await take(here, there, sent)).refused == ()
+    with here.log.read() as conn:
+        assert [one.at for one in checkpoints.kept(conn, there.member)] == days
 
 
 async def test_a_peer_cannot_have_another_members_commitment_kept(station: Callable[..., Station]) -> None:

@@ -50,7 +50,7 @@ async def test_a_row_that_was_made_void_stays_so_and_its_statement_may_get_a_new
         assert views.voided(conn, MONTENEGRO, 1) == views.voided(conn, ALBANIA, 0) == set()
         assert views.reason(conn, MONTENEGRO, signed(1).hash) is Reason.EXPIRED
         assert views.find(conn, MONTENEGRO, signed(1).hash) == entry(3, of=1)
-        assert [views.statements_upto(conn, MONTENEGRO, number) for number in (1, 2, 3)] == [0, 1, 2]
+        assert [views.taken_upto(conn, MONTENEGRO, number) for number in (1, 2, 3)] == [0, 1, 2]
 
 
 async def test_what_was_offered_is_known(log: Log) -> None:

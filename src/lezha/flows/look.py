@@ -223,7 +223,7 @@ def _peer_report(conn: Connection, peer: peers.Peer, link: LinkPhase | None) -> 
         endpoint=peer.endpoint,
         phase=link.phase if link else "",
         fault=link.fault if link else "",
-        delivered=views.statements_upto(conn, peer.member, acknowledged) - sum(refused.values()),
+        delivered=views.taken_upto(conn, peer.member, acknowledged),
         queued=views.head(conn, peer.member).number - acknowledged,
         withheld=views.withheld_counts(conn, peer.member, own=True),
         not_passed_on=views.withheld_counts(conn, peer.member, own=False),

@@ -264,10 +264,12 @@ def receipts(conn: Connection, recipient: str, limit: int) -> list[Receipted]:
     if not heads:
         return []
     oldest = heads[-1].head if len(heads) > limit else 0
-    # Rosters are few: what is neither a roster nor refused is a statement that was taken.
-    rosters = conn.scalars(
+    # Rosters and commitments are few: what is none of them and was not refused is a statement that was taken.
+    others_at = conn.scalars(
         select(views.c.number).where(
-            views.c.recipient == recipient, views.c.number > oldest, views.c.kind == ViewKind.ROSTER.value
+            views.c.recipient == recipient,
+            views.c.number > oldest,
+            views.c.kind.in_((ViewKind.ROSTER.value, ViewKind.COMMITMENT.value)),
         )
     ).all()
     refused = conn.scalars(
@@ -276,7 +278,7 @@ def receipts(conn: Connection, recipient: str, limit: int) -> list[Receipted]:
     found = []
     for position, row in enumerate(heads[:limit]):
         before = heads[position + 1].head if position + 1 < len(heads) else 0
-        others = sum(before < number <= row.head for number in rosters)
+        others = sum(before < number <= row.head for number in others_at)
         found.append(
             Receipted(
                 at=row.at,

@@ -88,6 +88,12 @@ def last_kept(conn: Connection, member: str) -> tuple[str, int]:
     return row[0] or "", row[1]
 
 
+def is_kept(conn: Connection, member: str, at: str, digest: str) -> bool:
+    """Say whether this commitment of a member for this time is kept."""
+    found = conn.scalar(select(_KEPT.c.digest).where(_KEPT.c.member == member, _KEPT.c.at == at))
+    return found == digest
+
+
 def keep(tx: Tx, one: Kept) -> None:
     """Keep a commitment of another member."""
     tx.conn.execute(

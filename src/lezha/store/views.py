@@ -262,16 +262,18 @@ def refused_counts(conn: Connection, recipient: str) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def statements_upto(conn: Connection, recipient: str, number: int) -> int:
-    """Count the statements that the rows of a view up to `number` gave; void rows gave none."""
-    table, voids = schema.views, schema.voids
+def taken_upto(conn: Connection, recipient: str, number: int) -> int:
+    """Count the statements that a recipient took that signed for the rows up to `number`: none void, none refused."""
+    table, voids, refusals = schema.views, schema.voids, schema.refusals
     void = select(voids.c.number).where(voids.c.recipient == recipient)
+    refused = select(refusals.c.number).where(refusals.c.recipient == recipient)
     found = conn.scalar(
         select(func.count()).where(
             table.c.recipient == recipient,
             table.c.number <= number,
             table.c.kind == ViewKind.STATEMENT.value,
             table.c.number.not_in(void),
+            table.c.number.not_in(refused),
         )
     )
     return found or 0
