@@ -306,6 +306,24 @@ async def test_what_a_peer_is_sent_does_not_depend_on_how_much_happens_here(
     assert len(seen[0]) == 1
 
 
+@pytest.mark.parametrize("hidden", [0, 250, 300])
+async def test_where_a_commitment_stands_does_not_tell_how_much_is_withheld(
+    station: Callable[..., Station], hidden: int
+) -> None:
+    here, there, other = station(TIRANA), station(PODGORICA), station(VIENNA)
+    await here.links(there, other)
+    await here.publish(told(TIRANA, 1))
+    if hidden:
+        await here.publish(
+            *(told(TIRANA, 1000 + number, name="x") for number in range(hidden)), to=["vienna"]
+        )
+    await here.publish(told(TIRANA, 2))
+    await attest.commit_if_due(here.log, sealer(here), 24, utc_now())
+    await here.publish(told(TIRANA, 3))
+    batch = await pack(here, there)
+    assert [one.kind.value for one in batch.frames] == ["statement", "statement", "commitment", "statement"]
+
+
 async def test_a_commitment_is_made_once_for_a_time_of_the_schedule(tirana: Station) -> None:
     assert await attest.commit_if_due(tirana.log, sealer(tirana), 24, utc_now()) is None
     made = await attest.commit_if_due(tirana.log, sealer(tirana), 24, later(utc_now(), hours=24))

@@ -6,6 +6,7 @@ goes as a void frame.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Final
 
 import msgspec
@@ -24,6 +25,7 @@ KINDS: Final = frozenset(
     {"statement", "roster", "admission", "peer", "posted", "disputed", "purged", "commitment"}
 )
 """The events that may change what a recipient is given."""
+_IN_ORDER: Final = frozenset({"statement", "commitment"})
 _ABOUT_PEERS: Final = frozenset({"roster", "admission"})
 _CLAIMED: Final = "names as its creator a member that is known here"
 _Row = tuple[ViewKind, str, str, bytes]
@@ -102,14 +104,20 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     if inputs or len(changes) == _CHANGES_PER_COMMIT or not changed_before:
         # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
-    _number_commitments(tx, recipient, [change.subject for change in changes if change.kind == "commitment"])
     if inputs:
         again = [key for key in views.withheld_from(tx.conn, recipient.id) if key not in fresh]
         for start in range(0, len(again), _CHANGES_PER_COMMIT):
             part = again[start : start + _CHANGES_PER_COMMIT]
             views.no_longer_withheld(tx, recipient.id, part)
             _decide_statements(tx, recipient, present, part)
-    told_late = _decide_statements(tx, recipient, present, list(fresh))
+    told_late: list[str] = []
+    # In the order of the log: where a commitment stands must not tell how much is withheld around it.
+    for kind, run in groupby((c for c in changes if c.kind in _IN_ORDER), key=lambda c: c.kind):
+        subjects = list(dict.fromkeys(change.subject for change in run))
+        if kind == "statement":
+            told_late += _decide_statements(tx, recipient, present, subjects)
+        else:
+            _number_commitments(tx, recipient, subjects)
     if recipient.standing is Standing.OWN:
         _tell_own(tx, recipient, present, changes, told_late)
     views.move_cursor(tx, recipient.id, changes[-1].seq)
