@@ -54,7 +54,8 @@ class Told(msgspec.Struct, frozen=True):
 class Looked(msgspec.Struct, frozen=True):
     """One object that somebody was shown, by the event that says so.
 
-    With `again`, how often all that event `again` tells of was shown once more until `last`; then `object` is empty.
+    With `again`, how often any of what the same person was shown in this way in that hour, from event `again` on, was
+    shown once more until `last`; then `object` is empty.
     `peer` is for whom an export was made.
     """
 

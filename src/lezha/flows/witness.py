@@ -1,10 +1,10 @@
 """Who is shown what is above TLP:GREEN is in the log before it is shown.
 
 The first time that somebody is shown an object in one way, by one question, in one hour, that is an event of its own,
-durable before the answer leaves; if it can't be written there is no answer. What the same person is shown again in that
-hour in the same way is counted, and the count is an event when the hour is over or the node stops: a page that
-refreshes by itself writes nothing every few seconds. A node that is killed loses such counts, never that somebody was
-shown something.
+durable before the answer leaves; if it can't be written there is no answer. How often the same person is shown any of
+that again in that hour in the same way is counted, and the count is an event when the hour is over or the node stops:
+a page that refreshes by itself writes nothing every few seconds. A node that is killed loses such counts, never that
+somebody was shown something.
 
 The same holds for attempts to sign in: the first of a minute from one place is written at once, the others are counted.
 """
@@ -87,9 +87,10 @@ class Witness:
         key = (who, way, looks.bounded(question))
         seen = self._seen.get(key)
         fresh = shown if seen is None else shown - seen.contents
-        if seen is not None and not fresh:
+        if seen is not None and len(fresh) < len(shown):
             seen.again += 1
             seen.last = self._now()
+        if not fresh:
             return
         hour = self._hour
         seq = await self._log.write(lambda tx: looks.record(tx, looks.LOOKED, who.name, way, key[2], fresh))
