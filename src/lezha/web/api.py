@@ -2,20 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from litestar.response import Stream
 
 from lezha.access.rights import Principal, Right
 from lezha.federation import enrolment, tls
 from lezha.federation.client import PeerClient, fetch_document
 from lezha.federation.members import Members
-from lezha.flows import about, convene, export, ingest, introduce, look, names, paging, publish, purge
+from lezha.flows import about, convene, ingest, introduce, look, names, publish, purge
 from lezha.flows.about import About
 from lezha.flows.convene import Convener, Draft
 from lezha.flows.errors import FlowError
@@ -37,7 +35,7 @@ from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
-from lezha.web import parameters, times, tokens
+from lezha.web import exports, parameters, times, tokens
 from lezha.web.auth import needs, question, who
 
 _INVITATION_HOURS: Final = 24
@@ -315,43 +313,6 @@ async def exact_bytes(
     return Response(raw, media_type="application/stix+json;version=2.1")
 
 
-@get("/export", guards=[needs(Right.LOOK)])
-async def export_objects(
-    request: _Request,
-    log: NamedDependency[Log],
-    witness: NamedDependency[Witness],
-    type: FromQuery[str] = "",  # noqa: A002  # the name in the query string
-    since: FromQuery[str] = "",
-    peer: FromQuery[str] = "",
-    after: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
-) -> Stream:
-    """Stream whatever own systems may have, or with `peer` that peer, by the rules as they are now, in log order.
-
-    Of one type only with `type`, only what came here at the time `since` or later. A page is a line of JSON with
-    `sizes`, the objects' exact bytes one after another, and a line break; `cursor` of the last complete page is what
-    to pass as `after` to go on.
-    """
-    own = export.own_system(f"export:{request.user.id}")
-    where = await asyncio.to_thread(export.stretch, log, after, times.past(since), type)
-    first = await asyncio.to_thread(export.page, log, peer, own, where, utc_now())
-
-    async def told(page: export.Page, begin: int) -> bytes:
-        if page.objects:
-            stands = {"after": begin, "upto": page.head.cursor}
-            await witness.exported(who(request), page.recipient, question(request), page.shown, **stands)
-        return page.encode()
-
-    async def pages() -> AsyncIterator[bytes]:
-        page, rest = first, where
-        yield await told(page, rest.after)
-        while not page.head.last:
-            rest = msgspec.structs.replace(where, after=page.head.cursor)
-            page = await asyncio.to_thread(export.page, log, peer, own, rest, utc_now())
-            yield await told(page, rest.after)
-
-    return Stream(pages(), media_type=paging.MEDIA_TYPE)
-
-
 @get("/peers", guards=[needs(Right.LOOK)])
 async def list_peers(log: NamedDependency[Log], links: NamedDependency[Links]) -> list[PeerReport]:
     """Return all peers with lag, receipts, refusals and what was withheld from them."""
@@ -510,7 +471,7 @@ router = Router(
     before_request=parameters.only_known,
     route_handlers=[
         status, publish_bundle, take_objects, find_objects, object_report, about_value,
-        purge_objects, retention_due, retire_now, exact_bytes, export_objects, list_peers,
+        purge_objects, retention_due, retire_now, exact_bytes, exports.export_objects, list_peers,
         latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster,
         accept_roster, *tokens.routes, list_sightings,
