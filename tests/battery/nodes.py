@@ -31,6 +31,7 @@ from lezha.access.rights import Role
 from lezha.cli.node import keep_token, make
 from lezha.federation import tls
 from lezha.federation.document import Contact
+from lezha.flows.witness import QUIET
 from lezha.node.identity import ADMIN_TOKEN, new_member
 from lezha.node.settings import Settings
 
@@ -210,10 +211,11 @@ class RunningNode:
         return {name: self.count(name) for (name,) in tables}
 
     def written(self) -> dict[str, int]:
-        """Count what people, tools and peers have brought here, without the node's own notes on deliveries."""
-        notes = {"views", "cursors", "withheld", "receipts", "refusals", "events"}
+        """Count what people, tools and peers have brought here, without notes on who was told and shown."""
+        notes = {"views", "cursors", "withheld", "receipts", "refusals", "events", "looks", "checkpoints"}
         counts = {table: count for table, count in self.counts().items() if table not in notes}
-        (told,) = self.rows("SELECT count(*) FROM events WHERE kind <> 'receipt'")
+        noted = ("receipt", "released", "voided", "commitment", "settings", *QUIET)
+        (told,) = self.rows(f"SELECT count(*) FROM events WHERE kind NOT IN {noted}")
         return counts | {"events": told[0]}
 
     def logged(self, event: str) -> list[dict[str, Any]]:

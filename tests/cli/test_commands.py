@@ -461,6 +461,7 @@ def test_json_of_every_command_is_one_document_and_stdout_is_clean(
         _link_and_unlink(printed, here, guest)
         _found_a_community(printed, here)
         _publish_and_find(printed, here)
+        _audit(printed, here, tmp_path)
     finally:
         guest.kill()
     printed.run("init", "--name", "x", "--endpoint", "https://192.0.2.1", "--home", tmp_path / "new")
@@ -469,6 +470,19 @@ def test_json_of_every_command_is_one_document_and_stdout_is_clean(
     for command, keys in documented().items():
         assert command == ("demo",) or set(printed.done[command]) == keys, command
     assert set(printed.done) | {("demo",), ("serve",), ("sensor",)} == set(COMMANDS)
+
+
+def _audit(printed: Printed, here: RunningNode, folder: Path) -> None:
+    checkpoint = folder / "tirana.checkpoint"
+    made = printed.by(here, "audit", "checkpoint", "--out", checkpoint)
+    assert made["member"] == here.member
+    found = printed.by(here, "audit", "verify", "--checkpoint", checkpoint)
+    assert (found["sound"], found["newest_outside"], found["findings"]) == (True, made["seq"], [])
+    assert found["events"] > made["seq"]
+    told = printed.by(here, "audit", "report", "--peer", "vienna", "--since", "90d")
+    assert told[0]["kind"] == "roster"
+    assert printed.by(here, "audit", "log", "--since", "1h")[-1]["kind"] == "audited"
+    assert printed.by(here, "audit", "kept", "--peer", "podgorica", "--out", folder / "p.kept")["kept"] == 0
 
 
 def _link_and_unlink(printed: Printed, here: RunningNode, guest: RunningNode) -> None:

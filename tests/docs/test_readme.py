@@ -17,7 +17,7 @@ import typer
 import lezha.cli
 from lezha.access.rights import RIGHTS
 from lezha.cli.commands import app
-from lezha.federation import enrolment, envelope, frame
+from lezha.federation import checkpoint, enrolment, envelope, frame
 from lezha.federation.frame import Batch, Frame, FrameKind
 from lezha.federation.roster import Charter, ForATime, Roster
 from lezha.federation.tombstone import Tombstone
@@ -216,6 +216,12 @@ def test_the_phrase_and_the_commitment_are_computed_as_told(example: Any) -> Non
     assert enrolment.phrase(*(told[key] for key in keys)) == told["phrase"]
     told = example["commitment"]
     assert enrolment.commitment(told["nonce"], told["document"].encode()) == told["commitment"]
+
+
+def test_the_commitment_to_a_log_is_computed_as_told(example: Any) -> None:
+    told = example["log"]
+    nonce, chain = (bytes.fromhex(told[name]) for name in ("nonce", "chain"))
+    assert checkpoint.commit(nonce, told["seq"], chain) == told["commitment"]
 
 
 def test_frames_and_their_chain_are_computed_as_told(example: Any) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from tests.federation.keys import Party
 from tests.flows.alliance import Station
-from tests.store.conftest import log, url
+from tests.store.conftest import log, second, url
 
 from lezha.node.clock import utc_now
 from lezha.store.log import Log
 
-__all__ = ["log", "url"]  # fixtures: the log on both engines
+__all__ = ["log", "second", "url"]  # fixtures: the log on both engines
 
 
 @pytest.fixture(scope="session")

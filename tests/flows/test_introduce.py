@@ -56,7 +56,9 @@ async def accept(
     invited: Station, inviter: Station, offer: Offer, wire: Wire | None = None, name: str = ""
 ) -> str:
     wire = wire or Wire(inviter)
-    return await introduce.accept(invited.log, invited.host, offer, inviter.host.known, wire, name)
+    return await introduce.accept(
+        invited.log, invited.host, offer, inviter.host.known, wire, name, actor="test"
+    )
 
 
 def known(here: Station) -> list[tuple[str, str, str]]:

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 
+from lezha.flows import share
+from lezha.flows.witness import QUIET
 from lezha.node.changes import Changes
 from lezha.store.log import Committed
 
@@ -55,6 +57,20 @@ async def test_word_may_come_from_any_thread() -> None:
     thread.start()
     assert await asyncio.wait_for(waiting, 1) == 1
     thread.join()
+
+
+async def test_what_is_quiet_wakes_nobody_unless_something_else_came_with_it() -> None:
+    changes = Changes(quiet=QUIET)
+    changes.heard(commit(1, 2, "looked", "released"))
+    await asyncio.sleep(0)
+    assert changes.serial == 0
+    changes.heard(commit(3, 4, "looked", "statement"))
+    await asyncio.sleep(0)
+    assert changes.serial == 1
+
+
+def test_a_look_wakes_no_link() -> None:
+    assert QUIET.isdisjoint(share.KINDS)
 
 
 async def test_each_event_is_durable_since_its_own_commit() -> None:

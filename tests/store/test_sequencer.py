@@ -31,7 +31,9 @@ def assert_sound(log: Log, count: int) -> None:
     assert [row.seq for row in found] == list(range(1, count + 1))
     chain = sequencer.GENESIS
     for row in found:
-        chain = sequencer.link(chain, (row.seq, row.at, row.kind, row.subject, row.actor, row.detail))
+        chain = sequencer.link(
+            chain, (row.seq, row.at, row.kind, row.subject, row.actor, row.source, row.detail)
+        )
         assert row.chain == chain, row.seq
     # One subject is one commit here.
     times = list(dict.fromkeys((row.subject, row.at) for row in found))

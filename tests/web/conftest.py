@@ -69,6 +69,10 @@ class Served:
         self.log: Log | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Serve, again after a `stop`."""
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name=self.name)
         self._thread.start()
         self._answering()

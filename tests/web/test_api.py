@@ -62,6 +62,11 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/constituents/{name}/suspend", Right.PEERS, {}, 404),
     ("POST", "/api/v1/constituents/{name}/resume", Right.PEERS, {}, 404),
     ("GET", "/api/v1/view", Right.RECEIVE, None, 200),
+    ("GET", "/api/v1/audit/told", Right.AUDIT, None, 400),
+    ("GET", "/api/v1/audit/looks", Right.AUDIT, None, 200),
+    ("GET", "/api/v1/audit/log", Right.AUDIT, None, 200),
+    ("GET", "/api/v1/audit/kept", Right.AUDIT, None, 400),
+    ("POST", "/api/v1/audit/checkpoint", Right.AUDIT, {}, 200),
     ("GET", "/api/v1/sensor/indicators", Right.SENSE, None, 200),
     ("POST", "/api/v1/sensor/reports", Right.SENSE, {"id": "b-1", "taken": "2026-01-05T08:00:00Z", "reports": []}, 200),
 )  # fmt: skip
@@ -505,7 +510,7 @@ def test_a_parameter_that_is_wrong_is_named_with_what_it_must_be(
         (
             "/tokens",
             b'{"name": "x", "role": "root"}',
-            "'role' in the body must be one of admin, coordinator, analyst, sensor, constituent.",
+            "'role' in the body must be one of admin, coordinator, analyst, sensor, constituent, auditor.",
         ),
         ("/store/purge", b'{"ids": [], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),
         ("/store/purge", b'{"ids": [1], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),

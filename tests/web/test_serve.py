@@ -135,3 +135,32 @@ async def test_over_plain_http_there_is_no_certificate_whatever_the_client_says(
     assert await asyncio.to_thread(ask) == "nobody"
     stop.set()
     await serving
+
+
+@get("/from")
+async def came_from(request: Request[Any, Any, Any]) -> str:
+    """Tell from where a request came."""
+    return request.client.host if request.client else ""
+
+
+@pytest.mark.parametrize(("proxies", "told"), [((), "127.0.0.1"), (("127.0.0.1",), "192.0.2.9")])
+async def test_what_a_proxy_says_is_believed_of_those_that_are_named_alone(
+    proxies: tuple[str, ...], told: str
+) -> None:
+    app = Litestar([came_from], openapi_config=None, logging_config=None)
+    server = serve.people_server(app, "127.0.0.1", 0, proxies)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve.until(stop, server))
+    while not server.started:  # noqa: ASYNC110  # uvicorn sets a flag and no event
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+
+    def ask() -> str:
+        conn = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        with contextlib.closing(conn):
+            conn.request("GET", "/from", headers={"X-Forwarded-For": "192.0.2.9"})
+            return conn.getresponse().read().decode()
+
+    assert await asyncio.to_thread(ask) == told
+    stop.set()
+    await serving

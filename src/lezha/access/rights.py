@@ -17,6 +17,7 @@ class Right(StrEnum):
     PURGE = "purge"
     SENSE = "sense"
     RECEIVE = "receive"
+    AUDIT = "audit"
 
 
 class Role(StrEnum):
@@ -27,16 +28,26 @@ class Role(StrEnum):
     ANALYST = "analyst"
     SENSOR = "sensor"
     CONSTITUENT = "constituent"
+    AUDITOR = "auditor"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.ADMIN: frozenset(
-        {Right.LOOK, Right.PUBLISH, Right.PEERS, Right.COMMUNITIES, Right.TOKENS, Right.PURGE}
+        {
+            Right.LOOK,
+            Right.PUBLISH,
+            Right.PEERS,
+            Right.COMMUNITIES,
+            Right.TOKENS,
+            Right.PURGE,
+            Right.AUDIT,
+        }
     ),
     Role.COORDINATOR: frozenset({Right.LOOK, Right.PUBLISH, Right.COMMUNITIES}),
     Role.ANALYST: frozenset({Right.LOOK}),
     Role.SENSOR: frozenset({Right.SENSE}),
     Role.CONSTITUENT: frozenset({Right.RECEIVE}),
+    Role.AUDITOR: frozenset({Right.AUDIT}),
 }
 
 

@@ -47,6 +47,13 @@ class Body:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise self._lost(error) from error
 
+    async def some(self, most: int) -> bytes:
+        """Read what has come, at most `most` bytes; nothing at the end. Raises CliError if the node is lost before."""
+        try:
+            return await self._reader.read(most)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._lost(error) from error
+
     async def exactly(self, size: int) -> bytes:
         """Read so many bytes. Raises CliError if the node is lost before."""
         try:

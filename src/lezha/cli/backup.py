@@ -62,6 +62,7 @@ def create(
     file = file.expanduser()
     done = backups.create(home.expanduser(), file, lock, _Progress().told)
     if json:
+        _unrecorded(done)
         show_json(_document(done) | {"file": str(file), "bytes": file.stat().st_size})
         return
     _report(done, str(file))
@@ -156,9 +157,15 @@ class _Progress:
 
 
 def _report(done: Summary, file: str) -> None:
+    _unrecorded(done)
     text = f"{file} holds {_what(done)}"
     (note if file == "-" else say)(text)
     note(f"Its node document is {done.document}: write that down, once, where you keep the key.")
+
+
+def _unrecorded(done: Summary) -> None:
+    if done.unrecorded:
+        note(f"That this backup was made could not be written into the log: {done.unrecorded}")
 
 
 def _what(done: Summary) -> str:

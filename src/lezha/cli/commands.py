@@ -9,6 +9,7 @@ import typer
 
 import lezha
 from lezha.cli import (
+    audit,
     backup,
     community,
     console,
@@ -56,6 +57,7 @@ app.add_typer(constituent.app, name="constituent")
 app.add_typer(policy.app, name="policy")
 app.add_typer(store.app, name="store")
 app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,6 +1,8 @@
 """How far a long command has come: a bar in a terminal, a line every ten seconds elsewhere, always on stderr."""
 
+import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -11,6 +13,13 @@ from rich.progress import Progress as Bar
 from lezha.cli.console import err, note
 
 _EVERY_S: Final = 10.0
+
+
+def told_in_terminal() -> Callable[[str, int], None]:
+    """Return what shows in a terminal, on one line, which part of something a command is at, and how far."""
+    if not sys.stderr.isatty():
+        return lambda _part, _done: None
+    return lambda part, done: print(f"\r{part}: {done:,} ", end="", file=sys.stderr, flush=True)
 
 
 class Progress:

@@ -62,7 +62,7 @@ async def _serve(home: Path) -> None:
     link_host, link_port = node_settings.address(settings.link_listen)
     await _until_told(
         node,
-        listeners.people_server(people.app(node), *node_settings.address(settings.listen)),
+        listeners.people_server(people.app(node), *node_settings.address(settings.listen), settings.proxies),
         listeners.peers_server(peers.app(node), link_host, link_port, node.link_tls),
     )
 
@@ -70,7 +70,8 @@ async def _serve(home: Path) -> None:
 async def _serve_people(home: Path, listen: str) -> None:
     node = Node(home, leads=False)
     note(f"{node.settings.name}: people and tools at {_shown(listen)}; another process runs the links")
-    await _until_told(node, listeners.people_server(people.app(node), *node_settings.address(listen)))
+    server = listeners.people_server(people.app(node), *node_settings.address(listen), node.settings.proxies)
+    await _until_told(node, server)
 
 
 async def _until_told(node: Node, *servers: listeners.Server) -> None:

@@ -1,7 +1,6 @@
 """`lezha store`: what is done with the log itself."""
 
 import contextlib
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +12,10 @@ from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.cli.progress import told_in_terminal
 
 if TYPE_CHECKING:
-    from lezha.flows.check import Finding
+    from lezha.flows.findings import Finding
 
 app = typer.Typer(help="Check the log, and destroy what must not be in it.", no_args_is_help=True)
 
@@ -58,21 +58,26 @@ def _look(home: Path) -> "tuple[dict[str, int], list[Finding]]":
     """Return how much there is, as far as it can be counted, and what is wrong. Raises NodeError, StoreError."""
     from lezha.flows import check as flow
     from lezha.node import database
-    from lezha.node import settings as node_settings
     from lezha.store.log import Reader
 
-    settings = node_settings.load(home)
-    url = node_settings.database(home, settings)
-    file = home / node_settings.DATABASE
-    if not settings.database and not (file.is_file() and file.stat().st_size):
-        raise CliError(f"There is no database in {home}: is it the right folder?")
+    url = database_of(home)
     with database.answering(url):
         try:
             reader = Reader(url)
         except flow.RAISED as error:
             return {}, [flow.damage(error)]
         with contextlib.closing(reader):
-            return flow.counts(reader), list(flow.check(reader, _progress()))
+            return flow.counts(reader), list(flow.check(reader, told_in_terminal()))
+
+
+def database_of(home: Path) -> str:
+    """Return the URL of the database of the node in `home`. Raises CliError, NodeError if there is none."""
+    from lezha.node import settings as node_settings
+
+    settings = node_settings.load(home)
+    if not settings.database and not (home / node_settings.DATABASE).is_file():
+        raise CliError(f"There is no database in {home}: is it the right folder?")
+    return node_settings.database(home, settings)
 
 
 @app.command("purge")
@@ -143,10 +148,3 @@ def retention(
         rows,
         "There are no rules of retention in lezha.toml.",
     )
-
-
-def _progress() -> Any:
-    """Return what shows how far the check is: in a terminal, on one line."""
-    if not sys.stderr.isatty():
-        return lambda _part, _done: None
-    return lambda part, done: print(f"\r{part}: {done:,} ", end="", file=sys.stderr, flush=True)

@@ -32,6 +32,8 @@ class PayloadType(StrEnum):
     TOMBSTONE = "application/vnd.lezha.tombstone.v1+json"
     ROSTER = "application/vnd.lezha.roster.v1+json"
     RECEIPT = "application/vnd.lezha.receipt.v1+json"
+    CHECKPOINT = "application/vnd.lezha.checkpoint.v1+json"
+    COMMITMENT = "application/vnd.lezha.commitment.v1+json"
 
 
 class _Signature(msgspec.Struct, forbid_unknown_fields=True):

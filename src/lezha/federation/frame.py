@@ -34,6 +34,7 @@ class FrameKind(StrEnum):
     STATEMENT = "statement"
     ROSTER = "roster"
     TOMBSTONE = "tombstone"
+    COMMITMENT = "commitment"
     VOID = "void"
 
 
@@ -134,6 +135,11 @@ def pack_roster(raw: bytes) -> Parcel:
 def pack_tombstone(raw: bytes) -> Parcel:
     """Pack a tombstone; the caller sends it to those only who were offered what it takes back, or sent it here."""
     return Parcel(FrameKind.TOMBSTONE, raw)
+
+
+def pack_commitment(raw: bytes) -> Parcel:
+    """Pack a commitment to this node's own log, which tells a peer nothing of it."""
+    return Parcel(FrameKind.COMMITMENT, raw)
 
 
 def encode(batch: Batch) -> bytes:

@@ -6,9 +6,8 @@ true of the moment at which it was read. Nothing is changed.
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
-from typing import Final, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection
@@ -19,9 +18,10 @@ from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
 from lezha.federation.statement import Statement
 from lezha.federation.tombstone import Tombstone
-from lezha.flows import authority, ingest
+from lezha.flows import authority, chain, ingest
+from lezha.flows.findings import Finding, Progress, Reads
 from lezha.stix import objects, versions
-from lezha.store import contents, disputes, engine, posts, sequencer, survey, texts, tombstones, views
+from lezha.store import contents, disputes, engine, survey, texts, tombstones, views
 from lezha.store.contents import Held
 from lezha.store.errors import StoreError
 from lezha.store.tombstones import Stone
@@ -37,31 +37,13 @@ _SQLITE_DAMAGE: Final = frozenset(
 _POSTGRES_DAMAGE: Final = "XX"  # PostgreSQL, appendix A: internal error, data corrupted, index corrupted
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """Something that is not as it should be: in which part, about what, in words."""
-
-    part: str
-    subject: str
-    words: str
-
-
-class Reads(Protocol):
-    """What can be read: a `Log`, or a `Reader`."""
-
-    def read(self) -> AbstractContextManager[Connection]:
-        """Give a connection that sees a snapshot."""
-
-
-Progress = Callable[[str, int], None]
-
-
 def check(log: Reads, progress: Progress = lambda _part, _done: None) -> Iterator[Finding]:
     """Look at all of the log and give what is wrong with it; `progress` is told the part and how far it is.
 
     Where the database can't be read on, that is a finding, and the next part is looked at.
     """
     yield from _readable("database", _database(log))
-    yield from _readable("events", _events(log, progress))
+    yield from _readable("events", chain.walk(log, progress))
     yield from _readable("contents", _contents(log, progress))
     yield from _readable("statements", _statements(log, progress))
     yield from _readable("tombstones", _tombstones(log))
@@ -121,42 +103,6 @@ def _database(log: Reads) -> Iterator[Finding]:
     with log.read() as conn:
         for words in survey.integrity(conn):
             yield Finding("database", _FILE, words)
-
-
-def _events(log: Reads, progress: Progress) -> Iterator[Finding]:
-    seq, at, chain = 0, "", sequencer.GENESIS
-    while True:
-        with log.read() as conn:
-            block = survey.events(conn, seq, _BLOCK)
-            last = sequencer.read(conn)
-            posted = [event[3] for event, _ in block if event[2] == "posted"]
-            unposted = set(posted) - posts.facts(conn, posted).keys()
-            recalled = {event[0]: event[3] for event, _ in block if event[2] == "tombstone"}
-            unkept = recalled.keys() - tombstones.kept(conn, recalled)
-        for event, kept in block:
-            if event[0] != seq + 1:
-                yield Finding("events", str(event[0]), f"event {seq + 1} is missing")
-            if event[1] < at:
-                yield Finding("events", str(event[0]), "its time is before that of the event before it")
-            chain = sequencer.link(chain, event)
-            if chain != kept:
-                yield Finding(
-                    "events", str(event[0]), "the chain does not fit: an event was changed or removed"
-                )
-                chain = kept  # say once where it breaks
-            seq, at = event[0], event[1]
-        yield from (
-            Finding("events", key, "it was brought here, and that is not kept") for key in sorted(unposted)
-        )
-        yield from (
-            Finding("events", recalled[one], "it was recalled, and that is not kept")
-            for one in sorted(unkept)
-        )
-        progress("events", seq)
-        if len(block) < _BLOCK:
-            if (last.seq, last.chain) != (seq, chain):
-                yield Finding("events", str(last.seq), "the log's end is not what the sequencer says")
-            return
 
 
 def _contents(log: Reads, progress: Progress) -> Iterator[Finding]:
@@ -260,17 +206,17 @@ def _views(log: Reads, progress: Progress) -> Iterator[Finding]:
     with log.read() as conn:
         recipients = survey.recipients(conn)
     for recipient in recipients:
-        number, chain = 0, views.GENESIS
+        number, linked = 0, views.GENESIS
         while True:
             with log.read() as conn:
                 block = views.entries(conn, recipient, number, _BLOCK)
             for row in block:
                 if row.number != number + 1:
                     yield Finding("views", recipient, f"row {number + 1} is missing")
-                chain = frame.link(chain, row.number, row.digest)
-                if chain != row.chain:
+                linked = frame.link(linked, row.number, row.digest)
+                if linked != row.chain:
                     yield Finding("views", recipient, f"the chain does not fit at row {row.number}")
-                    chain = row.chain
+                    linked = row.chain
                 number = row.number
             if not block:
                 break

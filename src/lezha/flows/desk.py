@@ -104,7 +104,10 @@ class Happening(msgspec.Struct, frozen=True):
 
 
 class Sighted(msgspec.Struct, frozen=True):
-    """What one member saw of one object: how often, in how many reports, from when to when."""
+    """What one member saw of one object: how often, in how many reports, from when to when.
+
+    `ids` are those of the sightings.
+    """
 
     of: str
     name: str
@@ -115,6 +118,7 @@ class Sighted(msgspec.Struct, frozen=True):
     reports: int
     first_seen: str
     last_seen: str
+    ids: tuple[str, ...] = ()
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -260,6 +264,12 @@ def desk(
     )
 
 
+def named(shown: Desk) -> set[str]:
+    """Return the ids of the objects that a desk tells of."""
+    found = {one.object_id for one in shown.happenings} | {one.object_id for one in shown.disputes}
+    return (found | {key for one in shown.sightings for key in (one.of, *one.ids)}) - {""}
+
+
 def open_disputes(conn: Connection) -> Iterator[Dispute]:
     """Give the disputes that still matter, newest first: of which the creator has not signed a later version."""
     listed = disputes.listed(conn, _DISPUTES)
@@ -378,6 +388,8 @@ def _recall(one: Taken) -> Happening:
 def _event(one: RecentEvent) -> Happening:
     detail = msgspec.json.decode(one.detail, type=dict[str, object])
     kind = Kind(one.kind)
+    if "clearance" in detail:
+        detail["state"] = f"cleared to TLP:{str(detail['clearance']).upper()}"
     word = {
         Kind.ROSTER: "community",
         Kind.PEER: "state",
@@ -459,6 +471,7 @@ def _sightings(conn: Connection, gists: Gists, rows: Sequence[RecentStatement]) 
             reports=len(reports),
             first_seen=min(one.first_seen for one in reports),
             last_seen=max(one.last_seen for one in reports),
+            ids=tuple(dict.fromkeys(row.id for row in members)),
         )
 
 

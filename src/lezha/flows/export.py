@@ -31,10 +31,15 @@ class Stretch(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page: what it says of itself, and its objects."""
+    """A page: what it says of itself, and its objects. `shown` are their numbers, `recipient` is the peer's member id.
+
+    `recipient` is empty for own systems.
+    """
 
     head: PageHead
     objects: tuple[bytes, ...]
+    shown: frozenset[int]
+    recipient: str
 
     def encode(self) -> bytes:
         """Return the page as it travels."""
@@ -67,7 +72,11 @@ def page(log: Log, peer: str, own: Recipient, where: Stretch, now: str) -> Page:
         objects = walk.bytes_of(conn, [one for one in decisions if isinstance(one, Released)])
     withheld = Counter(one.reason.value for one in decisions if isinstance(one, Withheld))
     cursor = where.upto if last else some[-1].seq
-    return Page(PageHead(cursor, tuple(map(len, objects)), dict(withheld), last), tuple(objects))
+    shown = frozenset(
+        step.seq for step, one in zip(some, decisions, strict=True) if isinstance(one, Released)
+    )
+    head = PageHead(cursor, tuple(map(len, objects)), dict(withheld), last)
+    return Page(head, tuple(objects), shown, recipient.id if peer else "")
 
 
 def _within(passed: Sequence[Step]) -> Sequence[Step]:

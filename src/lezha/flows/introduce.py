@@ -94,14 +94,14 @@ async def revealed(log: Log, host: Host, message: Reveal) -> None:
                 "What was revealed is not what was committed to: somebody may stand in between."
             )
         phrase = enrolment.phrase(host.known.digest, known.digest, invitation.nonce, message.nonce)
-        _keep(tx, host, known, invitation.name, phrase, "peer")
+        _keep(tx, host, known, invitation.name, phrase, known.document.member)
         peers.change_invitation(tx, msgspec.structs.replace(invitation, used_by=known.document.member))
 
     await log.write(work)
 
 
 async def accept(
-    log: Log, host: Host, offer: Offer, inviter: KnownDocument, client: PeerClient, name: str
+    log: Log, host: Host, offer: Offer, inviter: KnownDocument, client: PeerClient, name: str, *, actor: str
 ) -> str:
     """Invited node: introduce this node to the inviter and keep it, pending. Return the phrase to compare.
 
@@ -114,7 +114,7 @@ async def accept(
     answer = await client.commit(Commit(offer.id, offer.secret, commitment))
     phrase = enrolment.phrase(inviter.digest, host.known.digest, _hex(answer.nonce), nonce)
     await client.reveal(Reveal(offer.id, offer.secret, nonce, host.known.raw.decode()))
-    await log.write(lambda tx: _keep(tx, host, inviter, name or inviter.document.name, phrase, "invitation"))
+    await log.write(lambda tx: _keep(tx, host, inviter, name or inviter.document.name, phrase, actor))
     return phrase
 
 

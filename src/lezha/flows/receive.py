@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from securesystemslib.signer import CryptoSigner
 
 from lezha.federation import frame, inbox, roster, statement, tombstone
+from lezha.federation.checkpoint import KnownCommitment
 from lezha.federation.errors import Refused
 from lezha.federation.frame import Batch, Frame, FrameKind, Receipt
 from lezha.federation.inbox import Placement
@@ -18,7 +19,7 @@ from lezha.federation.members import Members
 from lezha.federation.roster import KnownRoster
 from lezha.federation.statement import KnownStatement
 from lezha.federation.tombstone import KnownTombstone
-from lezha.flows import authority, ingest
+from lezha.flows import attest, authority, ingest
 from lezha.stix import objects
 from lezha.stix.clauses import COMPANION_TYPES
 from lezha.stix.errors import StixError
@@ -67,7 +68,7 @@ class _Unfit(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
 
 
-_Checked = _Told | KnownTombstone | KnownRoster | _Unfit | None
+_Checked = _Told | KnownTombstone | KnownRoster | KnownCommitment | _Unfit | None
 
 
 async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:
@@ -144,6 +145,8 @@ def _check(one: Frame, receiver: Receiver, latest: str) -> _Checked:
             return _check_roster(one, receiver)
         if one.kind is FrameKind.TOMBSTONE:
             return _check_tombstone(one, receiver.members)
+        if one.kind is FrameKind.COMMITMENT:
+            return attest.check(one.envelope, one.contents, receiver.members, latest)
         return _check_statement(one, receiver.members, latest)
     except Refused as refused:
         return _Unfit(refused, _names(one))
@@ -243,7 +246,7 @@ def _take(
     for one, found in checked:
         placement = inbox.place(head.number, head.chain, one)
         if placement is Placement.FORK:
-            tx.event("fork", sender, "peer", incarnation=sent.incarnation, number=one.number)
+            tx.event("fork", sender, sender, incarnation=sent.incarnation, number=one.number)
         if placement is Placement.NEXT:
             taken.append((one, found))
             head = Head(one.number, one.chain())
@@ -269,6 +272,8 @@ def _keep(
     refused = [(one, found) for one, found in taken if isinstance(found, _Unfit)]
     for one, found in taken:
         if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found, sender)):
+            refused.append((one, _Unfit(reason)))
+        if isinstance(found, KnownCommitment) and (reason := attest.keep(tx, sender, found)):
             refused.append((one, _Unfit(reason)))
     told = [(one, found) for one, found in taken if isinstance(found, _Told)]
     _keep_statements(tx, receiver, sender, [found for _, found in told])
@@ -313,15 +318,15 @@ def _keep_roster(tx: Tx, known: KnownRoster, sender: str) -> Refused | None:
         words = f"{sender} has sent {communities.OFFERED} rosters of communities that were not accepted here."
         return Refused("too_many_rosters", words)
     try:
-        communities.add(tx, kept, "peer", came_from=sender)
+        communities.add(tx, kept, sender, came_from=sender)
     except Conflict as conflict:
-        communities.clash(tx, kept, "peer", came_from=sender)
+        communities.clash(tx, kept, sender, came_from=sender)
         return Refused("roster_conflict", str(conflict))
     return None
 
 
 def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_Told]) -> None:
-    contents.add(tx, [content for one in told for content in one.contents], "peer")
+    contents.add(tx, [content for one in told for content in one.contents], sender)
     signed = [
         Signed(
             hash=one.known.digest,
@@ -335,7 +340,7 @@ def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_To
         )
         for one in told
     ]
-    statements.add(tx, signed, "peer")
+    statements.add(tx, signed, sender)
     communities.signed_by(tx, _floors(signed))
     statements.arrived(tx, [one.hash for one in signed], sender)
     tombstones.retold(tx, sender, [one.hash for one in signed])
@@ -365,7 +370,7 @@ def _keep_tombstones(tx: Tx, sender: str, known: Sequence[KnownTombstone]) -> di
             unfit[one.hash] = Refused("too_many_tombstones", words)
         elif origin is None:
             room -= 1
-    tombstones.add(tx, [one for one in new if one.hash not in unfit], "peer")
+    tombstones.add(tx, [one for one in new if one.hash not in unfit], sender)
     return unfit
 
 

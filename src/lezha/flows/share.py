@@ -16,7 +16,16 @@ from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
 from lezha.sharing.community import Community
 from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Standing, Withheld
-from lezha.store import communities, policies, posts, statements, tombstones, views, walk
+from lezha.store import (
+    checkpoints,
+    communities,
+    policies,
+    posts,
+    statements,
+    tombstones,
+    views,
+    walk,
+)
 from lezha.store.log import Log, Tx
 from lezha.store.tombstones import Stone
 from lezha.store.views import Change, Cursor, Entry, Head, ViewKind
@@ -36,10 +45,11 @@ KINDS: Final = frozenset(
         "policy",
         "tombstone",
         tombstones.RETOLD,
+        "commitment",
     }
 )
 """The events that may change what a recipient is given."""
-_IN_ORDER: Final = frozenset({"statement", "tombstone", tombstones.RETOLD})
+_RECALLS: Final = frozenset({"tombstone", tombstones.RETOLD})
 _ABOUT_PEERS: Final = frozenset({"roster", "admission", "policy"})
 _ABOUT_ONE: Final = frozenset({"peer", "constituent"})
 _ENDING: Final = frozenset({"disputed", "purged"})
@@ -181,19 +191,24 @@ def _decide_fresh(tx: Tx, gate: Gate, changes: Sequence[Change]) -> bool:
     standing = gate.recipient.standing
     told_late: list[str] = []
     # In the order of the log, so that numbers do not depend on where one commit's worth of changes ends.
-    for stated, group in groupby(
-        (c for c in changes if c.kind in _IN_ORDER), lambda c: c.kind == "statement"
-    ):
-        if stated:
-            told_late += _decide_statements(tx, gate, list(dict.fromkeys(c.subject for c in group)))
-        elif standing is Standing.MEMBER:
-            _number_recalls(tx, gate, list(group))
+    for what, group in groupby(changes, _in_order):
+        run = list(group)
+        if what == "statement":
+            told_late += _decide_statements(tx, gate, list(dict.fromkeys(c.subject for c in run)))
+        elif what == "recall" and standing is Standing.MEMBER:
+            _number_recalls(tx, gate, run)
+        elif what == "commitment":
+            _number_commitments(tx, gate.recipient, [c.subject for c in run])
     if standing is Standing.OWN:
         _tell_own(tx, gate, changes, told_late)
     elif standing is Standing.CONSTITUENT:
         _tell_constituent(tx, gate, changes)
     views.move_cursor(tx, gate.recipient.id, Cursor(changes[-1].seq))
     return True
+
+
+def _in_order(change: Change) -> str:
+    return "recall" if change.kind in _RECALLS else change.kind
 
 
 def _decide_again(tx: Tx, gate: Gate, place: Cursor) -> bool:
@@ -341,17 +356,35 @@ def _is_in(community: Community, recipient: Recipient, now: str) -> bool:
     return recipient.id in community.members and not community.ended(recipient.id, now)
 
 
+def _number_commitments(tx: Tx, recipient: Recipient, digests: Sequence[str]) -> None:
+    """Give a member what this node commits itself to from the time on at which it was enrolled."""
+    if not digests or recipient.standing is not Standing.MEMBER or recipient.suspended:
+        return
+    made = checkpoints.commitments(tx.conn, digests, recipient.since)
+    _number(
+        tx,
+        recipient.id,
+        [
+            (ViewKind.COMMITMENT, digest, "kept by every peer", frame.pack_commitment(envelope).digest())
+            for digest, envelope in made.items()
+        ],
+    )
+
+
 def _number(tx: Tx, recipient: str, rows: Sequence[_Row]) -> None:
-    """Append rows."""
+    """Append rows, and say so in one event: its chain covers theirs (docs/design.md, Audit)."""
     if not rows:
         return
     head = views.head(tx.conn, recipient)
+    first = head.number + 1
     entries: list[Entry] = []
     for kind, ref, rule, digest in rows:
         number = head.number + 1
         head = Head(number, frame.link(head.chain, number, digest))
         entries.append(Entry(number, kind, ref, rule, digest, head.chain))
     views.append(tx, recipient, entries)
+    said = views.digest((one.number, one.kind.value, one.ref, one.rule, tx.at) for one in entries)
+    tx.event("released", recipient, first=first, last=head.number, chain=head.chain.hex(), rows=said)
 
 
 def _parcels(
@@ -374,6 +407,11 @@ def _parcels(
     # A recall is told whatever else is denied, to a suspended peer too.
     stones = [entry.ref for entry in entries if entry.kind is ViewKind.TOMBSTONE]
     parcels |= {ref: frame.pack_tombstone(raw) for ref, raw in tombstones.envelopes(conn, stones).items()}
+    committed = [
+        entry.ref for entry in entries if entry.kind is ViewKind.COMMITMENT and not recipient.suspended
+    ]
+    for digest, envelope in checkpoints.commitments(conn, committed).items():
+        parcels[digest] = frame.pack_commitment(envelope)
     return parcels, denied
 
 

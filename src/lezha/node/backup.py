@@ -9,10 +9,12 @@ left. What is restored begins a new incarnation (docs/link.md), so its streams d
 """
 
 import contextlib
+import getpass
 import os
 import re
 import secrets
 import shutil
+import sqlite3
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import IO, Final
 
 import msgspec
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 import lezha
 from lezha.federation import document
@@ -36,6 +39,8 @@ from lezha.node.packing import File, Header, Pieces, Record
 from lezha.node.settings import Settings
 from lezha.store import archive, engine, schema
 from lezha.store.archive import Rows
+from lezha.store.errors import StoreError
+from lezha.store.log import Log, asked_from
 
 Progress = Callable[[str, int], None]
 """Is told a table and how many of its rows are done."""
@@ -46,6 +51,7 @@ _KEYS: Final = "keys"
 _PART: Final = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _PATH: Final = re.compile(rf"(?:{_KEYS}/)?{_PART}", re.ASCII)
 _DATABASE_LINE: Final = re.compile(r"^database[ \t]*=.*$", re.MULTILINE)
+_COMMAND_LINE: Final = "command line"
 _PENDING: Final = f".{node_settings.FILE}.restored"
 
 
@@ -53,7 +59,8 @@ class Summary(msgspec.Struct, frozen=True):
     """What was backed up or restored. `engine` is that of the database that was backed up.
 
     `document` is the digest of the node document, which names the member's keys: without the signing key that it names
-    nobody can make a backup that is restored with it.
+    nobody can make a backup that is restored with it. `unrecorded` says why the log does not tell that it was made;
+    empty if it does.
     """
 
     member: str
@@ -64,6 +71,7 @@ class Summary(msgspec.Struct, frozen=True):
     engine: str
     files: list[str]
     rows: dict[str, int]
+    unrecorded: str = ""
 
 
 def create(
@@ -71,18 +79,21 @@ def create(
 ) -> Summary:
     """Back up the node in `home`, running or not, into a new file or a stream.
 
-    The file is there under its name only when all of it is on the disk. Raises NodeError, StoreError.
+    The file is there under its name only when all of it is on the disk. That it is made is an event of the log, in the
+    backup too; where that can't be written, as on a full disk, it is made all the same, which is when it is needed
+    most. Raises NodeError, StoreError.
     """
     settings = node_settings.load(home)
     identity.load(home)  # what no node can be made of is no backup
     files = list(_files(home, settings))
+    unrecorded = _record(_url(home, settings), lock)
     with _snapshot(_url(home, settings)) as conn, contextlib.closing(archive.dump(conn)) as rows:
         header = _header(settings, conn)
         tally = _Tally(progress)
         records = _chain([header], files, tally.counted(rows))
         with _output(target) as out:
             age.encrypt(Pieces(packing.packed(records)), out, lock)
-    return _summary(header, files, tally)
+    return msgspec.structs.replace(_summary(header, files, tally), unrecorded=unrecorded)
 
 
 def restore(
@@ -145,6 +156,24 @@ def _url(home: Path, settings: Settings) -> str:
     if not settings.database and not (home / _DATABASE).is_file():
         raise NodeError(f"There is no database in {home}: is it the right folder?")
     return settings.database or f"sqlite:///{home / _DATABASE}"
+
+
+def _record(url: str, lock: Recipients | Passphrase) -> str:
+    """Have it in the log that a backup is made, by which user of this machine; return why not, empty if it is."""
+    try:
+        with contextlib.closing(Log(url, utc_now, upgrade=False)) as log, asked_from(_COMMAND_LINE):
+            to = [str(key) for key in lock.keys] if isinstance(lock, Recipients) else ["a passphrase"]
+            log.write_now(lambda tx: tx.event("backup", "database", _user(), to=to))
+    except (StoreError, SQLAlchemyError, sqlite3.Error) as error:
+        return engine.said(error)
+    return ""
+
+
+def _user() -> str:
+    try:
+        return f"user {getpass.getuser()}"
+    except (OSError, KeyError):  # it has no name here
+        return f"user {os.getuid()}"
 
 
 def _header(settings: Settings, conn: Connection) -> Header:

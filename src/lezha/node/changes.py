@@ -12,13 +12,14 @@ _REMEMBERED: Final = 20_000
 
 
 class Changes:
-    """Wake all who wait whenever the log has grown by events of `kinds`, None for any.
+    """Wake all who wait whenever the log has grown by events of `kinds`, None for any but the `quiet` ones.
 
     To be made inside the event loop.
     """
 
-    def __init__(self, kinds: frozenset[str] | None = None) -> None:
+    def __init__(self, kinds: frozenset[str] | None = None, quiet: frozenset[str] = frozenset()) -> None:
         self._kinds = kinds
+        self._quiet = quiet
         self._loop = asyncio.get_running_loop()
         self._next = self._loop.create_future()
         self._recent: deque[Committed] = deque(maxlen=_REMEMBERED)
@@ -26,7 +27,7 @@ class Changes:
 
     def heard(self, committed: Committed) -> None:
         """Take word of a commit; may be called from any thread."""
-        if self._kinds is None or self._kinds & committed.kinds:
+        if committed.kinds - self._quiet if self._kinds is None else self._kinds & committed.kinds:
             with contextlib.suppress(RuntimeError):  # the loop has ended, and with it all who waited
                 self._loop.call_soon_threadsafe(self._wake, committed)
 

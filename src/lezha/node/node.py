@@ -16,19 +16,22 @@ from lezha.federation import members as directory
 from lezha.federation import tls
 from lezha.federation.document import read
 from lezha.federation.members import Members
-from lezha.flows import ingest, rederive, share
+from lezha.flows import ingest, rederive, share, witness
+from lezha.flows.attest import Sealer
 from lezha.flows.convene import Convener
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author
 from lezha.flows.receive import Receiver
+from lezha.flows.witness import Witness
 from lezha.node import database, national, upkeep
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
 from lezha.node.changes import Changes
+from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
 from lezha.node.links import Link, Links
 from lezha.stix import objects, schema
-from lezha.store import engine, peers, policies
+from lezha.store import engine, lives, peers, policies
 from lezha.store.errors import StoreError, Superseded
 from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
@@ -52,7 +55,7 @@ class Node:
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
         self._policy = national.wanted(home, self.settings) if leads else None
-        self.changes = Changes()
+        self.changes = Changes(quiet=witness.QUIET)
         self.decisive = Changes(share.KINDS)
         self._peer_changes = Changes(frozenset({"peer"}))
         self._superseded = asyncio.Event()
@@ -62,6 +65,7 @@ class Node:
             for one in (self.changes, self.decisive, self._peer_changes):
                 self.log.on_commit(one.heard)
             self.incarnation = self._take_lead() if leads else self._follow()
+            self.witness = Witness(self.log, utc_now)
             self.links = Links(self._link, here=leads)
             self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
             self.members: Members = directory.known([])
@@ -85,6 +89,11 @@ class Node:
         return Convener(self.identity.member, self.settings.name, self.identity.signer, self.identity.public)
 
     @property
+    def sealer(self) -> Sealer:
+        """In whose name this node commits itself to its log."""
+        return Sealer(self.identity.member, self.incarnation, self.identity.signer)
+
+    @property
     def host(self) -> Host:
         """This node in an introduction."""
         return Host(self.identity.known, self.settings.peer_clearance)
@@ -97,10 +106,12 @@ class Node:
         """
         keeping = asyncio.create_task(self._keep())
         losing = asyncio.create_task(self._superseded.wait())
-        tasks: list[asyncio.Task[Any]] = [keeping, losing]
+        tasks: list[asyncio.Task[Any]] = [keeping, losing, asyncio.create_task(upkeep.witness(self.witness))]
         if self._leads:
             tasks.append(asyncio.create_task(upkeep.retire(self.log, self.settings.retention)))
             tasks.append(asyncio.create_task(upkeep.clean(self.log)))
+            hours = self.settings.checkpoint_hours
+            tasks.append(asyncio.create_task(upkeep.commit(self._home, self.log, self.sealer, hours)))
         try:
             await asyncio.wait([keeping, losing], return_when=asyncio.FIRST_COMPLETED)
             if self._superseded.is_set():
@@ -111,6 +122,8 @@ class Node:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.links.stop()
+            with contextlib.suppress(StoreError):  # counts of what is in the log already
+                await self.witness.close()
 
     def close(self) -> None:
         """Close the log."""
@@ -136,7 +149,9 @@ class Node:
         national.put_into_force(self.log, self._policy)
         identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC))
         self._derive_anew()
-        return self._incarnation()
+        incarnation = self._incarnation()
+        self.log.write_now(lambda tx: lives.note_settings(tx, node_settings.told(self.settings)))
+        return incarnation
 
     def _follow(self) -> str:
         """Check that another process has the log ready; return the incarnation, empty if it has none yet.
@@ -180,11 +195,9 @@ class Node:
     def _incarnation(self) -> str:
         with self.log.read() as conn:
             found = engine.get_meta(conn, "incarnation")
-        if found is None:
-            found = uuid.uuid4().hex
-            made = found
-            self.log.write_now(lambda tx: engine.set_meta(tx.conn, "incarnation", made))
-        return found
+        made = found or uuid.uuid4().hex
+        self.log.write_now(lambda tx: lives.begin(tx, made))
+        return made
 
 
 def _when_running(loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:

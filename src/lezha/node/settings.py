@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
+from sqlalchemy.engine import make_url
 
 from lezha.node.errors import NodeError
 from lezha.sharing.tlp import Tlp
@@ -16,6 +17,7 @@ _LEAST_BUNDLE: Final = 1 << 10
 _MOST_BUNDLE: Final = 1 << 30
 POLICY: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,90}\.cedar\Z"
 """The name of a file in the folder, which backups hold too."""
+_MOST_HOURS: Final = 24 * 7
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     TLS on both sides. `endpoint` is where peers find the latter. `database` is the URL of a PostgreSQL database; empty
     means SQLite in the folder. `peer_clearance` is what a newly confirmed peer may receive at most. `retention` says
     what is purged when. `policy` names the Cedar file in the folder that says what may leave; empty means none.
+    `proxies` are the addresses of reverse proxies that are believed when they say from where a request comes.
+    `checkpoint_hours` is how often peers are given a commitment to this node's log, 0 for never.
     `max_bundle_bytes`, 1 KiB to 1 GiB, is what is taken in one request.
     """
 
@@ -50,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_bundle_bytes: Annotated[int, msgspec.Meta(ge=_LEAST_BUNDLE, le=_MOST_BUNDLE)] = 64 << 20
     retention: tuple[Retention, ...] = ()
     policy: Annotated[str, msgspec.Meta(pattern=rf"\A\Z|{POLICY}")] = ""
+    proxies: tuple[str, ...] = ()
+    checkpoint_hours: Annotated[int, msgspec.Meta(ge=0, le=_MOST_HOURS)] = 24
 
 
 def load(home: Path) -> Settings:
@@ -77,6 +83,16 @@ def write(home: Path, settings: Settings) -> None:
     """Write the settings of a new node."""
     lines = [f"{name} = {_toml(value)}" for name, value in msgspec.to_builtins(settings).items()]
     (home / FILE).write_text("\n".join(lines) + "\n")
+
+
+def told(settings: Settings) -> dict[str, str]:
+    """Return the settings as they are written into the log when they change: of the database's URL no password."""
+    given: dict[str, object] = msgspec.to_builtins(settings)
+    if settings.database:
+        given["database"] = (
+            make_url(settings.database).difference_update_query(["password"]).render_as_string()
+        )
+    return {name: _toml(value) for name, value in given.items()}
 
 
 def address(text: str) -> tuple[str, int]:

@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from pathlib import Path
 from typing import Final
 
 import structlog
 
-from lezha.flows import purge, rederive
+from lezha.flows import attest, purge, rederive
+from lezha.flows.attest import Sealer
 from lezha.flows.errors import FlowError
 from lezha.flows.purge import Rule
+from lezha.flows.witness import Witness
+from lezha.node import checkpoint_files
 from lezha.node.clock import later, utc_now
+from lezha.node.errors import NodeError
 from lezha.node.settings import Retention
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
@@ -65,6 +70,32 @@ async def _derive(log: Log) -> None:
     if rederive.is_due(log):
         done = await asyncio.to_thread(rederive.everything, log)
         _logger.info("log.derived", contents=done)
+
+
+async def commit(home: Path, log: Log, sealer: Sealer, hours: int) -> None:
+    """Commit to the log at each time of the schedule, and write that into the folder too, until cancelled."""
+    if not hours:
+        return
+    while True:
+        try:
+            made = await attest.commit_if_due(log, sealer, hours, utc_now())
+            if made is not None:
+                await asyncio.to_thread(checkpoint_files.write, home, made)
+        except (StoreError, NodeError) as error:
+            _logger.warning("checkpoint.not_made", reason=str(error))
+        except Exception:  # whatever it is, it is tried again
+            _logger.exception("checkpoint.not_made")
+        await asyncio.sleep(_MINUTE_S)
+
+
+async def witness(one: Witness) -> None:
+    """Have what was counted written down soon after its hour or minute is over, until cancelled."""
+    while True:
+        await asyncio.sleep(_MINUTE_S)
+        try:
+            await one.tick()
+        except StoreError as error:
+            _logger.warning("witness.not_written", reason=str(error))
 
 
 async def retire(log: Log, wanted: Sequence[Retention]) -> None:

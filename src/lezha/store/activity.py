@@ -268,8 +268,8 @@ def receipts(conn: Connection, recipient: str, limit: int) -> list[Receipted]:
     if not heads:
         return []
     oldest = heads[-1].head if len(heads) > limit else 0
-    # Rosters and tombstones are few: what is neither, nor refused, is a statement that was taken.
-    rosters = conn.scalars(
+    # Rosters, tombstones and commitments are few: what is none of them, nor refused, is a statement that was taken.
+    others_at = conn.scalars(
         select(views.c.number).where(
             views.c.recipient == recipient, views.c.number > oldest, views.c.kind != ViewKind.STATEMENT.value
         )
@@ -280,12 +280,12 @@ def receipts(conn: Connection, recipient: str, limit: int) -> list[Receipted]:
     found = []
     for position, row in enumerate(heads[:limit]):
         before = heads[position + 1].head if position + 1 < len(heads) else 0
-        others = sum(before < number <= row.head for number in rosters)
+        others = sum(before < number <= row.head for number in others_at)
         found.append(
             Receipted(
                 at=row.at,
                 statements=row.head - before - others,
-                refused=sum(before < number <= row.head for number in {*refused}.difference(rosters)),
+                refused=sum(before < number <= row.head for number in {*refused}.difference(others_at)),
             )
         )
     return found

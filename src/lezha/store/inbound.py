@@ -77,7 +77,7 @@ def put_aside(tx: Tx, items: Sequence[Quarantined]) -> None:
         sizes[one.member] += len(frame)
         rows.append((one.member, one.incarnation, one.number, one.code, detail, frame, tx.at))
         named += [(name, one.member, one.incarnation, one.number) for name in names if kept]
-        tx.event("quarantined", one.member, "peer", number=one.number, code=one.code)
+        tx.event("quarantined", one.member, one.member, number=one.number, code=one.code)
     insert_rows(tx.conn, schema.quarantine, rows)
     insert_rows(tx.conn, schema.quarantined_ids, named)
     for member, size in sizes.items():

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -25,7 +26,22 @@ T = TypeVar("T")
 
 _GROUP_LIMIT: Final = 256
 _LEAD_S: Final = 2.0  # until a server has noticed that whoever led before was killed
+_MAX_SOURCE: Final = 64
+_SOURCE: Final = ContextVar("lezha_source", default="")
 _logger = structlog.get_logger()
+
+
+@contextmanager
+def asked_from(source: str) -> Iterator[None]:
+    """Have all that is written within, by whichever flow, say that it was asked for from `source`, a remote address.
+
+    It goes with the task, and into the threads that the task waits for.
+    """
+    token = _SOURCE.set(source[:_MAX_SOURCE])
+    try:
+        yield
+    finally:
+        _SOURCE.reset(token)
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -41,11 +57,12 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class Tx:
-    """One piece of work inside the writer's transaction. `at` is its RFC 3339 UTC time."""
+    """One piece of work inside the writer's transaction. `at` is its RFC 3339 UTC time, `source` from where it came."""
 
-    def __init__(self, conn: Connection, at: str, seq: int, chain: bytes) -> None:
+    def __init__(self, conn: Connection, at: str, seq: int, chain: bytes, source: str = "") -> None:
         self.conn: Final = conn
         self.at: Final = at
+        self.source = source
         self.seq = seq
         self.chain = chain
         self.kinds: set[str] = set()
@@ -60,10 +77,10 @@ class Tx:
             return range(0)
         seqs = range(self.seq + 1, self.seq + 1 + len(subjects))
         text = msgspec.json.encode(detail).decode()
-        chain, at, link = self.chain, self.at, sequencer.link
+        chain, at, source, link = self.chain, self.at, self.source, sequencer.link
         rows: list[tuple[object, ...]] = []
         for seq, subject in zip(seqs, subjects, strict=True):
-            event = (seq, at, kind, subject, actor, text)
+            event = (seq, at, kind, subject, actor, source, text)
             chain = link(chain, event)
             rows.append((*event, chain))
         insert_rows(self.conn, schema.events, rows)
@@ -105,6 +122,7 @@ class _Job(NamedTuple):
 
     work: Callable[[Tx], Any]
     future: "Future[Any]"
+    source: str
 
 
 class _Apart(NamedTuple):
@@ -247,7 +265,7 @@ class Log:
                 job.future.set_exception(StoreError("The log is closed: the node is stopping."))
 
     def _submit(self, work: Callable[[Tx], Any]) -> "Future[Any]":
-        return self._put(lambda future: _Job(work, future))
+        return self._put(lambda future: _Job(work, future, _SOURCE.get()))
 
     def _in_turn(self, work: Callable[[], None]) -> None:
         """Do what is done outside of a transaction while nothing else is written."""
@@ -283,9 +301,9 @@ class Log:
         except Exception as error:  # noqa: BLE001  # the commit failed: all must hear of it
             if done is None or (failed := self._uncertain(error, done)):
                 failed = failed if done else _refused(error)
-                for _, future in group:
-                    if not future.done():
-                        future.set_exception(failed)
+                for one in group:
+                    if not one.future.done():
+                        one.future.set_exception(failed)
                 return
         self._tell(done.before.seq, done.after.seq, done.kinds)
         for future, result in done.results:
@@ -308,8 +326,8 @@ class Log:
         position = msgspec.structs.replace(before, at=at)
         kinds: set[str] = set()
         results: list[tuple[Future[Any], Any]] = []
-        for work, future in group:
-            tx = Tx(conn, at, position.seq, position.chain)
+        for work, future, source in group:
+            tx = Tx(conn, at, position.seq, position.chain, source)
             savepoint = conn.begin_nested() if len(group) > 1 else None
             try:
                 result = work(tx)

@@ -134,13 +134,14 @@ def invitation(conn: Connection, invitation_id: str) -> Invitation:
 
 
 def change_invitation(tx: Tx, changed: Invitation) -> None:
-    """Record how far an invitation has come."""
+    """Record how far an invitation has come: its secret was shown, and at the end by which member."""
     table = schema.invitations
     tx.conn.execute(
         update(table)
         .where(table.c.id == changed.id)
         .values(commitment=changed.commitment, nonce=changed.nonce, used_by=changed.used_by)
     )
+    tx.event("invitation used", changed.id, changed.used_by or "whoever holds it", name=changed.name)
 
 
 def _peer(row: RowMapping) -> Peer:

@@ -64,6 +64,9 @@ events: Final = Table(
     Column("kind", String(40), nullable=False),
     Column("subject", Text, nullable=False),
     Column("actor", Text, nullable=False),
+    Column(
+        "source", String(64), nullable=False, comment="from where the actor asked; empty for the node itself"
+    ),
     Column("detail", Text, nullable=False),
     Column("chain", LargeBinary(32), nullable=False, comment="SHA-256 of the chain before and of this event"),
 )
@@ -415,6 +418,43 @@ forgotten: Final = Table(
     "forgotten",
     metadata,
     Column("stix_id", _KEY, primary_key=True, comment="by which a frame that was put aside was destroyed"),
+)
+
+looks: Final = Table(
+    "looks",
+    metadata,
+    Column("seq", _NUMBER, ForeignKey("events.seq"), primary_key=True, autoincrement=False),
+    Column("question", Text, nullable=False, comment="what was asked for"),
+    Column(
+        "contents",
+        LargeBinary,
+        nullable=False,
+        comment="which contents were shown, as store.looks packs them",
+    ),
+)
+
+checkpoints: Final = Table(
+    "checkpoints",
+    metadata,
+    Column("seq", _NUMBER, ForeignKey("events.seq"), primary_key=True, autoincrement=False),
+    Column(
+        "at", String(27), nullable=False, comment="for which time of the schedule, or when it was asked for"
+    ),
+    Column("nonce", LargeBinary, nullable=False, comment="opens the commitment; empty if there is none"),
+    Column("checkpoint", LargeBinary, nullable=False, comment="signed, says number and chain of an event"),
+    Column("digest", String(64), nullable=False, comment="of the commitment; empty if there is none"),
+    Column("commitment", LargeBinary, nullable=False, comment="signed, for peers: says neither"),
+    Index("checkpoints_by_digest", "digest"),
+)
+
+kept_commitments: Final = Table(
+    "kept_commitments",
+    metadata,
+    Column("member", Text, primary_key=True, comment="whose log it is about"),
+    Column("at", String(27), primary_key=True, comment="for which time of its schedule"),
+    Column("digest", String(64), nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("received", String(27), nullable=False),
 )
 
 tokens: Final = Table(

@@ -71,10 +71,10 @@ def put(conn: Connection, position: Position) -> None:
     conn.execute(_WRITE, {"seq": position.seq, "at": position.at, "chain": position.chain})
 
 
-def link(chain: bytes, event: tuple[int, str, str, str, str, str]) -> bytes:
+def link(chain: bytes, event: tuple[int, str, str, str, str, str, str]) -> bytes:
     """Return the chain after an event: SHA-256 of the chain before and of the event as a JSON list.
 
-    The event is its seq, time, kind, subject, actor and detail (JSON text).
+    The event is its seq, time, kind, subject, actor, source and detail (JSON text).
     """
     return hashlib.sha256(chain + _ENCODER.encode(event)).digest()
 

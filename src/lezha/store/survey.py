@@ -1,6 +1,6 @@
 """What `lezha store check` reads: rows as they are kept, beside what they should be."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +11,7 @@ from lezha.store.contents import Content
 from lezha.store.policies import KeptPolicy, kept
 from lezha.store.rows import KEYS, each
 
-Event = tuple[int, str, str, str, str, str]
+Event = tuple[int, str, str, str, str, str, str]
 
 _EVENTS, _CONTENTS, _STATEMENTS = schema.events, schema.contents, schema.statements
 _ARRIVALS: Final = ("content", "posted")
@@ -79,7 +79,23 @@ def integrity(conn: Connection) -> Iterator[str]:
 def events(conn: Connection, after: int, limit: int) -> list[tuple[Event, bytes]]:
     """Return up to `limit` events after `after`, each with its chain."""
     rows = conn.execute(select(_EVENTS).where(_EVENTS.c.seq > after).order_by(_EVENTS.c.seq).limit(limit))
-    return [((row.seq, row.at, row.kind, row.subject, row.actor, row.detail), row.chain) for row in rows]
+    return [(tuple(row)[:-1], row.chain) for row in rows]
+
+
+def events_of(conn: Connection, after: int, upto: int, kinds: Iterable[str], limit: int) -> list[Event]:
+    """Return up to `limit` events of some kinds, `after` < number <= `upto`, in order."""
+    rows = conn.execute(
+        select(_EVENTS)
+        .where(_EVENTS.c.seq > after, _EVENTS.c.seq <= upto, _EVENTS.c.kind.in_(sorted(kinds)))
+        .order_by(_EVENTS.c.seq)
+        .limit(limit)
+    )
+    return [tuple(row)[:-1] for row in rows]
+
+
+def last_event(conn: Connection) -> int:
+    """Return the number of the last event."""
+    return conn.scalar(select(func.coalesce(func.max(_EVENTS.c.seq), 0))) or 0
 
 
 def last_content(conn: Connection) -> int:

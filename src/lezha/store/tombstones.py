@@ -148,7 +148,7 @@ def retold(tx: Tx, sender: str, statements: Iterable[str]) -> None:
     if dead:
         told = {row.ref for row in each(tx.conn, _HEARD, (one.hash for one in dead.values()), sender=sender)}
         late = [key for key, one in dead.items() if one.hash not in told]
-        tx.events(RETOLD, [f"{sender} {key}" for key in late], "peer")
+        tx.events(RETOLD, [f"{sender} {key}" for key in late], sender)
 
 
 def envelopes(conn: Connection, hashes: Iterable[str]) -> Mapping[str, bytes]:

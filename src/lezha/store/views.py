@@ -1,5 +1,6 @@
 """Views: the numbered list of what each recipient was given, and how far each decision has come."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final
@@ -15,18 +16,21 @@ from lezha.store.rows import KEYS, each, insert_rows, parts, record
 GENESIS: Final = bytes(32)
 _STRETCH: Final = 1024  # of the log, events
 _STRETCHES: Final = 64
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 class ViewKind(StrEnum):
     """What a row of a view gives, and of what `ref` is the hash.
 
-    A statement, the tombstone that takes one back, or a roster; to own systems also a content that came without a
+    A statement, the tombstone that takes one back, a roster, or a commitment to this node's log; to own systems also a
+    content that came without a
     statement, and a content that was given before and may not count any more.
     """
 
     STATEMENT = "statement"
     TOMBSTONE = "tombstone"
     ROSTER = "roster"
+    COMMITMENT = "commitment"
     POST = "post"
     CHANGE = "change"
 
@@ -148,6 +152,29 @@ def append(tx: Tx, recipient: str, entries: Sequence[Entry]) -> None:
             for one in entries
         ]
         insert_rows(tx.conn, schema.views, rows)
+
+
+def digest(rows: Iterable[tuple[int, str, str, str, str]]) -> str:
+    """Return in hex what an event's chain covers of rows: SHA-256 of number, kind, ref, rule, time, a JSON line each.
+
+    The chain of the view covers what a peer can check: number and frame.
+    """
+    state = hashlib.sha256()
+    for row in rows:
+        state.update(_ENCODER.encode(row))
+        state.update(b"\n")
+    return state.hexdigest()
+
+
+def digest_of(conn: Connection, recipient: str, first: int, last: int) -> str:
+    """Return the digest of rows as they are kept."""
+    columns = (_VIEWS.c.number, _VIEWS.c.kind, _VIEWS.c.ref, _VIEWS.c.rule, _VIEWS.c.at)
+    rows = conn.execute(
+        select(*columns)
+        .where(_VIEWS.c.recipient == recipient, _VIEWS.c.number.between(first, last))
+        .order_by(_VIEWS.c.number)
+    )
+    return digest(tuple(row) for row in rows)
 
 
 def entries(conn: Connection, recipient: str, after: int, limit: int) -> list[Entry]:
@@ -290,7 +317,8 @@ def keep_receipt(
         tx.conn.execute(
             insert(table).values(recipient=recipient, head=head_number, envelope=envelope, at=tx.at)
         )
-        tx.event("receipt", recipient, "peer", head=head_number, refused=len(refused))
+        digest = hashlib.sha256(envelope).hexdigest()
+        tx.event("receipt", recipient, recipient, head=head_number, refused=len(refused), digest=digest)
     codes = dict(refused)
     known = {row.number for row in each(tx.conn, _REFUSED, codes, recipient=recipient)}
     rows = [(recipient, number, code, tx.at) for number, code in codes.items() if number not in known]
@@ -335,6 +363,7 @@ def void(tx: Tx, recipient: str, denied: Sequence[tuple[int, Withheld]]) -> None
     ]
     if rows:
         tx.conn.execute(insert(schema.voids), rows)
+        tx.event("voided", recipient, numbers=[(number, one.reason.value) for number, one in denied])
         stated = [one for _, one in denied if one.statement]
         no_longer_withheld(tx, recipient, [one.statement for one in stated])
         withhold(tx, recipient, stated)

@@ -2,20 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from litestar.response import Stream
 
 from lezha.access.rights import Principal, Right
 from lezha.federation import enrolment, tls
 from lezha.federation.client import PeerClient, fetch_document
 from lezha.federation.members import Members
-from lezha.flows import about, export, ingest, introduce, look, names, paging, publish, purge, recall
+from lezha.flows import about, ingest, introduce, look, names, publish, purge, recall
 from lezha.flows.about import About
 from lezha.flows.errors import FlowError
 from lezha.flows.ingest import Taken
@@ -24,6 +22,7 @@ from lezha.flows.look import LinkPhase, ListedPage, ObjectReport, PeerReport
 from lezha.flows.publish import Author, Published
 from lezha.flows.purge import Purged
 from lezha.flows.recall import Recalled
+from lezha.flows.witness import Witness
 from lezha.node import upkeep
 from lezha.node.clock import later, utc_now
 from lezha.node.identity import Identity
@@ -31,13 +30,13 @@ from lezha.node.links import Links
 from lezha.node.settings import Retention
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Pap, Tlp
-from lezha.store import contents, peers, search
+from lezha.store import contents, looks, peers, search
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
-from lezha.web import communities, constituents, parameters, times, tokens
-from lezha.web.auth import needs
+from lezha.web import communities, constituents, exports, parameters, times, tokens
+from lezha.web.auth import needs, question, who
 
 _INVITATION_HOURS: Final = 24
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
@@ -197,7 +196,9 @@ async def take_objects(
 
 @get("/objects", guards=[needs(Right.LOOK)])
 async def find_objects(
+    request: _Request,
     log: NamedDependency[Log],
+    witness: NamedDependency[Witness],
     members: NamedDependency[Members],
     identity: NamedDependency[Identity],
     id: FromQuery[str] = "",  # noqa: A002  # the name in the query string
@@ -244,28 +245,38 @@ async def find_objects(
         limit=limit,
     )
 
-    def work() -> ListedPage:
+    def work() -> tuple[ListedPage, frozenset[int]]:
         with log.read() as conn:
             told, made = (names.member(conn, identity.member, members, one) for one in (origin, creator))
             wanted = msgspec.structs.replace(query, origin=told, creator=made)
             page = look.search_objects(conn, wanted, value)
-            return ListedPage(look.listed(conn, page.found), page.next or None)
+            shown = looks.restricted(conn, (one.hash for one in page.found))
+            return ListedPage(look.listed(conn, page.found), page.next or None), shown
 
-    return await asyncio.to_thread(work)
+    found, shown = await asyncio.to_thread(work)
+    await witness.saw(who(request), "search", question(request), shown)
+    return found
 
 
 @get("/about", guards=[needs(Right.LOOK)])
-async def about_value(log: NamedDependency[Log], value: FromQuery[str]) -> About:
+async def about_value(
+    request: _Request, log: NamedDependency[Log], witness: NamedDependency[Witness], value: FromQuery[str]
+) -> About:
     """Return everything about an observable: objects with it and around it, sightings, and what names these.
 
     Each group is capped at 100 and says so where it is.
     """
 
-    def work() -> About:
+    def work() -> tuple[About, frozenset[int]]:
         with log.read() as conn:
-            return about.about(conn, value)
+            found = about.about(conn, value)
+            return found, looks.restricted(
+                conn, (one.hash for group in found.groups for one in group.objects)
+            )
 
-    return await asyncio.to_thread(work)
+    found, shown = await asyncio.to_thread(work)
+    await witness.saw(who(request), "about", question(request), shown)
+    return found
 
 
 @post("/store/purge", guards=[needs(Right.PURGE)], status_code=200)
@@ -291,53 +302,32 @@ async def retire_now(log: NamedDependency[Log], retention: NamedDependency[Reten
 
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
-async def object_report(log: NamedDependency[Log], stix_id: FromPath[str]) -> list[ObjectReport]:
+async def object_report(
+    request: _Request, log: NamedDependency[Log], witness: NamedDependency[Witness], stix_id: FromPath[str]
+) -> list[ObjectReport]:
     """Return each version of an object with who said what of it and who was told."""
 
-    def work() -> list[ObjectReport]:
+    def work() -> tuple[list[ObjectReport], frozenset[int]]:
         with log.read() as conn:
-            return look.object_report(conn, stix_id)
+            reports = look.object_report(conn, stix_id)
+            return reports, looks.restricted(conn, (one.found.hash for one in reports))
 
-    return await asyncio.to_thread(work)
+    reports, shown = await asyncio.to_thread(work)
+    await witness.saw(who(request), "object", stix_id, shown)
+    return reports
 
 
 @get("/contents/{content:str}", guards=[needs(Right.LOOK)])
-async def exact_bytes(log: NamedDependency[Log], content: FromPath[str]) -> Response[bytes]:
+async def exact_bytes(
+    request: _Request, log: NamedDependency[Log], witness: NamedDependency[Witness], content: FromPath[str]
+) -> Response[bytes]:
     """Return the exact bytes of a content."""
     if not _SHA256.fullmatch(content):
         raise NotFound(f"{content!r} is not the SHA-256 of a content, 64 hexadecimal digits.")
     with log.read() as conn:
-        return Response(contents.raw(conn, content), media_type="application/stix+json;version=2.1")
-
-
-@get("/export", guards=[needs(Right.LOOK)])
-async def export_objects(
-    request: _Request,
-    log: NamedDependency[Log],
-    type: FromQuery[str] = "",  # noqa: A002  # the name in the query string
-    since: FromQuery[str] = "",
-    peer: FromQuery[str] = "",
-    after: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
-) -> Stream:
-    """Stream whatever own systems may have, or with `peer` that peer, by the rules as they are now, in log order.
-
-    Of one type only with `type`, only what came here at the time `since` or later. A page is a line of JSON with
-    `sizes`, the objects' exact bytes one after another, and a line break; `cursor` of the last complete page is what
-    to pass as `after` to go on.
-    """
-    own = export.own_system(f"export:{request.user.id}")
-    where = await asyncio.to_thread(export.stretch, log, after, times.past(since), type)
-    first = await asyncio.to_thread(export.page, log, peer, own, where, utc_now())
-
-    async def pages() -> AsyncIterator[bytes]:
-        page = first
-        yield page.encode()
-        while not page.head.last:
-            rest = msgspec.structs.replace(where, after=page.head.cursor)
-            page = await asyncio.to_thread(export.page, log, peer, own, rest, utc_now())
-            yield page.encode()
-
-    return Stream(pages(), media_type=paging.MEDIA_TYPE)
+        raw, shown = contents.raw(conn, content), looks.restricted(conn, [content])
+    await witness.saw(who(request), "bytes", content, shown)
+    return Response(raw, media_type="application/stix+json;version=2.1")
 
 
 @get("/peers", guards=[needs(Right.LOOK)])
@@ -374,7 +364,7 @@ async def invite(
 
 @post("/peers/accept", guards=[needs(Right.PEERS)], status_code=200)
 async def accept(
-    log: NamedDependency[Log], host: NamedDependency[Host], data: JSONBody[Accept]
+    request: _Request, log: NamedDependency[Log], host: NamedDependency[Host], data: JSONBody[Accept]
 ) -> dict[str, str]:
     """Take up an invitation and return the phrase to compare with the inviting officer."""
     offer = enrolment.read_offer(data.invitation)
@@ -383,7 +373,7 @@ async def accept(
         offer.endpoint, inviter.document.member, tls.client_context(None, inviter.document.tls_root)
     )
     try:
-        phrase = await introduce.accept(log, host, offer, inviter, client, data.name)
+        phrase = await introduce.accept(log, host, offer, inviter, client, data.name, actor=request.user.name)
     finally:
         await client.close()
     return {"name": data.name or inviter.document.name, "title": inviter.document.title, "phrase": phrase}
@@ -436,14 +426,20 @@ async def remove(request: _Request, log: NamedDependency[Log], name: FromPath[st
 
 @get("/sightings", guards=[needs(Right.LOOK)])
 async def list_sightings(
-    log: NamedDependency[Log], limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1000
+    request: _Request,
+    log: NamedDependency[Log],
+    witness: NamedDependency[Witness],
+    limit: Annotated[int, QueryParameter(ge=1, le=10_000)] = 1000,
 ) -> list[look.Seen]:
     """Return the sightings that members signed for, oldest first: by whom, of what, how often, and when they came.
 
     What was brought here for own systems only is found by a search.
     """
     with log.read() as conn:
-        return look.sightings(conn, limit)
+        seen = look.sightings(conn, limit)
+        shown = looks.restricted(conn, (), (one.id for one in seen))
+    await witness.saw(who(request), "sightings", question(request), shown)
+    return seen
 
 
 def phase(links: Links, member: str) -> LinkPhase | None:
@@ -463,7 +459,7 @@ router = Router(
     before_request=parameters.only_known,
     route_handlers=[
         status, publish_bundle, recall_object, take_objects, find_objects, object_report, about_value,
-        purge_objects, retention_due, retire_now, exact_bytes, export_objects, list_peers,
+        purge_objects, retention_due, retire_now, exact_bytes, exports.export_objects, list_peers,
         latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, clear, remove, *communities.routes, *tokens.routes,
         *constituents.routes, list_sightings,

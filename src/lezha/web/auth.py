@@ -11,9 +11,11 @@ from litestar.middleware import AbstractAuthenticationMiddleware, Authentication
 
 from lezha.access import tokens as access_tokens
 from lezha.access.rights import Principal, Right
+from lezha.flows.witness import Who, Witness
 from lezha.node.clock import later, utc_now
 from lezha.store import sessions, tokens
-from lezha.store.log import Log
+from lezha.store.log import Log, Tx
+from lezha.web import source
 
 SESSION_S: Final = 12 * 3600
 _MAX_SESSIONS: Final = 1000
@@ -34,14 +36,22 @@ class Sessions:
         """Return the secret of a new session."""
         key = secrets.token_urlsafe(32)
         ends = later(self._now(), seconds=SESSION_S)
-        await self._log.write(
-            lambda tx: sessions.begin(tx, access_tokens.digest(key), principal.id, ends, _MAX_SESSIONS)
-        )
+
+        def work(tx: Tx) -> None:
+            sessions.begin(tx, access_tokens.digest(key), principal.id, ends, _MAX_SESSIONS)
+            tx.event("signed in", principal.name, principal.name, role=principal.role.value)
+
+        await self._log.write(work)
         return key
 
-    async def end(self, key: str) -> None:
+    async def end(self, key: str, principal: Principal) -> None:
         """Forget a session."""
-        await self._log.write(lambda tx: sessions.end(tx, access_tokens.digest(key)))
+
+        def work(tx: Tx) -> None:
+            sessions.end(tx, access_tokens.digest(key))
+            tx.event("signed out", principal.name, principal.name)
+
+        await self._log.write(work)
 
     def principal(self, key: str) -> Principal | None:
         """Return whose session this is, or None."""
@@ -76,9 +86,23 @@ class Authentication(AbstractAuthenticationMiddleware):
         held: Sessions = connection.app.state.sessions
         scheme, _, presented = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return AuthenticationResult(user=principal(log, presented.strip()), auth="token")
+            user = principal(log, presented.strip())
+            if user is None:
+                witness: Witness = connection.app.state.witness
+                await witness.refused(source.of(connection.scope), "an unknown or revoked token")
+            return AuthenticationResult(user=user, auth="token")
         user = held.principal(connection.cookies.get(held.cookie, ""))
         return AuthenticationResult(user=user, auth="session")
+
+
+def who(connection: ASGIConnection[Any, Any, Any, Any]) -> Who:
+    """Return who asks, and from where, as looks are written down."""
+    return Who(connection.user.name, source.of(connection.scope))
+
+
+def question(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Return what is asked, as looks are written down: what the query says."""
+    return "&".join(f"{name}={value}" for name, value in connection.query_params.multi_items() if value)
 
 
 def needs(right: Right) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], None]:

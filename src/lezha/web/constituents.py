@@ -12,13 +12,14 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from lezha.access.rights import Principal, Right
 from lezha.flows import constituents as flow
 from lezha.flows import hand_out
+from lezha.flows.witness import Witness
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.sharing.tlp import Tlp
-from lezha.store import constituents
+from lezha.store import constituents, looks
 from lezha.store.log import Log
 from lezha.web import parameters
-from lezha.web.auth import needs
+from lezha.web.auth import needs, who
 
 _Request = Request[Principal, str, Any]
 
@@ -99,6 +100,7 @@ def _report(one: constituents.Constituent) -> ConstituentReport:
 async def view(
     request: _Request,
     log: NamedDependency[Log],
+    witness: NamedDependency[Witness],
     decisive: NamedDependency[Changes],
     after: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=hand_out.ROWS)] = hand_out.ROWS,
@@ -120,9 +122,20 @@ async def view(
         found = await hand_out.view(log, recipient, after, limit, utc_now())
         left = end - loop.time()
         if found.rows or left <= 0:
+            await _witnessed(request, log, witness, recipient.id, after, found.head)
             return Response(msgspec.json.encode(found), media_type="application/json")
         if not found.more:
             await decisive.beyond(serial, left)
+
+
+async def _witnessed(
+    request: _Request, log: Log, witness: Witness, recipient: str, after: int, upto: int
+) -> None:
+    """Have it in the log which rows of its view a constituent is handed out. Raises StoreError."""
+    if upto > after:
+        with log.read() as conn:
+            shown = looks.given(conn, recipient, after, upto)
+        await witness.saw(who(request), "view", f"rows {after + 1} to {upto} of its view", shown)
 
 
 routes: Final[list[HTTPRouteHandler]] = [admit, list_constituents, renew, clear, suspend, resume]

@@ -12,9 +12,10 @@ from litestar.params import FromQuery, URLEncodedBody
 from litestar.response import Redirect, Template
 
 from lezha.access.rights import Principal, Right
+from lezha.flows.witness import Witness
 from lezha.node.identity import Identity
 from lezha.store.log import Log
-from lezha.web import words
+from lezha.web import source, words
 from lezha.web.auth import SESSION_S, Sessions, needs, principal
 
 # A wrong token costs this long: one can't be guessed, but a script's mistake should not keep the node busy.
@@ -43,6 +44,7 @@ async def sign_in(
     log: NamedDependency[Log],
     identity: NamedDependency[Identity],
     sessions: NamedDependency[Sessions],
+    witness: NamedDependency[Witness],
     data: URLEncodedBody[dict[str, str]],
 ) -> Template | Redirect:
     """Take a token and begin a session; nothing of the token is kept in a log or a URL."""
@@ -53,12 +55,14 @@ async def sign_in(
     user = principal(log, data.get("token", "").strip())
     if user is None:
         _logger.warning("sign_in.refused", client=request.client.host if request.client else "")
+        await witness.refused(source.of(request.scope), "an unknown or revoked token")
         await asyncio.sleep(WRONG_S)
         return _form(identity, target, "This token is not known here, or it has been revoked.", 401)
     if not user.may(Right.LOOK):
         _logger.warning("sign_in.no_right", name=user.name, role=user.role.value)
+        await witness.refused(source.of(request.scope), f"the token {user.name} may not look")
         fault = (
-            f"{user.name} is a {user.role.value}'s token: it may report what it sees, but not look at these pages. "
+            f"{user.name} is a token for the role {user.role.value}, which may not look at these pages. "
             "Use an analyst's, a coordinator's or an administrator's."
         )
         return _form(identity, target, fault, 403)
@@ -68,9 +72,9 @@ async def sign_in(
 
 
 @post("/sign-out", guards=[needs(Right.LOOK)], status_code=303)
-async def sign_out(request: _Request, sessions: NamedDependency[Sessions]) -> Redirect:
+async def sign_out(request: Request[Principal, str, Any], sessions: NamedDependency[Sessions]) -> Redirect:
     """End the session."""
-    await sessions.end(request.cookies.get(sessions.cookie, ""))
+    await sessions.end(request.cookies.get(sessions.cookie, ""), request.user)
     return Redirect("/sign-in", status_code=303, cookies=[_cookie(request, sessions, "", 0)])
 
 
@@ -92,13 +96,14 @@ def _form(identity: Identity, target: str, fault: str = "", status: int = 200) -
     )
 
 
-def _cookie(request: _Request, sessions: Sessions, value: str, seconds: int) -> Cookie:
-    # On loopback there is plain HTTP and nobody in between; anywhere else a proxy speaks TLS for the node.
+def _cookie(request: Request[Any, str, Any], sessions: Sessions, value: str, seconds: int) -> Cookie:
+    # On loopback there is plain HTTP and nobody in between; anywhere else a proxy speaks TLS for the node, and the
+    # browser says so (Fetch, "append a request Origin header"), whichever proxies are believed.
     return Cookie(
         key=sessions.cookie,
         value=value,
         max_age=seconds,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=request.headers.get("origin", "").startswith("https://"),
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -15,7 +15,7 @@ from lezha.flows.look import LinkPhase
 from lezha.node.changes import Changes
 from lezha.node.clock import later, utc_now
 from lezha.node.links import Links
-from lezha.store import peers
+from lezha.store import looks, peers
 from lezha.store.log import Log
 from lezha.web.api import phase
 from lezha.web.rendering import fragment
@@ -33,11 +33,12 @@ _PAGES: Final = {
 
 
 class Board(msgspec.Struct, frozen=True):
-    """Fragments of HTML by name, as of `at` (RFC 3339 UTC)."""
+    """Fragments of HTML by name, as of `at` (RFC 3339 UTC); `shown` are the contents above GREEN that they name."""
 
     at: str
     parts: dict[str, Markup]
     titles: tuple[str, ...] = ()
+    shown: frozenset[int] = frozenset()
 
 
 class Boards:
@@ -69,8 +70,13 @@ class Boards:
                 await self._render()
             return self._board
 
-    async def stream(self, page: str, may_stay: Callable[[], bool]) -> AsyncIterator[bytes]:
-        """Yield server-sent events for a page until `may_stay` says no: what changed, and a beat with the time."""
+    async def stream(
+        self, page: str, may_stay: Callable[[], bool], saw: Callable[[Board], Awaitable[None]]
+    ) -> AsyncIterator[bytes]:
+        """Yield server-sent events for a page until `may_stay` says no: what changed, and a beat with the time.
+
+        `saw` is awaited before anything of a board is sent.
+        """
         sent: dict[str, Markup] = {}
         yield b"retry: 1000\n\n"
         while may_stay():
@@ -83,6 +89,8 @@ class Boards:
                     events.append(_event(name, part))
                     sent[name] = part
             changed = bool(events)
+            if changed:
+                await saw(board)
             yield b"".join([*events, _event("beat", utc_now())])
             await self._changes.beyond(serial, _SOON_S if changed else BEAT_S)
         yield _event("ended", "")
@@ -115,11 +123,14 @@ class Boards:
         with self._log.read() as conn:
             soon = later(now, days=rosters.SOON_DAYS)
             shown: Desk = desk.desk(conn, self._own, phases.get, self._gists, now, soon)
+            restricted = looks.restricted(conn, (), desk.named(shown))
         names = {name for page in _PAGES.values() for name in page}
         parts = {
             name: fragment(f"live/{name}.html", desk=shown, own=self._own.member, now=now) for name in names
         }
-        return Board(now, parts, tuple(party.title for party in shown.parties.values())), shown.complete
+        return Board(
+            now, parts, tuple(party.title for party in shown.parties.values()), restricted
+        ), shown.complete
 
 
 def _event(name: str, data: str) -> bytes:

@@ -26,20 +26,21 @@ from lezha.flows import about, desk, look, names
 from lezha.flows.desk import Gist, Gists
 from lezha.flows.errors import FlowError
 from lezha.flows.look import Listed, ObjectReport
+from lezha.flows.witness import Witness
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.sharing.terms import Terms
 from lezha.stix.lines import State
-from lezha.store import contents, search, tokens
+from lezha.store import contents, looks, search, tokens
 from lezha.store.contents import Purge
 from lezha.store.log import Log
 from lezha.store.search import Page, Said
 from lezha.web import forms, rendering, words
 from lezha.web.asked import LEVELS, Asked
-from lezha.web.auth import Sessions, needs
-from lezha.web.live import Boards
+from lezha.web.auth import Sessions, needs, question, who
+from lezha.web.live import Board, Boards
 from lezha.web.problems import told
 
 _ROWS: Final = 50
@@ -50,7 +51,7 @@ _Request = Request[Principal, str, Any]
 class Row(msgspec.Struct, frozen=True):
     """One object in the list, by the first statement about it; `more` statements say more.
 
-    `about` names what a sighting saw or a relationship ties together, which have no name of their own.
+    `about` names what a sighting saw or a relationship ties together, `ends`, which have no name of their own.
     """
 
     found: Listed
@@ -61,6 +62,7 @@ class Row(msgspec.Struct, frozen=True):
     at: str
     more: int
     about: str
+    ends: tuple[str, ...]
 
 
 class Version(msgspec.Struct, frozen=True):
@@ -94,10 +96,14 @@ async def boards(
 
 @get("/", guards=[needs(Right.LOOK)])
 async def show_desk(
-    request: _Request, identity: NamedDependency[Identity], boards: NamedDependency[Boards]
+    request: _Request,
+    identity: NamedDependency[Identity],
+    boards: NamedDependency[Boards],
+    witness: NamedDependency[Witness],
 ) -> Template:
     """Show how the links are and what happens."""
     board = await boards.latest()
+    await witness.saw(who(request), "desk", "", board.shown)
     return _page(request, identity, "desk.html", stream=True, board=board)
 
 
@@ -116,6 +122,7 @@ async def stream(
     log: NamedDependency[Log],
     sessions: NamedDependency[Sessions],
     boards: NamedDependency[Boards],
+    witness: NamedDependency[Witness],
     page: FromQuery[Literal["desk", "peers"]] = "desk",
 ) -> Stream:
     """Send what changes on a page, for as long as its reader is signed in."""
@@ -130,8 +137,14 @@ async def stream(
             kept = tokens.get(conn, user.id)
         return kept is not None and not kept.revoked
 
+    async def saw(board: Board) -> None:
+        if page == "desk":
+            await witness.saw(who(request), "desk", "", board.shown)
+
     return Stream(
-        boards.stream(page, may_stay), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        boards.stream(page, may_stay, saw),
+        media_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no"},
     )
 
 
@@ -142,6 +155,7 @@ async def find_objects(
     identity: NamedDependency[Identity],
     members: NamedDependency[Members],
     boards: NamedDependency[Boards],
+    witness: NamedDependency[Witness],
     q: FromQuery[str] = "",
     value: FromQuery[str] = "",
     text: FromQuery[str] = "",
@@ -171,20 +185,23 @@ async def find_objects(
     )  # fmt: skip
     own = identity.known.document
 
-    def work() -> dict[str, Any]:
+    def work() -> tuple[dict[str, Any], frozenset[int]]:
         with log.read() as conn:
             found, fault = _found(
                 conn, asked, before, partial(names.member, conn, own.member, members), boards.gists
             )
-            return {
+            shown = {
                 **found,
                 "fault": fault,
                 "types": search.count_by_type(conn),
                 "parties": desk.parties(conn, own),
                 "circles": desk.circles(conn),
             }
+            return shown, _restricted(conn, found["rows"])
 
-    page = _page(request, identity, "objects.html", levels=LEVELS, **await asyncio.to_thread(work))
+    shown, restricted = await asyncio.to_thread(work)
+    await witness.saw(who(request), "page of objects", question(request), restricted)
+    page = _page(request, identity, "objects.html", levels=LEVELS, **shown)
     page.status_code = 422 if page.context["fault"] else None
     return page
 
@@ -195,19 +212,23 @@ async def show_about(
     log: NamedDependency[Log],
     identity: NamedDependency[Identity],
     boards: NamedDependency[Boards],
+    witness: NamedDependency[Witness],
     value: FromQuery[str] = "",
 ) -> Template:
     """Show everything about a value, group by group."""
     own, now, written = identity.known.document, utc_now(), refang(value)
 
-    def work() -> dict[str, Any]:
+    def work() -> tuple[dict[str, Any], frozenset[int]]:
         with log.read() as conn:
             found = about.about(conn, written)
             groups = [(one, _rows(conn, one.objects, boards.gists, now)) for one in found.groups]
             parties, circles = desk.parties(conn, own), desk.circles(conn)
-        return {"found": found, "groups": groups, "parties": parties, "circles": circles}
+            restricted = _restricted(conn, [row for _, rows in groups for row in rows])
+        return {"found": found, "groups": groups, "parties": parties, "circles": circles}, restricted
 
-    return _page(request, identity, "about.html", written=written, **await asyncio.to_thread(work))
+    shown, restricted = await asyncio.to_thread(work)
+    await witness.saw(who(request), "page about a value", written, restricted)
+    return _page(request, identity, "about.html", written=written, **shown)
 
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
@@ -216,17 +237,18 @@ async def show_object(
     log: NamedDependency[Log],
     identity: NamedDependency[Identity],
     boards: NamedDependency[Boards],
+    witness: NamedDependency[Witness],
     stix_id: FromPath[str],
 ) -> Template:
     """Show all that is known of an object."""
     own = identity.known.document
 
-    def work() -> dict[str, Any]:
+    def work() -> tuple[dict[str, Any], frozenset[int]]:
         now = utc_now()
         with log.read() as conn:
             parties = desk.parties(conn, own)
             versions = [_version(conn, one, boards.gists) for one in look.object_report(conn, stix_id)]
-            return {
+            shown = {
                 "versions": versions,
                 "newest": _counting(versions),
                 "parties": parties,
@@ -236,8 +258,11 @@ async def show_object(
                 "reports": search.naming(conn, stix_id, sightings=True),
                 "naming": _rows(conn, look.listed(conn, search.naming(conn, stix_id)), boards.gists, now),
             }
+            return shown, _restricted_of_object(conn, shown)
 
-    return _page(request, identity, "object.html", **await asyncio.to_thread(work))
+    shown, restricted = await asyncio.to_thread(work)
+    await witness.saw(who(request), "page of an object", stix_id, restricted)
+    return _page(request, identity, "object.html", **shown)
 
 
 def static_files() -> Router:
@@ -331,9 +356,23 @@ def _rows(conn: Connection, found: Sequence[Listed], gists: Gists, now: str) -> 
                 at=first.at if first else came.get(one.seq, ""),
                 more=max(0, len(statements) - 1),
                 about=" → ".join(words.short(named.get(ref, "") or ref) for ref in _ends(known[one.hash])),
+                ends=tuple(_ends(known[one.hash])),
             )
         )
     return rows
+
+
+def _restricted(conn: Connection, rows: Sequence[Row]) -> frozenset[int]:
+    """Return what rows show of objects above GREEN: those that are listed, and those that are named beside them."""
+    return looks.restricted(conn, (row.found.hash for row in rows), {ref for row in rows for ref in row.ends})
+
+
+def _restricted_of_object(conn: Connection, shown: dict[str, Any]) -> frozenset[int]:
+    """Return what the page of an object shows of objects above GREEN."""
+    hashes = [one.found.hash for one in shown["versions"]] + [one.hash for one in shown["reports"]]
+    ids = {ref for one in shown["versions"] for ref, name in one.names if name is not None}
+    ids |= {key for one in shown["sightings"] for key in one.ids}
+    return looks.restricted(conn, hashes, ids) | _restricted(conn, shown["naming"])
 
 
 def _ends(gist: Gist) -> list[str]:

@@ -27,6 +27,7 @@ from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
 from lezha.web.problems import HANDLERS
 from lezha.web.serve import client_certificate
+from lezha.web.source import sourced
 
 _CLOCK_MINUTES: Final = 5
 _MAX_ENROLMENT: Final = 128 * 1024
@@ -44,6 +45,7 @@ def app(node: Node) -> Litestar:
             "receiver": Provide(lambda: node.receiver, sync_to_thread=False),
             "links": Provide(lambda: node.links, sync_to_thread=False),
         },
+        middleware=[sourced],
         exception_handlers=HANDLERS,
         logging_config=None,
         openapi_config=None,

@@ -10,11 +10,12 @@ from litestar.openapi import OpenAPIConfig
 
 import lezha
 from lezha.node.node import Node
-from lezha.web import api, constituents, pages, sensors
+from lezha.web import api, audit, constituents, pages, sensors
 from lezha.web.auth import Authentication, Sessions
 from lezha.web.description import Described
 from lezha.web.parameters import BodyRequest
 from lezha.web.problems import HANDLERS
+from lezha.web.source import sourced
 
 _CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -33,8 +34,15 @@ def app(node: Node) -> Litestar:
     # Cookies don't know ports (RFC 6265 §8.5): two nodes on one machine must not share one, all processes of one do.
     sessions = Sessions(f"lezha_{node.identity.member.partition('--')[2][:8]}", node.log)
     return Litestar(
-        route_handlers=[api.router, sensors.router, constituents.router, pages.router, pages.static_files()],
-        middleware=[DefineMiddleware(Authentication)],
+        route_handlers=[
+            api.router,
+            audit.router,
+            sensors.router,
+            constituents.router,
+            pages.router,
+            pages.static_files(),
+        ],
+        middleware=[sourced, DefineMiddleware(Authentication)],
         dependencies={
             "log": Provide(lambda: node.log, sync_to_thread=False),
             "identity": Provide(lambda: node.identity, sync_to_thread=False),
@@ -47,11 +55,13 @@ def app(node: Node) -> Litestar:
             "decisive": Provide(lambda: node.decisive, sync_to_thread=False),
             "retention": Provide(lambda: node.settings.retention, sync_to_thread=False),
             "sessions": Provide(lambda: sessions, sync_to_thread=False),
+            "sealer": Provide(lambda: node.sealer, sync_to_thread=False),
+            "witness": Provide(lambda: node.witness, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
         logging_config=None,
         request_class=BodyRequest,
-        state=State({"log": node.log, "sessions": sessions}),
+        state=State({"log": node.log, "sessions": sessions, "witness": node.witness}),
         response_headers=[ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
         openapi_config=OpenAPIConfig(
             title="lezha", version=lezha.__version__, path="/api", render_plugins=[Described()]

@@ -14,12 +14,14 @@ from lezha.detection.sensor import MAX_REPORTS, Batch
 from lezha.flows import detect
 from lezha.flows.errors import FlowError
 from lezha.flows.publish import Author
+from lezha.flows.witness import Witness
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
+from lezha.store import looks
 from lezha.store.log import Log
-from lezha.web.auth import needs
+from lezha.web.auth import needs, who
 
 _Request = Request[Principal, str, Any]
 
@@ -28,6 +30,7 @@ _Request = Request[Principal, str, Any]
 async def indicators(
     request: _Request,
     log: NamedDependency[Log],
+    witness: NamedDependency[Witness],
     decisive: NamedDependency[Changes],
     after: Annotated[int, QueryParameter(ge=0, le=1 << 62)] = 0,
     wait: Annotated[float, QueryParameter(ge=0, le=30)] = 0,
@@ -44,6 +47,7 @@ async def indicators(
         found = await detect.feed(log, _sensor(request.user), after, utc_now())
         left = end - loop.time()
         if found.head > after or left <= 0 or incarnation not in ("", found.incarnation):
+            await _witnessed(request, log, witness, after, found.head)
             return found
         if not found.more:
             await decisive.beyond(serial, left)
@@ -59,6 +63,19 @@ async def reports(request: _Request, log: NamedDependency[Log], author: NamedDep
     if len(batch.reports) > MAX_REPORTS or len(batch.id) > 100:
         raise FlowError(f"A batch may hold {MAX_REPORTS} reports.")
     return await detect.report(log, author, _sensor(request.user), batch)
+
+
+async def _witnessed(request: _Request, log: Log, witness: Witness, after: int, upto: int) -> None:
+    """Have it in the log which rows of its view a sensor is shown, whatever their TLP. Raises StoreError."""
+    if upto <= after:
+        return
+
+    def work() -> frozenset[int]:
+        with log.read() as conn:
+            return looks.given(conn, _sensor(request.user).id, after, upto)
+
+    shown = await asyncio.to_thread(work)
+    await witness.saw(who(request), "sensor", f"rows {after + 1} to {upto} of its view", shown)
 
 
 def _sensor(user: Principal) -> Recipient:

@@ -8,7 +8,7 @@ its minor version is pinned.
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import structlog
@@ -62,9 +62,9 @@ class Server(uvicorn.Server):
         yield
 
 
-def people_server(app: Litestar, host: str, port: int) -> Server:
-    """Return the server for people and tools."""
-    return Server(_config(app, host, port))
+def people_server(app: Litestar, host: str, port: int, proxies: Sequence[str] = ()) -> Server:
+    """Return the server for people and tools. What `proxies` say of a request's origin (X-Forwarded-…) is believed."""
+    return Server(_config(app, host, port, proxies=proxies))
 
 
 def peers_server(app: Litestar, host: str, port: int, context: ssl.SSLContext) -> Server:
@@ -87,7 +87,9 @@ async def until(stop: asyncio.Event, *servers: Server) -> None:
     await asyncio.gather(*tasks)
 
 
-def _config(app: Litestar, host: str, port: int, http: Any = HttpToolsProtocol) -> uvicorn.Config:
+def _config(
+    app: Litestar, host: str, port: int, http: Any = HttpToolsProtocol, proxies: Sequence[str] = ()
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=host,
@@ -98,6 +100,9 @@ def _config(app: Litestar, host: str, port: int, http: Any = HttpToolsProtocol) 
         log_config=None,
         access_log=False,
         server_header=False,
+        # uvicorn's own default, to believe whatever comes over loopback, would let any local user name any origin.
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         timeout_graceful_shutdown=3,
         timeout_keep_alive=75,
     )

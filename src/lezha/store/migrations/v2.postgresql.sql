@@ -51,6 +51,7 @@ CREATE TABLE events (
   kind VARCHAR(40) NOT NULL,
   subject TEXT NOT NULL,
   actor TEXT NOT NULL,
+  source VARCHAR(64) NOT NULL,
   detail TEXT NOT NULL,
   chain BYTEA NOT NULL,
   PRIMARY KEY (seq)
@@ -315,3 +316,29 @@ CREATE TABLE companions (
 );
 CREATE TABLE texts (content BIGINT PRIMARY KEY REFERENCES contents (seq), words TSVECTOR NOT NULL);
 CREATE INDEX texts_by_word ON texts USING gin (words);
+CREATE TABLE looks (
+  seq BIGINT NOT NULL,
+  question TEXT NOT NULL,
+  contents BYTEA NOT NULL,
+  PRIMARY KEY (seq),
+  FOREIGN KEY(seq) REFERENCES events (seq)
+);
+CREATE TABLE checkpoints (
+  seq BIGINT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  nonce BYTEA NOT NULL,
+  checkpoint BYTEA NOT NULL,
+  digest VARCHAR(64) NOT NULL,
+  commitment BYTEA NOT NULL,
+  PRIMARY KEY (seq),
+  FOREIGN KEY(seq) REFERENCES events (seq)
+);
+CREATE INDEX checkpoints_by_digest ON checkpoints (digest);
+CREATE TABLE kept_commitments (
+  member TEXT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  digest VARCHAR(64) NOT NULL,
+  envelope BYTEA NOT NULL,
+  received VARCHAR(27) NOT NULL,
+  PRIMARY KEY (member, at)
+);

@@ -33,6 +33,7 @@ _KEPT: Final = {
 _HASHES: Final = {"views": "ref", "withheld": "statement"}
 _CHANGED: Final = ("rosters", "admissions", "events", "contents", "statements", "companions", "arrivals")
 _DROPPED: Final = ("observables", "refs")
+_EVENT: Final = "seq at kind subject actor source detail chain"
 
 
 def migrate(conn: Connection) -> None:
@@ -175,11 +176,35 @@ def _events(conn: Connection) -> tuple[int, str, bytes]:
         chained = []
         for row in rows:
             seq, at = row[:2]
-            told = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode()
-            chain = hashlib.sha256(chain + told).digest()
-            chained.append((*row, chain))
-        _insert(conn, "events", "seq at kind subject actor detail chain", chained)
+            event = (*row[:5], "", row[5])  # from where it was asked for was not written down
+            chain = _link(chain, event)
+            chained.append((*event, chain))
+        _insert(conn, "events", _EVENT, chained)
+    for kind, subject, detail in _ledgers(conn):
+        seq += 1
+        event = (seq, at, kind, subject, "node", "", json.dumps(detail, separators=(",", ":")))
+        chain = _link(chain, event)
+        _insert(conn, "events", _EVENT, [(*event, chain)])
     return seq, at, chain
+
+
+def _link(chain: bytes, event: tuple[Any, ...]) -> bytes:
+    told = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+    return hashlib.sha256(chain + told).digest()
+
+
+def _ledgers(conn: Connection) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Give the events that version 2 writes of what recipients were given, for what they were given before."""
+    heads = (
+        "SELECT v.recipient, v.number, v.chain FROM v1_views v JOIN "
+        "(SELECT recipient, MAX(number) AS number FROM v1_views GROUP BY recipient) last "
+        "ON last.recipient = v.recipient AND last.number = v.number ORDER BY v.recipient"
+    )
+    for recipient, number, chain in conn.exec_driver_sql(heads).all():
+        yield "released", recipient, {"first": 1, "last": number, "chain": bytes(chain).hex()}
+    for rows in _blocks(conn, "SELECT recipient, number, reason FROM v1_voids ORDER BY recipient, number"):
+        for recipient, number, reason in rows:
+            yield "voided", recipient, {"numbers": [[number, reason]]}
 
 
 def _contents(conn: Connection) -> None:

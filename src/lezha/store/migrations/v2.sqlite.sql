@@ -51,6 +51,7 @@ CREATE TABLE events (
   kind VARCHAR(40) NOT NULL,
   subject TEXT NOT NULL,
   actor TEXT NOT NULL,
+  source VARCHAR(64) NOT NULL,
   detail TEXT NOT NULL,
   chain BLOB NOT NULL,
   PRIMARY KEY (seq)
@@ -318,3 +319,29 @@ CREATE TABLE companions (
   FOREIGN KEY(content) REFERENCES contents (seq)
 );
 CREATE VIRTUAL TABLE texts USING fts5(words, content='', columnsize=0, tokenize='ascii');
+CREATE TABLE looks (
+  seq INTEGER NOT NULL,
+  question TEXT NOT NULL,
+  contents BLOB NOT NULL,
+  PRIMARY KEY (seq),
+  FOREIGN KEY(seq) REFERENCES events (seq)
+);
+CREATE TABLE checkpoints (
+  seq INTEGER NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  nonce BLOB NOT NULL,
+  checkpoint BLOB NOT NULL,
+  digest VARCHAR(64) NOT NULL,
+  commitment BLOB NOT NULL,
+  PRIMARY KEY (seq),
+  FOREIGN KEY(seq) REFERENCES events (seq)
+);
+CREATE INDEX checkpoints_by_digest ON checkpoints (digest);
+CREATE TABLE kept_commitments (
+  member TEXT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  digest VARCHAR(64) NOT NULL,
+  envelope BLOB NOT NULL,
+  received VARCHAR(27) NOT NULL,
+  PRIMARY KEY (member, at)
+);

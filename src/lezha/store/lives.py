@@ -1,0 +1,42 @@
+"""The lives of a database, and by which settings it is run: both are events when they change."""
+
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from lezha.store import schema
+from lezha.store.engine import get_meta, set_meta
+from lezha.store.log import Tx
+
+BEGUN: Final = "begun"
+"""The event with which a life of the database begins: it is new, or was restored from a backup."""
+
+_SETTINGS: Final = "settings"
+_EVENTS: Final = schema.events
+
+
+def begin(tx: Tx, incarnation: str) -> None:
+    """Have it in the log that a life of the database has begun, once. What is restored names an earlier one."""
+    set_meta(tx.conn, "incarnation", incarnation)
+    if get_meta(tx.conn, BEGUN) != incarnation:
+        set_meta(tx.conn, BEGUN, incarnation)
+        tx.event(BEGUN, incarnation)
+
+
+def begun(conn: Connection) -> list[tuple[int, str]]:
+    """Return where each life began (number of the event, name), the first one first."""
+    rows = conn.execute(
+        select(_EVENTS.c.seq, _EVENTS.c.subject).where(_EVENTS.c.kind == BEGUN).order_by(_EVENTS.c.seq)
+    )
+    return [(row.seq, row.subject) for row in rows]
+
+
+def note_settings(tx: Tx, settings: dict[str, str]) -> None:
+    """Write down which of the settings are others than when the node was started last."""
+    before = msgspec.json.decode(get_meta(tx.conn, _SETTINGS) or "{}", type=dict[str, str])
+    changed = {name: value for name, value in settings.items() if before.get(name) != value}
+    gone = sorted(before.keys() - settings.keys())
+    if changed or gone:
+        set_meta(tx.conn, _SETTINGS, msgspec.json.encode(settings).decode())
+        tx.event(_SETTINGS, "lezha.toml", changed=changed, gone=gone)
