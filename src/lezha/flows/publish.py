@@ -10,52 +10,71 @@ import msgspec
 from securesystemslib.signer import CryptoSigner
 from sqlalchemy import Connection
 
+from lezha.detection.constituency import Constituency
 from lezha.federation import statement as signed_statement
 from lezha.federation.members import Members
 from lezha.federation.statement import KnownStatement, Statement
-from lezha.flows import authority, ingest, share
-from lezha.flows.errors import FlowError, NothingTaken, Rejected
+from lezha.flows import authority, ingest, share, warn
+from lezha.flows.errors import FlowError, NothingTaken, Rejected, Stopped
+from lezha.flows.warn import Caution
 from lezha.sharing.audience import within
 from lezha.sharing.community import Communities, Community
-from lezha.sharing.release import Facts, Recipient, Released, Withheld
+from lezha.sharing.release import Facts, Reason, Released, Withheld
+from lezha.sharing.remedies import remedy
 from lezha.sharing.terms import Audience, CommunityTerm, Terms
-from lezha.store import communities, contents, peers, statements
+from lezha.store import communities, contents, peers, reached, statements
 from lezha.store.contents import Content
 from lezha.store.log import Log, Tx
 from lezha.store.statements import Signed
 
 _MAX_REFS: Final = 5000  # of one object; a statement lists those that are not held, and has a size of its own
 _NOT_OBJECTS: Final = ("marking-definition--", "extension-definition--")
+_EXAMPLES: Final = 3
+ANY: Final = "any"
+"""Stands for every code of a caution."""
 
 
 class Author(msgspec.Struct, frozen=True):
-    """On whose behalf things are signed: the member, its key, and its own identity object."""
+    """On whose behalf things are signed: the member, its key, its own identity object, and whom it looks after."""
 
     member: str
     signer: CryptoSigner
     identity: Content
+    constituency: Constituency = Constituency()
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a person or tool asks to be published. `strict` takes all objects or none."""
+    """What a person or tool asks to be published.
+
+    `strict` takes all objects or none. `stop_on` are codes of cautions (`warn.Code`, or `any`) by which nothing is
+    published.
+    """
 
     raw: bytes
     terms: Terms
     strict: bool = False
+    stop_on: tuple[str, ...] = ()
 
 
 class Outlook(msgspec.Struct, frozen=True):
-    """What one peer gets of a publication and what not: reason -> count, with the reasons in words."""
+    """What one peer gets of a publication and what not: reason -> count, by code.
+
+    Of each reason there are the words, the clause where its rule is written, what can be done about it, and the first
+    three objects. `rules` are those by which the peer gets something.
+    """
 
     peer: str
     gets: int
     withheld: dict[str, int]
     words: dict[str, str]
     rules: tuple[str, ...]
+    clauses: dict[str, str]
+    remedies: dict[str, str]
+    examples: dict[str, tuple[str, ...]]
 
 
 class Published(msgspec.Struct, frozen=True):
-    """The outcome: (object id, statement) of what was taken, what was rejected, and who gets it.
+    """The outcome: (object id, statement) of what was taken, what was rejected, who gets it, and what to think about.
 
     `at` is when it was committed, empty for a preview.
     """
@@ -63,7 +82,7 @@ class Published(msgspec.Struct, frozen=True):
     taken: tuple[tuple[str, str], ...]
     rejected: tuple[Rejected, ...]
     outlook: tuple[Outlook, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Caution, ...]
     at: str = ""
 
 
@@ -90,6 +109,7 @@ class _Ground(msgspec.Struct, frozen=True):
 class _Plan(msgspec.Struct, frozen=True):
     objects: tuple[tuple[Content, Terms], ...]
     rejected: tuple[Rejected, ...]
+    warnings: tuple[Caution, ...]
 
 
 def audience(conn: Connection, names: Sequence[str]) -> Audience:
@@ -125,15 +145,14 @@ def audience(conn: Connection, names: Sequence[str]) -> Audience:
 
 
 def preview(log: Log, author: Author, members: Members, request: Request, now: str) -> Published:
-    """Say what `publish` would do, without writing anything. Raises NothingTaken, FlowError."""
+    """Say what `publish` would do, without writing anything. Raises NothingTaken, Stopped, FlowError."""
     draft = _draft(author, members, request)
     with log.read() as conn:
         plan = _plan(conn, draft)
-        outlook = _outlook(
-            conn, [_facts(content, terms, author, now) for content, terms in plan.objects], now
-        )
+        facts = [_facts(content, terms, author, now) for content, terms in plan.objects]
+        outlook = _outlook(conn, facts, [content.stix_id for content, _ in plan.objects], now)
     taken = tuple((content.stix_id, "") for content, _ in plan.objects)
-    return Published(taken, plan.rejected, outlook, _warnings(plan))
+    return Published(taken, plan.rejected, outlook, plan.warnings)
 
 
 async def publish(log: Log, author: Author, members: Members, request: Request, actor: str) -> Published:
@@ -141,7 +160,8 @@ async def publish(log: Log, author: Author, members: Members, request: Request, 
 
     What this member has signed before on the same terms is taken with the statement that is there.
 
-    Raises NothingTaken if there are none, or with `strict` if one is not; then nothing is written.
+    Raises NothingTaken if there are none, or with `strict` if one is not, and Stopped if a caution is to stop it; then
+    nothing is written.
     """
     draft = await asyncio.to_thread(_draft, author, members, request)
     return await log.write(lambda tx: _write(tx, draft, actor))
@@ -180,12 +200,12 @@ def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
         if content.hash not in before
     ]
     statements.add(tx, signed, actor)
+    reached.add(tx, draft.request.terms.audience, draft.request.terms.tlp)
     told = before | {one.content: one.hash for one in signed}
     taken = tuple((content.stix_id, told[content.hash]) for content, _ in plan.objects)
-    outlook = _outlook(
-        tx.conn, statements.facts(tx.conn, list(dict.fromkeys(key for _, key in taken))), tx.at
-    )
-    return Published(taken, plan.rejected, outlook, _warnings(plan), tx.at)
+    ids = {key: stix_id for stix_id, key in taken}
+    outlook = _outlook(tx.conn, statements.facts(tx.conn, list(ids)), list(ids.values()), tx.at)
+    return Published(taken, plan.rejected, outlook, plan.warnings, tx.at)
 
 
 def _plan(conn: Connection, draft: _Draft) -> _Plan:
@@ -203,7 +223,20 @@ def _plan(conn: Connection, draft: _Draft) -> _Plan:
         (content, msgspec.structs.replace(request.terms, open_refs=_open_refs(content, here)))
         for content in fit
     ]
-    return _Plan(tuple(plan), tuple(refused))
+    return _Plan(tuple(plan), tuple(refused), _cautions(conn, draft, fit))
+
+
+def _cautions(conn: Connection, draft: _Draft, fit: Sequence[Content]) -> tuple[Caution, ...]:
+    """Return what there is to think about. Raises Stopped if the author asked to be stopped by any of it."""
+    author, request = draft.author, draft.request
+    if unknown := set(request.stop_on) - {ANY, *warn.Code}:
+        known = ", ".join([ANY, *warn.Code])
+        raise FlowError(f"There is no warning {min(unknown)[:60]!r} to stop on. There are: {known}.")
+    found = warn.cautions(conn, warn.Draft(author.member, tuple(fit), request.terms, author.constituency))
+    stopping = [one for one in found if ANY in request.stop_on or one.code in request.stop_on]
+    if stopping:
+        raise Stopped(f"Nothing was published: {stopping[0].words}", found)
+    return found
 
 
 def _signed_before(conn: Connection, plan: _Plan) -> dict[str, str]:
@@ -314,33 +347,26 @@ def _facts(content: Content, terms: Terms, author: Author, now: str) -> Facts:
     )
 
 
-def _outlook(conn: Connection, facts: Sequence[Facts], now: str) -> tuple[Outlook, ...]:
-    linked = peers.listed(conn)
-    found: list[Outlook] = []
-    for peer in linked:
-        recipient: Recipient = peer.recipient()
-        decisions = share.preview(conn, facts, [recipient], now)
-        withheld = [one.reason for one in decisions if isinstance(one, Withheld)]
-        rules = dict.fromkeys(one.rule for one in decisions if isinstance(one, Released))
-        found.append(
-            Outlook(
-                peer=peer.name,
-                gets=len(decisions) - len(withheld),
-                withheld={reason.value: withheld.count(reason) for reason in dict.fromkeys(withheld)},
-                words={reason.value: reason.words for reason in dict.fromkeys(withheld)},
-                rules=tuple(rules),
-            )
-        )
-    return tuple(found)
+def _outlook(conn: Connection, facts: Sequence[Facts], ids: Sequence[str], now: str) -> tuple[Outlook, ...]:
+    """Say what each peer gets of statements about the objects `ids`, in that order."""
+    return tuple(
+        _of_peer(peer.name, share.preview(conn, facts, [peer.recipient()], now), ids)
+        for peer in peers.listed(conn)
+    )
 
 
-def _warnings(plan: _Plan) -> tuple[str, ...]:
-    unmatched = [content for content, _ in plan.objects if content.unmatched]
-    warnings = [f"{content.stix_id} can't be matched live: {content.unmatched}" for content in unmatched[:20]]
-    if len(unmatched) > len(warnings):
-        warnings.append(f"… and {len(unmatched) - len(warnings)} more that can't be matched live")
-    unreadable = [content.stix_id for content, _ in plan.objects if content.unreadable_marking]
-    warnings += [
-        f"{stix_id} carries a marking that can't be read: nobody gets it." for stix_id in unreadable[:20]
-    ]
-    return tuple(warnings)
+def _of_peer(name: str, decisions: Sequence[Released | Withheld], ids: Sequence[str]) -> Outlook:
+    denied: dict[Reason, list[str]] = {}
+    for one, stix_id in zip(decisions, ids, strict=True):
+        if isinstance(one, Withheld):
+            denied.setdefault(one.reason, []).append(stix_id)
+    return Outlook(
+        peer=name,
+        gets=len(decisions) - sum(map(len, denied.values())),
+        withheld={reason.value: len(objects) for reason, objects in denied.items()},
+        words={reason.value: reason.words for reason in denied},
+        rules=tuple(dict.fromkeys(one.rule for one in decisions if isinstance(one, Released))),
+        clauses={reason.value: reason.clause for reason in denied},
+        remedies={reason.value: remedy(reason) for reason in denied},
+        examples={reason.value: tuple(objects[:_EXAMPLES]) for reason, objects in denied.items()},
+    )

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from lezha.detection import constituency
 from lezha.node.errors import NodeError
 from lezha.sharing.tlp import Tlp
 from lezha.stix.clauses import COMPANION_TYPES
@@ -34,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `listen` is for people and tools, plain HTTP: loopback, or behind a reverse proxy. `link_listen` is for peers,
     TLS on both sides. `endpoint` is where peers find the latter. `database` is the URL of a PostgreSQL database; empty
     means SQLite in the folder. `peer_clearance` is what a newly confirmed peer may receive at most. `retention` says
-    what is purged when.
+    what is purged when. `constituency` are the networks and domains of which publishing warns.
     `max_bundle_bytes`, 1 KiB to 1 GiB, is what is taken in one request.
     """
 
@@ -47,6 +48,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peer_clearance: Tlp = Tlp.STRICT
     max_bundle_bytes: Annotated[int, msgspec.Meta(ge=_LEAST_BUNDLE, le=_MOST_BUNDLE)] = 64 << 20
     retention: tuple[Retention, ...] = ()
+    constituency: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if an entry of `constituency` is no network and no domain."""
+        constituency.parse(self.constituency)
 
 
 def load(home: Path) -> Settings:

@@ -147,9 +147,14 @@ async def publish_bundle(
     future_members: FromQuery[bool | None] = None,
     expires: FromQuery[str | None] = None,
     strict: FromQuery[bool] = False,
+    stop_on: Annotated[list[str] | None, QueryParameter()] = None,
     dry_run: FromQuery[bool] = False,
 ) -> Published:
-    """Publish the STIX 2.1 bundle in the body under these terms, or with `dry_run` say who would get it."""
+    """Publish the STIX 2.1 bundle in the body under these terms, or with `dry_run` say who would get it.
+
+    `outlook` says for each peer what it gets and by which rules, what not and why; `warnings` what there is to think
+    about. With `stop_on`, codes of warnings or `any`, nothing is published if there is one.
+    """
     raw = await request.body()
     with log.read() as conn:
         audience = publish.audience(conn, to)
@@ -161,7 +166,7 @@ async def publish_bundle(
         future_members=tlp.rank <= Tlp.GREEN.rank if future_members is None else future_members,
         expires=times.to_come(expires) if expires else None,
     )
-    wanted = publish.Request(raw, terms, strict)
+    wanted = publish.Request(raw, terms, strict, tuple(stop_on or ()))
     if dry_run:
         return await asyncio.to_thread(publish.preview, log, author, members, wanted, utc_now())
     return await publish.publish(log, author, members, wanted, request.user.name)

@@ -1,0 +1,75 @@
+"""Whose addresses and names are one's own: the networks and domains of a member's constituency. Pure."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from lezha.detection.address import Network
+from lezha.detection.errors import ObservableError
+from lezha.detection.lookup import lookups
+from lezha.detection.observable import Kind, Observable, normalise
+
+_MOST: Final = 10_000
+_NETWORKS: Final = frozenset({Kind.IPV4_NET, Kind.IPV6_NET})
+_ADDRESSES: Final = _NETWORKS | {Kind.IPV4, Kind.IPV6}
+
+
+class Constituency(msgspec.Struct, frozen=True):
+    """Networks and domains; a domain stands for all names below it too."""
+
+    networks: tuple[Network, ...] = ()
+    domains: frozenset[str] = frozenset()
+
+    def entry(self, kind: str, value: str) -> str:
+        """Return the entry that a value lies in, or that it contains; empty if there is none.
+
+        Of a URL and an e-mail address the host counts.
+        """
+        if not self.networks and not self.domains:
+            return ""
+        one = Observable(Kind(kind), value)
+        around = (
+            [one] if one.kind in _ADDRESSES else [own for own in lookups(value) if own.kind not in _NETWORKS]
+        )
+        return next((found for own in around if (found := self._of(own))), "")
+
+    def _of(self, one: Observable) -> str:
+        if one.kind is Kind.DOMAIN:
+            return one.value if one.value in self.domains else ""
+        if one.kind not in _ADDRESSES:
+            return ""
+        network = ipaddress.ip_network(one.value)
+        return next((str(own) for own in self.networks if _overlap(own, network)), "")
+
+
+def parse(entries: Iterable[str]) -> Constituency:
+    """Read what an operator has written: addresses, networks and domains.
+
+    Raises ValueError, naming the entry that is none of these.
+    """
+    networks: list[Network] = []
+    domains: set[str] = set()
+    for number, text in enumerate(entries):
+        if number >= _MOST:
+            raise ValueError(f"more than {_MOST:,} entries")
+        read = _read(text)
+        if read.kind is Kind.DOMAIN:
+            domains.add(read.value)
+        else:
+            networks.append(ipaddress.ip_network(read.value))
+    return Constituency(tuple(networks), frozenset(domains))
+
+
+def _read(text: str) -> Observable:
+    for kind in (Kind.IPV4, Kind.IPV6, Kind.DOMAIN):
+        try:
+            return normalise(kind, text)
+        except ObservableError:
+            continue
+    raise ValueError(f"{text[:60]!r} is no address, no network such as 192.0.2.0/24, and no domain")
+
+
+def _overlap(one: Network, other: Network) -> bool:
+    return one.version == other.version and one.overlaps(other)

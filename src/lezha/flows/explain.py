@@ -1,0 +1,334 @@
+"""Who gets an object and who does not, why, and by which rule: the kernel's answer now beside what is recorded.
+
+Everything begins with the object that was asked about: what it costs depends on its versions, the statements about
+them and the recipients, and not on what else the log holds.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection
+
+from lezha.flows import look
+from lezha.flows.look import Listed
+from lezha.sharing.community import Communities
+from lezha.sharing.release import (
+    Facts,
+    Reason,
+    Recipient,
+    Released,
+    Standing,
+    Withheld,
+    effective_tlp,
+    release,
+)
+from lezha.sharing.remedies import remedy
+from lezha.sharing.terms import Audience
+from lezha.sharing.tlp import Tlp
+from lezha.stix import markings
+from lezha.store import communities, contents, peers, posts, search, statements, tokens, told, walk
+from lezha.store.errors import NotFound
+
+MOST: Final = 200
+"""Statements about one version that are looked at, this member's own first."""
+
+OWN_SYSTEMS: Final = "own systems"
+SELF: Final = "self"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What the rules say now of one statement and one recipient.
+
+    `statement` is empty for what was brought here without one. `code` is that of the reason, empty where it is
+    released; `clause` is where the rule is written, `remedy` what can be done about a reason.
+    """
+
+    statement: str
+    released: bool
+    code: str
+    words: str
+    clause: str
+    remedy: str = ""
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """What the log says of one statement and one recipient, and since when.
+
+    `state` is `offered` (numbered, no receipt yet), `given` (own systems sign no receipts), `received` (its receipt is
+    here), `refused`, `void` or `withheld`. `number` is that of the row in its view, 0 for what is withheld.
+    """
+
+    statement: str
+    state: str
+    at: str
+    number: int
+    words: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Whether one recipient may have one version now, and what it was told before.
+
+    Any one statement that releases suffices; `because` is that decision, or the first of those that withhold. `state`
+    is that of a peer.
+    """
+
+    name: str
+    id: str
+    standing: str
+    state: str
+    clearance: str
+    may: bool
+    because: Decision
+    decisions: tuple[Decision, ...]
+    recorded: tuple[Recorded, ...]
+    words: str
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A marking that an object carries itself; `tlp` is empty if this node can't read it as a TLP label."""
+
+    id: str
+    tlp: str
+    words: str
+
+
+class Word(msgspec.Struct, frozen=True):
+    """A statement in words: whose it is, and what it allows.
+
+    `tlp` is what was signed, `effective_tlp` what counts, the object's own markings considered. `audience` are names,
+    `came_from` those who sent it here.
+    """
+
+    statement: str
+    by: str
+    member: str
+    own: bool
+    tlp: str
+    effective_tlp: str
+    pap: str
+    audience: tuple[str, ...]
+    onward: bool
+    future_members: bool
+    expires: str
+    issued: str
+    came_from: tuple[str, ...]
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One version of the object; `left_out` counts statements that were not looked at."""
+
+    found: Listed
+    markings: tuple[Mark, ...]
+    statements: tuple[Word, ...]
+    left_out: int
+    recipients: tuple[Answer, ...]
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """All that can be said at the time `at` about who may have an object; versions newest first."""
+
+    id: str
+    at: str
+    versions: tuple[Version, ...]
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A recipient as people call it."""
+
+    name: str
+    state: str
+    recipient: Recipient
+
+
+class _Ground(msgspec.Struct, frozen=True):
+    """What is the same for all versions: who there is, and what they are called."""
+
+    present: Communities
+    names: Mapping[str, str]
+    recipients: tuple[Known, ...]
+    now: str
+
+
+def explain(conn: Connection, own: str, stix_id: str, now: str, peer: str = "") -> Explanation:
+    """Explain an object that is held here, to the recipient called `peer` alone if that is given. Raises NotFound."""
+    ground = _ground(conn, own, now, peer)
+    listed = look.listed(conn, search.versions(conn, stix_id))
+    facts, left_out = _facts(conn, [one.hash for one in listed])
+    recorded = _recorded(conn, facts, ground)
+    marks = contents.markings(conn, [one.hash for one in listed])
+    versions = tuple(
+        Version(
+            found=one,
+            markings=tuple(map(_mark, marks.get(one.hash, ()))),
+            statements=tuple(_word(fact, ground) for fact in facts[one.hash] if fact.statement),
+            left_out=left_out.get(one.hash, 0),
+            recipients=tuple(
+                _answer(facts[one.hash], known, recorded.get(known.recipient.id, ()), ground)
+                for known in ground.recipients
+            ),
+        )
+        for one in listed
+    )
+    return Explanation(stix_id, now, versions)
+
+
+def recipients(conn: Connection) -> list[Known]:
+    """Return everyone whom this node may give something: its own systems, and the peers by name."""
+    own = [Known(OWN_SYSTEMS, "", Recipient(OWN_SYSTEMS, Standing.OWN, Tlp.RED))]
+    own += [
+        Known(f"sensor {one.name}", "", Recipient(f"sensor:{one.id}", Standing.OWN, Tlp.RED))
+        for one in tokens.listed(conn)
+        if one.role == "sensor" and not one.revoked
+    ]
+    return own + [Known(one.name, one.state.value, one.recipient()) for one in peers.listed(conn)]
+
+
+def audience_names(audience: Audience, present: Communities, names: Mapping[str, str]) -> tuple[str, ...]:
+    """Name an audience: `everyone`, communities, members; ids where no name is known here."""
+    called = ["everyone"] if audience.everyone else []
+    called += [present[term.id].name if term.id in present else term.id for term in audience.communities]
+    return (*called, *(names.get(one, one) for one in audience.members))
+
+
+def member_names(conn: Connection, own: str) -> dict[str, str]:
+    """Return what members are called here by id; this node's own is `self`."""
+    return {one.member: one.name for one in peers.listed(conn)} | {own: SELF}
+
+
+def withheld_because(outcome: Withheld) -> Decision:
+    """Say why something is withheld."""
+    reason = outcome.reason
+    return Decision(outcome.statement, False, reason.value, reason.words, reason.clause, remedy(reason))
+
+
+def released_because(outcome: Released, facts: Facts, standing: Standing) -> Decision:
+    """Say by which rule something is released."""
+    clause = "docs/design.md, Release"
+    if standing is Standing.MEMBER and not facts.author_here:
+        clause += f"; TLP 2.0, TLP:{effective_tlp(facts).upper()}"
+    return Decision(outcome.statement, True, "", outcome.rule, clause)
+
+
+def _ground(conn: Connection, own: str, now: str, peer: str) -> _Ground:
+    known = recipients(conn)
+    wanted = [one for one in known if one.name == peer] if peer else known
+    if not wanted:
+        called = ", ".join(one.name for one in known)
+        raise NotFound(f"There is no recipient {peer[:60]!r} here. There are: {called}.")
+    return _Ground(communities.current(conn), member_names(conn, own), tuple(wanted), now)
+
+
+def _facts(conn: Connection, hashes: Sequence[str]) -> tuple[dict[str, list[Facts]], dict[str, int]]:
+    """Return the facts about each content, at most `MOST` statements, and how many of each were left out."""
+    said = search.said_about(conn, hashes)
+    ranked = {key: sorted(found, key=lambda one: (not one.own, one.issued)) for key, found in said.items()}
+    kept = {key: found[:MOST] for key, found in ranked.items()}
+    left_out = {key: len(found) - MOST for key, found in ranked.items() if len(found) > MOST}
+    by_content: dict[str, list[Facts]] = {key: [] for key in hashes}
+    for one in statements.facts(conn, [said.hash for found in kept.values() for said in found]):
+        by_content[one.content].append(one)
+    for content, brought in posts.facts(conn, hashes).items():
+        by_content[content].append(brought)
+    # What came only beside something else nobody has spoken of: for own systems it is held all the same.
+    bare = walk.bare_facts(conn, [key for key, found in by_content.items() if not found])
+    return {key: found or [bare[key]] for key, found in by_content.items()}, left_out
+
+
+def _recorded(
+    conn: Connection, facts: Mapping[str, Sequence[Facts]], ground: _Ground
+) -> dict[str, list[Recorded]]:
+    """Return what is recorded of all this, by recipient."""
+    ours = [one.recipient.id for one in ground.recipients]
+    signs = {one.recipient.id for one in ground.recipients if one.recipient.standing is not Standing.OWN}
+    refs = [one.statement or content for content, found in facts.items() for one in found]
+    found: dict[str, list[Recorded]] = {}
+    for row in told.given(conn, refs):
+        found.setdefault(row.recipient, []).append(_as_given(row, row.recipient in signs))
+    for kept in told.withheld(conn, refs, ours):
+        words = Reason(kept.reason).words
+        found.setdefault(kept.recipient, []).append(Recorded(kept.statement, "withheld", kept.at, 0, words))
+    return found
+
+
+def _as_given(row: told.Given, signs: bool) -> Recorded:
+    if row.void:
+        return Recorded(row.ref, "void", row.void_at, row.number, Reason(row.void).words)
+    if row.refused:
+        return Recorded(row.ref, "refused", row.signed, row.number, row.refused)
+    if row.signed:
+        return Recorded(row.ref, "received", row.signed, row.number, row.rule)
+    return Recorded(row.ref, "offered" if signs else "given", row.at, row.number, row.rule)
+
+
+def _answer(facts: Sequence[Facts], known: Known, recorded: Iterable[Recorded], ground: _Ground) -> Answer:
+    recipient = known.recipient
+    decisions = tuple(_decision(one, recipient, ground) for one in facts)
+    because = next((one for one in decisions if one.released), decisions[0])
+    about = {one.statement or one.content for one in facts}
+    here = tuple(one for one in recorded if one.statement in about)
+    return Answer(
+        name=known.name,
+        id=recipient.id,
+        standing=recipient.standing.value,
+        state=known.state,
+        clearance=recipient.clearance.value,
+        may=because.released,
+        because=because,
+        decisions=decisions,
+        recorded=here,
+        words=_sentence(because, here, known),
+    )
+
+
+def _decision(facts: Facts, recipient: Recipient, ground: _Ground) -> Decision:
+    outcome = release(facts, recipient, ground.present, ground.now)
+    if isinstance(outcome, Withheld):
+        return withheld_because(outcome)
+    return released_because(outcome, facts, recipient.standing)
+
+
+_HAS: Final = ("received", "given")
+
+
+def _sentence(because: Decision, recorded: Sequence[Recorded], known: Known) -> str:
+    """Put what is so now and what has been into one sentence for the duty officer."""
+    states = {one.state for one in recorded}
+    if states & set(_HAS):
+        return "has it" if because.released else f"has it, and would not get it now: {because.words}"
+    if "offered" in states:
+        return "on its way" if because.released else f"was on its way, and is held back: {because.words}"
+    if "refused" in states:
+        return "was sent it and refused it"
+    if not because.released:
+        return f"does not get it: {because.words}"
+    if known.recipient.standing is Standing.OWN:
+        return "may have it"
+    return "will get it once its link has looked at it"
+
+
+def _mark(marking_id: str) -> Mark:
+    level = markings.tlp_level(marking_id)
+    if level is None:
+        return Mark(marking_id, "", "can't be read here, so it goes to nobody")
+    return Mark(marking_id, level, f"TLP:{level.upper()}")
+
+
+def _word(facts: Facts, ground: _Ground) -> Word:
+    terms = facts.terms
+    assert terms is not None, "a statement has terms"
+    return Word(
+        statement=facts.statement,
+        by=ground.names.get(facts.origin, facts.origin),
+        member=facts.origin,
+        own=facts.author_here,
+        tlp=terms.tlp.value,
+        effective_tlp=effective_tlp(facts).value,
+        pap=terms.pap.value,
+        audience=audience_names(terms.audience, ground.present, ground.names),
+        onward=terms.onward,
+        future_members=terms.future_members,
+        expires=terms.expires or "",
+        issued=facts.issued,
+        came_from=tuple(sorted(ground.names.get(one, one) for one in facts.came_from)),
+    )
