@@ -7,7 +7,7 @@ from lezha.detection.constituency import Constituency, parse
 
 def test_networks_addresses_and_domains_are_read_in_one_form() -> None:
     own = parse(["192.0.2.7/24", "198.51.100.1", "2001:DB8::/32", "GOV.al."])
-    assert sorted(map(str, own.networks)) == ["192.0.2.0/24", "198.51.100.1/32", "2001:db8::/32"]
+    assert sorted(one.text for one in own.networks) == ["192.0.2.0/24", "198.51.100.1/32", "2001:db8::/32"]
     assert own.domains == {"gov.al"}
     assert parse([]) == Constituency()
 

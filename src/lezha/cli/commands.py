@@ -17,6 +17,7 @@ from lezha.cli import (
     objects,
     peer,
     publish,
+    release,
     sensor,
     store,
     token,
@@ -46,6 +47,7 @@ app.add_typer(backup.app, name="backup")
 app.add_typer(objects.app, name="objects")
 app.add_typer(peer.app, name="peer")
 app.add_typer(community.app, name="community")
+app.add_typer(release.app, name="release")
 app.add_typer(store.app, name="store")
 app.add_typer(token.app, name="token")
 

@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 
-from lezha.detection.address import Network
 from lezha.detection.errors import ObservableError
 from lezha.detection.lookup import lookups
 from lezha.detection.observable import Kind, Observable, normalise
@@ -16,10 +15,23 @@ _NETWORKS: Final = frozenset({Kind.IPV4_NET, Kind.IPV6_NET})
 _ADDRESSES: Final = _NETWORKS | {Kind.IPV4, Kind.IPV6}
 
 
+class Range(msgspec.Struct, frozen=True):
+    """A network as the numbers of its first and last address."""
+
+    version: int
+    first: int
+    last: int
+    text: str
+
+    def overlaps(self, other: "Range") -> bool:
+        """Say whether the two have an address in common."""
+        return self.version == other.version and self.first <= other.last and other.first <= self.last
+
+
 class Constituency(msgspec.Struct, frozen=True):
     """Networks and domains; a domain stands for all names below it too."""
 
-    networks: tuple[Network, ...] = ()
+    networks: tuple[Range, ...] = ()
     domains: frozenset[str] = frozenset()
 
     def entry(self, kind: str, value: str) -> str:
@@ -40,8 +52,8 @@ class Constituency(msgspec.Struct, frozen=True):
             return one.value if one.value in self.domains else ""
         if one.kind not in _ADDRESSES:
             return ""
-        network = ipaddress.ip_network(one.value)
-        return next((str(own) for own in self.networks if _overlap(own, network)), "")
+        asked = _range(one.value)
+        return next((own.text for own in self.networks if own.overlaps(asked)), "")
 
 
 def parse(entries: Iterable[str]) -> Constituency:
@@ -49,7 +61,7 @@ def parse(entries: Iterable[str]) -> Constituency:
 
     Raises ValueError, naming the entry that is none of these.
     """
-    networks: list[Network] = []
+    networks: list[Range] = []
     domains: set[str] = set()
     for number, text in enumerate(entries):
         if number >= _MOST:
@@ -58,7 +70,7 @@ def parse(entries: Iterable[str]) -> Constituency:
         if read.kind is Kind.DOMAIN:
             domains.add(read.value)
         else:
-            networks.append(ipaddress.ip_network(read.value))
+            networks.append(_range(read.value))
     return Constituency(tuple(networks), frozenset(domains))
 
 
@@ -71,5 +83,7 @@ def _read(text: str) -> Observable:
     raise ValueError(f"{text[:60]!r} is no address, no network such as 192.0.2.0/24, and no domain")
 
 
-def _overlap(one: Network, other: Network) -> bool:
-    return one.version == other.version and one.overlaps(other)
+def _range(text: str) -> Range:
+    network = ipaddress.ip_network(text)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    return Range(network.version, first, last, str(network))

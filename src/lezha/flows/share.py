@@ -5,7 +5,8 @@ released, all in one commit. `pack` packs numbered rows for sending and asks onc
 goes as a void frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
 from lezha.sharing.community import Communities
-from lezha.sharing.release import Facts, Recipient, Released, Standing, Withheld, release
+from lezha.sharing.release import Facts, Reason, Recipient, Released, Standing, Withheld, release
 from lezha.store import communities, posts, statements, views
 from lezha.store.log import Log, Tx
 from lezha.store.views import Change, Entry, Head, ViewKind
@@ -23,6 +24,7 @@ _CHANGES_PER_COMMIT: Final = 256
 KINDS: Final = frozenset({"statement", "roster", "admission", "peer", "posted", "disputed", "purged"})
 """The events that may change what a recipient is given."""
 _ABOUT_PEERS: Final = frozenset({"roster", "admission"})
+_NOTHING: Final[Mapping[str, Reason]] = MappingProxyType({})
 _CLAIMED: Final = "names as its creator a member that is known here"
 _Row = tuple[ViewKind, str, str, bytes]
 """A row of a view: kind, ref, rule and digest."""
@@ -101,11 +103,10 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
         # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
     if inputs:
-        again = [key for key in views.withheld_from(tx.conn, recipient.id) if key not in fresh]
+        before = views.withheld_from(tx.conn, recipient.id)
+        again = [key for key in before if key not in fresh]
         for start in range(0, len(again), _CHANGES_PER_COMMIT):
-            part = again[start : start + _CHANGES_PER_COMMIT]
-            views.no_longer_withheld(tx, recipient.id, part)
-            _decide_statements(tx, recipient, present, part)
+            _decide_statements(tx, recipient, present, again[start : start + _CHANGES_PER_COMMIT], before)
     told_late = _decide_statements(tx, recipient, present, list(fresh))
     if recipient.standing is Standing.OWN:
         _tell_own(tx, recipient, present, changes, told_late)
@@ -113,17 +114,30 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     return views.head(tx.conn, recipient.id) if len(changes) < _CHANGES_PER_COMMIT else None
 
 
-def _decide_statements(tx: Tx, recipient: Recipient, present: Communities, hashes: list[str]) -> list[str]:
-    """Decide for statements that are neither in the recipient's view nor recorded as withheld from it.
+def _decide_statements(
+    tx: Tx,
+    recipient: Recipient,
+    present: Communities,
+    hashes: list[str],
+    before: Mapping[str, Reason] = _NOTHING,
+) -> list[str]:
+    """Decide for statements that are not in the recipient's view; `before` is why those are withheld that are recorded.
 
-    Return what they are about of what was purged.
+    What is withheld for the same reason as before keeps the time since when it is. Return what the statements are about
+    of what was purged.
     """
     if not hashes:
         return []
     facts = statements.facts(tx.conn, hashes)
     decisions = [release(one, recipient, present, tx.at) for one in facts]
     released = [one for one in decisions if isinstance(one, Released)]
-    views.withhold(tx, recipient.id, [one for one in decisions if isinstance(one, Withheld)])
+    withheld = [one for one in decisions if isinstance(one, Withheld)]
+    changed = [one for one in withheld if before.get(one.statement) is not one.reason]
+    if before:
+        views.no_longer_withheld(
+            tx, recipient.id, [*(one.statement for one in released), *(one.statement for one in changed)]
+        )
+    views.withhold(tx, recipient.id, changed)
     digests = _digests(tx.conn, recipient, released)
     _number(
         tx,

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, literal, select, union_all
 
+from lezha.sharing.release import Reason
 from lezha.store import schema
 from lezha.store.rows import KEYS, each, record
 
@@ -43,6 +44,25 @@ class Kept(msgspec.Struct, frozen=True):
     at: str
 
 
+class Sum(msgspec.Struct, frozen=True):
+    """How many statements are withheld from a recipient for one reason: this member's own, or others'."""
+
+    own: bool
+    reason: Reason
+    count: int
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A statement that is withheld, with what it is about, who signed it, and since when it is withheld."""
+
+    statement: str
+    id: str
+    type: str
+    name: str
+    by: str
+    at: str
+
+
 _SIGNED: Final = (
     select(_RECEIPTS.c.at)
     .where(_RECEIPTS.c.recipient == _VIEWS.c.recipient, _RECEIPTS.c.head >= _VIEWS.c.number)
@@ -73,6 +93,64 @@ _GIVEN: Final = (
 _KEPT: Final = select(_WITHHELD.c.recipient, _WITHHELD.c.statement, _WITHHELD.c.reason, _WITHHELD.c.at).where(
     _WITHHELD.c.statement.in_(KEYS), _WITHHELD.c.recipient.in_(bindparam("recipients", expanding=True))
 )
+
+
+_STATEMENTS, _CONTENTS = schema.statements, schema.contents
+_OF_ONE: Final = (
+    _WITHHELD.c.recipient == bindparam("recipient"),
+    _WITHHELD.c.own == bindparam("own"),
+    _WITHHELD.c.reason == bindparam("reason"),
+    _WITHHELD.c.at >= bindparam("since"),
+)
+
+
+def _sum(own: bool, reason: Reason) -> Select[str, bool, int]:
+    """Count what one recipient is denied for one reason, no further than `most`: an index has them side by side."""
+    some = (
+        select(literal(1).label("one"))
+        .where(
+            _WITHHELD.c.recipient == bindparam("recipient"),
+            _WITHHELD.c.own.is_(own),
+            _WITHHELD.c.reason == reason.value,
+            _WITHHELD.c.at >= bindparam("since"),
+        )
+        .limit(bindparam("most"))
+        .subquery()
+    )
+    return select(
+        literal(reason.value).label("reason"), literal(own).label("own"), func.count().label("number")
+    ).select_from(some)
+
+
+_SUMS: Final = union_all(*(_sum(own, reason) for own in (True, False) for reason in Reason))
+_EXAMPLES: Final = (
+    select(
+        _WITHHELD.c.statement,
+        _CONTENTS.c.stix_id.label("id"),
+        _CONTENTS.c.type,
+        _CONTENTS.c.name,
+        _STATEMENTS.c.origin.label("by"),
+        _WITHHELD.c.at,
+    )
+    .join(_STATEMENTS, _STATEMENTS.c.hash == _WITHHELD.c.statement)
+    .join(_CONTENTS, _CONTENTS.c.seq == _STATEMENTS.c.content)
+    .where(*_OF_ONE)
+    .order_by(_WITHHELD.c.at.desc())
+    .limit(bindparam("limit"))
+)
+
+
+def sums(conn: Connection, recipient: str, since: str, most: int) -> list[Sum]:
+    """Count what is withheld from a recipient since a time, by reason; each no further than `most`."""
+    rows = conn.execute(_SUMS, {"recipient": recipient, "since": since, "most": most})
+    return [Sum(bool(row.own), Reason(row.reason), row.number) for row in rows if row.number]
+
+
+def examples(conn: Connection, recipient: str, wanted: Sum, since: str, limit: int) -> list[Example]:
+    """Return the newest of what a sum counts."""
+    given = {"own": wanted.own, "reason": wanted.reason.value, "since": since, "limit": limit}
+    rows = conn.execute(_EXAMPLES, given | {"recipient": recipient})
+    return [record(row._mapping, Example) for row in rows]
 
 
 def given(conn: Connection, refs: Iterable[str]) -> list[Given]:

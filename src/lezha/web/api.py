@@ -36,7 +36,7 @@ from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
-from lezha.web import parameters, times, tokens
+from lezha.web import parameters, release, times, tokens
 from lezha.web.auth import needs
 
 _INVITATION_HOURS: Final = 24
@@ -483,6 +483,6 @@ router = Router(
         purge_objects, retention_due, retire_now, exact_bytes, export_objects, list_peers,
         latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, remove, list_communities, found_community, sign_roster,
-        accept_roster, *tokens.routes, list_sightings,
+        accept_roster, *tokens.routes, *release.routes, list_sightings,
     ],
 )  # fmt: skip
