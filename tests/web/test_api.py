@@ -34,6 +34,7 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("GET", "/api/v1/communities", Right.LOOK, None, 200),
     ("GET", "/api/v1/release/explain/{stix_id}", Right.LOOK, None, 200),
     ("GET", "/api/v1/release/gaps", Right.LOOK, None, 200),
+    ("POST", "/api/v1/release/tearline", Right.PUBLISH, {"id": "tool--1", "tlp": "green", "to": ["everyone"]}, 404),
     ("GET", "/api/v1/sightings", Right.LOOK, None, 200),
     ("POST", "/api/v1/publish", Right.PUBLISH, bundle([indicator("rights.example")]), 200),
     ("POST", "/api/v1/objects", Right.PUBLISH, bundle([indicator("kept.example")]), 200),

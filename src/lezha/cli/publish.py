@@ -63,9 +63,14 @@ def publish(
         show_json(done | {"dry_run": dry_run})
         return
     show_outcome(done, dry_run=dry_run)
+    show_outlook(done["outlook"])
+
+
+def show_outlook(outlook: Sequence[Mapping[str, Any]]) -> None:
+    """Show what each peer gets and what not."""
     table(
         ("peer", "gets", "withheld, and why"),
-        [_outlook(one) for one in done["outlook"]],
+        [_outlook(one) for one in outlook],
         "There are no peers yet.",
     )
 
@@ -106,7 +111,7 @@ def asked(
         if json:
             show_json({"taken": [], "rejected": rejected, "warnings": warnings, "dry_run": dry_run})
         else:
-            _show_rejected(rejected)
+            show_rejected(rejected)
             show_warnings(warnings)
         if "rejected" in refusal.body and not rejected:  # it is the whole file that can't be taken
             raise CliError(f"{_name(file)}: {refusal}") from refusal
@@ -116,7 +121,7 @@ def asked(
 
 def show_outcome(done: Mapping[str, Any], *, dry_run: bool) -> None:
     """Show what was taken and what not, and what there is to think about."""
-    _show_rejected(done["rejected"])
+    show_rejected(done["rejected"])
     show_warnings(done["warnings"])
     verb = "would be published" if dry_run else "published"
     taken = len(done["taken"])
@@ -147,14 +152,15 @@ def _read(file: Path) -> bytes:
     return raw
 
 
-def _show_rejected(rejected: list[dict[str, str]]) -> None:
+def show_rejected(rejected: Sequence[Mapping[str, str]]) -> None:
+    """Show what was not taken, and why."""
     for one in rejected[:_SHOWN]:
         note(f"rejected: {one['id'] or '(no id)'}: {one['reason']} [{one['clause']}]")
     if len(rejected) > _SHOWN:
         note(f"… and {len(rejected) - _SHOWN} more; --json shows all.")
 
 
-def _outlook(one: dict[str, Any]) -> tuple[str, str, str]:
+def _outlook(one: Mapping[str, Any]) -> tuple[str, str, str]:
     why = [f"{count}: {one['words'][reason]}" for reason, count in one["withheld"].items()]
     rules = f" ({'; '.join(one['rules'])})" if one["rules"] else ""
     return one["peer"], f"{one['gets']}{rules}", "; ".join(why) or "nothing"

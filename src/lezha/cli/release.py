@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from lezha.cli import api, publish
-from lezha.cli.api import Api
+from lezha.cli.api import Api, Refusal
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
-from lezha.cli.publish import Expires, Onward, PapOption
+from lezha.cli.publish import Expires, Onward, PapOption, StopOn, TlpOption, To
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import objects
 
@@ -110,6 +110,77 @@ def gaps(
         "There are no communities yet.",
     )
     _show_remedies(found["peers"])
+
+
+@app.command("tearline")
+def tearline(
+    id: Annotated[str, typer.Argument(help="The STIX id of an own object.")],  # noqa: A002  # the argument's name
+    tlp: TlpOption,
+    to: To,
+    without: Annotated[
+        list[str],
+        typer.Option(
+            help="Leave out a property (description, external_references, …) or an id; several times."
+        ),
+    ] = [],  # noqa: B006  # typer copies it
+    set_name: Annotated[str | None, typer.Option(help="Give it another name.")] = None,
+    set_description: Annotated[str | None, typer.Option(help="Give it another description.")] = None,
+    pap: PapOption = Pap.GREEN,
+    onward: Onward = False,
+    expires: Expires = "",
+    stop_on: StopOn = [],  # noqa: B006  # typer copies it
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show it and say who would get it; write nothing.")
+    ] = False,
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Make a variant of an own object with less in it, for more members: a tear-line, with an id of its own.
+
+    What not everyone among them may know is left out by itself, and so is what is marked as narrower. What is kept is
+    listed.
+
+    Example: lezha release tearline malware--0c7b5b88-8ff7-4a4d-aa9d-feb398cd0061 --tlp green --to wb6 --without
+    description --set-name "Wiper" --dry-run
+    """
+    given: dict[str, object] = {
+        "id": id, "tlp": tlp.value, "to": to, "without": without, "pap": pap.value, "onward": onward,
+        "stop_on": stop_on, "dry_run": dry_run,
+    }  # fmt: skip
+    texts = {"set_name": set_name, "set_description": set_description, "expires": expires or None}
+    given |= {name: text for name, text in texts.items() if text is not None}
+
+    async def call(node: Api) -> Any:
+        return await node.post("/release/tearline", given)
+
+    try:
+        done = api.run(home, url, token_file, call)
+    except Refusal as refusal:
+        publish.show_rejected(refusal.body.get("rejected", []))
+        publish.show_warnings(refusal.body.get("warnings", []))
+        raise
+    if json:
+        show_json(done | {"dry_run": dry_run})
+        return
+    _show_torn(done, dry_run)
+
+
+def _show_torn(done: Mapping[str, Any], dry_run: bool) -> None:
+    if dry_run:
+        show_json(done["object"])
+        note("When it is made it gets another id.")
+    for remark in done["remarks"]:
+        note(f"look again: {remark}")
+    say(f"kept: {', '.join(done['kept']) or 'nothing'}")
+    say(f"still named: {', '.join(done['named']) or 'nothing but this member'}")
+    for one in done["dropped"]:
+        say(f"left out: {one['what']}: {one['why']}")
+    publish.show_outcome(done["published"], dry_run=dry_run)
+    publish.show_outlook(done["published"]["outlook"])
+    link, gets = done["link"]["words"], ", ".join(done["link"]["gets"])
+    say(f"{link[:1].upper()}{link[1:]}: {gets or 'nobody'}.")
 
 
 def _show_version(one: Mapping[str, Any]) -> None:

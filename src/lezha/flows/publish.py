@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -86,7 +86,7 @@ class Published(msgspec.Struct, frozen=True):
     at: str = ""
 
 
-class _Draft(msgspec.Struct, frozen=True):
+class Draft(msgspec.Struct, frozen=True):
     """A request that has been read; nothing in the log has been looked at yet."""
 
     author: Author
@@ -146,10 +146,10 @@ def audience(conn: Connection, names: Sequence[str]) -> Audience:
 
 def preview(log: Log, author: Author, members: Members, request: Request, now: str) -> Published:
     """Say what `publish` would do, without writing anything. Raises NothingTaken, Stopped, FlowError."""
-    draft = _draft(author, members, request)
+    drafted = draft(author, members, request)
     with log.read() as conn:
-        plan = _plan(conn, draft)
-        facts = [_facts(content, terms, author, now) for content, terms in plan.objects]
+        plan = _plan(conn, drafted)
+        facts = [prospective(content, terms, author, now) for content, terms in plan.objects]
         outlook = _outlook(conn, facts, [content.stix_id for content, _ in plan.objects], now)
     taken = tuple((content.stix_id, "") for content, _ in plan.objects)
     return Published(taken, plan.rejected, outlook, plan.warnings)
@@ -163,8 +163,8 @@ async def publish(log: Log, author: Author, members: Members, request: Request, 
     Raises NothingTaken if there are none, or with `strict` if one is not, and Stopped if a caution is to stop it; then
     nothing is written.
     """
-    draft = await asyncio.to_thread(_draft, author, members, request)
-    return await log.write(lambda tx: _write(tx, draft, actor))
+    drafted = await asyncio.to_thread(draft, author, members, request)
+    return await log.write(lambda tx: write(tx, drafted, actor))
 
 
 def sign(tx: Tx, author: Author, content: Content, terms: Terms) -> Signed:
@@ -185,12 +185,14 @@ def sign(tx: Tx, author: Author, content: Content, terms: Terms) -> Signed:
     return Signed(known.digest, content.hash, author.member, True, terms, tx.at, known.raw, companions)
 
 
-def _draft(author: Author, members: Members, request: Request) -> _Draft:
+def draft(author: Author, members: Members, request: Request) -> Draft:
+    """Read a request. Raises NothingTaken."""
     read, rejected = ingest.contents_of(request.raw)
-    return _Draft(author, members, request, tuple(read), tuple(rejected))
+    return Draft(author, members, request, tuple(read), tuple(rejected))
 
 
-def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
+def write(tx: Tx, draft: Draft, actor: str) -> Published:
+    """Write a draft as `publish` does, in a transaction that has more to do."""
     plan = _plan(tx.conn, draft)
     contents.add(tx, [draft.author.identity, *(content for content, _ in plan.objects)], actor)
     before = _signed_before(tx.conn, plan)
@@ -208,7 +210,7 @@ def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
     return Published(taken, plan.rejected, outlook, plan.warnings, tx.at)
 
 
-def _plan(conn: Connection, draft: _Draft) -> _Plan:
+def _plan(conn: Connection, draft: Draft) -> _Plan:
     request = draft.request
     ground = _ground(conn, draft.contents)
     fit, unfit = _sorted_out(draft, ground)
@@ -226,7 +228,7 @@ def _plan(conn: Connection, draft: _Draft) -> _Plan:
     return _Plan(tuple(plan), tuple(refused), _cautions(conn, draft, fit))
 
 
-def _cautions(conn: Connection, draft: _Draft, fit: Sequence[Content]) -> tuple[Caution, ...]:
+def _cautions(conn: Connection, draft: Draft, fit: Sequence[Content]) -> tuple[Caution, ...]:
     """Return what there is to think about. Raises Stopped if the author asked to be stopped by any of it."""
     author, request = draft.author, draft.request
     if unknown := set(request.stop_on) - {ANY, *warn.Code}:
@@ -258,7 +260,7 @@ def _signed_before(conn: Connection, plan: _Plan) -> dict[str, str]:
     return found
 
 
-def _sorted_out(draft: _Draft, ground: _Ground) -> tuple[list[Content], list[Rejected]]:
+def _sorted_out(draft: Draft, ground: _Ground) -> tuple[list[Content], list[Rejected]]:
     """Tell apart what may be signed and what not.
 
     What is signed in the same go counts as told, so whatever is rejected may take with it what names it.
@@ -285,26 +287,30 @@ def _sorted_out(draft: _Draft, ground: _Ground) -> tuple[list[Content], list[Rej
 
 def _ground(conn: Connection, read: Sequence[Content]) -> _Ground:
     targets = {target for content in read for target in content.refs}
-    about = statements.about_any(conn, targets)
-    facts = {
-        one.statement: one for one in statements.facts(conn, [key for keys in about.values() for key in keys])
-    }
-    told = {
-        target: [
-            (facts[key].origin, terms.audience) for key in keys if (terms := facts[key].terms) is not None
-        ]
-        for target, keys in about.items()
-    }
     return _Ground(
         communities=communities.current(conn),
         held=frozenset(contents.ids_held(conn, targets)),
-        told=told,
+        told=_told(conn, targets),
         in_conflict=authority.conflicts(conn, read),
         purged=frozenset(contents.purged(conn, (one.hash for one in read))),
     )
 
 
-def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
+def _told(conn: Connection, targets: Iterable[str]) -> dict[str, list[tuple[str, Audience]]]:
+    """Return who told of each of some objects, and whom."""
+    about = statements.about_any(conn, targets)
+    facts = {
+        one.statement: one for one in statements.facts(conn, [key for keys in about.values() for key in keys])
+    }
+    return {
+        target: [
+            (facts[key].origin, terms.audience) for key in keys if (terms := facts[key].terms) is not None
+        ]
+        for target, keys in about.items()
+    }
+
+
+def _unfit(draft: Draft, content: Content, ground: _Ground) -> Rejected | None:
     refused = authority.unfit(draft.author.member, draft.members, content, ground.in_conflict)
     if content.hash in ground.purged:
         return authority.purged(content)
@@ -315,7 +321,7 @@ def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
 
 
 def _wider_than_named(
-    draft: _Draft, content: Content, ground: _Ground, beside: Mapping[str, int]
+    draft: Draft, content: Content, ground: _Ground, beside: Mapping[str, int]
 ) -> Rejected | None:
     audience = draft.request.terms.audience
     for target in content.refs:
@@ -323,18 +329,44 @@ def _wider_than_named(
             *ground.told.get(target, []),
             *([(draft.author.member, audience)] if target in beside else []),
         ]
-        own_only = not told and target in ground.held and not target.startswith("identity--")
-        if own_only or (told and not within(audience, told, ground.communities)):
+        if not _may_know(audience, target, told, ground.held, ground.communities):
             reason = f"it names {target}, which not everyone in this audience may know: narrow the audience."
             return Rejected(content.stix_id, "lezha references", reason)
     return None
+
+
+def _may_know(
+    audience: Audience,
+    target: str,
+    told: Sequence[tuple[str, Audience]],
+    held: AbstractSet[str],
+    present: Communities,
+) -> bool:
+    """Say whether an object that names `target` may be told to an audience (docs/design.md, References)."""
+    if not told:
+        return target not in held or target.startswith("identity--")
+    return within(audience, told, present)
+
+
+def unknown_to(conn: Connection, targets: Collection[str], audience: Audience) -> list[str]:
+    """Return those of `targets` that not everyone in an audience may know."""
+    told, held, present = _told(conn, targets), contents.ids_held(conn, targets), communities.current(conn)
+    return [one for one in targets if not _may_know(audience, one, told.get(one, ()), set(held), present)]
+
+
+def foresee(
+    conn: Connection, author: Author, content: Content, terms: Terms, now: str
+) -> tuple[Outlook, ...]:
+    """Say what each peer would get of one content on some terms, whatever else must be so that it may be published."""
+    return _outlook(conn, [prospective(content, terms, author, now)], [content.stix_id], now)
 
 
 def _open_refs(content: Content, here: AbstractSet[str]) -> tuple[str, ...]:
     return tuple(ref for ref in content.refs if ref not in here and not ref.startswith(_NOT_OBJECTS))
 
 
-def _facts(content: Content, terms: Terms, author: Author, now: str) -> Facts:
+def prospective(content: Content, terms: Terms, author: Author, now: str) -> Facts:
+    """Return the facts as they would be if the author signed these terms now."""
     return Facts(
         statement="",
         content=content.hash,

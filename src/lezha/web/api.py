@@ -29,7 +29,6 @@ from lezha.node.clock import later, utc_now
 from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.node.settings import Retention
-from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.store import communities, contents, peers, search
 from lezha.store.errors import NotFound
@@ -156,16 +155,7 @@ async def publish_bundle(
     about. With `stop_on`, codes of warnings or `any`, nothing is published if there is one.
     """
     raw = await request.body()
-    with log.read() as conn:
-        audience = publish.audience(conn, to)
-    terms = Terms(
-        tlp=tlp,
-        audience=audience,
-        pap=pap,
-        onward=onward,
-        future_members=tlp.rank <= Tlp.GREEN.rank if future_members is None else future_members,
-        expires=times.to_come(expires) if expires else None,
-    )
+    terms = release.terms(log, tlp, to, pap, onward, future_members, expires)
     wanted = publish.Request(raw, terms, strict, tuple(stop_on or ()))
     if dry_run:
         return await asyncio.to_thread(publish.preview, log, author, members, wanted, utc_now())
