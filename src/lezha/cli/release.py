@@ -221,7 +221,7 @@ def _statement(word: Mapping[str, Any]) -> str:
 
 def _answer(answer: Mapping[str, Any], statements: int) -> tuple[str, ...]:
     because = answer["because"]
-    other = [one["words"] for one in answer["decisions"] if one != because]
+    other = [one["words"] for one in answer["decisions"] if one["words"] != because["words"]]
     several = f" (of {statements} statements; also: {'; '.join(dict.fromkeys(other))})" if other else ""
     recorded = [_STANDING[one["state"]].format(**one) for one in answer["recorded"]]
     name = answer["name"] + (f" ({answer['state']})" if answer["state"] not in ("", "active") else "")

@@ -5,6 +5,7 @@ them and the recipients, and not on what else the log holds.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -66,11 +67,24 @@ class Recorded(msgspec.Struct, frozen=True):
     words: str
 
 
+class Outcome(StrEnum):
+    """What is so for a recipient: what it was told before and what the rules say now. The value is stable."""
+
+    HAS = "has"
+    HAS_NOT_NOW = "has_not_now"
+    ON_ITS_WAY = "on_its_way"
+    HELD_BACK = "held_back"
+    REFUSED = "refused"
+    WILL = "will"
+    MAY = "may"
+    WITHHELD = "withheld"
+
+
 class Answer(msgspec.Struct, frozen=True):
     """Whether one recipient may have one version now, and what it was told before.
 
     Any one statement that releases suffices; `because` is that decision, or the first of those that withhold. `state`
-    is that of a peer.
+    is that of a peer. `outcome` is what is so altogether, as a code, and `words` say it.
     """
 
     name: str
@@ -82,6 +96,7 @@ class Answer(msgspec.Struct, frozen=True):
     because: Decision
     decisions: tuple[Decision, ...]
     recorded: tuple[Recorded, ...]
+    outcome: Outcome
     words: str
 
 
@@ -267,6 +282,7 @@ def _answer(facts: Sequence[Facts], known: Known, recorded: Iterable[Recorded], 
     because = next((one for one in decisions if one.released), decisions[0])
     about = {one.statement or one.content for one in facts}
     here = tuple(one for one in recorded if one.statement in about)
+    outcome = _outcome(because, here, recipient.standing)
     return Answer(
         name=known.name,
         id=recipient.id,
@@ -277,7 +293,8 @@ def _answer(facts: Sequence[Facts], known: Known, recorded: Iterable[Recorded], 
         because=because,
         decisions=decisions,
         recorded=here,
-        words=_sentence(because, here, known),
+        outcome=outcome,
+        words=_SENTENCES[outcome].format(why=because.words),
     )
 
 
@@ -288,23 +305,31 @@ def _decision(facts: Facts, recipient: Recipient, ground: _Ground) -> Decision:
     return released_because(outcome, facts, recipient.standing)
 
 
-_HAS: Final = ("received", "given")
+_HAS: Final = frozenset({"received", "given"})
+_SENTENCES: Final = {
+    Outcome.HAS: "has it",
+    Outcome.HAS_NOT_NOW: "has it, and would not get it now: {why}",
+    Outcome.ON_ITS_WAY: "on its way",
+    Outcome.HELD_BACK: "was on its way, and is held back: {why}",
+    Outcome.REFUSED: "was sent it and refused it",
+    Outcome.WILL: "will get it once its link has looked at it",
+    Outcome.MAY: "may have it",
+    Outcome.WITHHELD: "does not get it: {why}",
+}
 
 
-def _sentence(because: Decision, recorded: Sequence[Recorded], known: Known) -> str:
-    """Put what is so now and what has been into one sentence for the duty officer."""
+def _outcome(because: Decision, recorded: Sequence[Recorded], standing: Standing) -> Outcome:
+    """Put what has been and what is so now together, for the duty officer."""
     states = {one.state for one in recorded}
-    if states & set(_HAS):
-        return "has it" if because.released else f"has it, and would not get it now: {because.words}"
+    if states & _HAS:
+        return Outcome.HAS if because.released else Outcome.HAS_NOT_NOW
     if "offered" in states:
-        return "on its way" if because.released else f"was on its way, and is held back: {because.words}"
+        return Outcome.ON_ITS_WAY if because.released else Outcome.HELD_BACK
     if "refused" in states:
-        return "was sent it and refused it"
+        return Outcome.REFUSED
     if not because.released:
-        return f"does not get it: {because.words}"
-    if known.recipient.standing is Standing.OWN:
-        return "may have it"
-    return "will get it once its link has looked at it"
+        return Outcome.WITHHELD
+    return Outcome.MAY if standing is Standing.OWN else Outcome.WILL
 
 
 def _mark(marking_id: str) -> Mark:

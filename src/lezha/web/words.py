@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from lezha.flows import look
 from lezha.flows.desk import Party, PeerLine
+from lezha.flows.explain import Answer, Outcome, Word
 from lezha.sharing.release import Reason
 from lezha.sharing.terms import Audience
 from lezha.sharing.tlp import Tlp
@@ -69,6 +70,57 @@ def links(lines: Iterable[PeerLine]) -> Mark:
         more = _PHASES[look.ELSEWHERE.phase].more if marks[0] == _PHASES[look.ELSEWHERE.phase] else ""
         return Mark(tone, f"all {len(marks)} {word}" if len(marks) > 1 else f"1 {word}", more)
     return Mark(tone, ", ".join(f"{count} {word}" for word, count in counts.items()))
+
+
+_OUTCOMES: Final = {
+    Outcome.HAS: Mark("good", "has it"),
+    Outcome.HAS_NOT_NOW: Mark("warn", "has it", "it would not get it now"),
+    Outcome.ON_ITS_WAY: Mark("idle", "on its way"),
+    Outcome.HELD_BACK: Mark("warn", "held back", "it was on its way"),
+    Outcome.REFUSED: Mark("bad", "refused it"),
+    Outcome.WILL: Mark("idle", "will get it"),
+    Outcome.MAY: Mark("good", "may have it"),
+    Outcome.WITHHELD: Mark("held", "does not get it"),
+}
+_OTHERS: Final = 3
+_RECORDED: Final = {
+    "offered": "on its way since",
+    "given": "given",
+    "received": "receipt signed",
+    "refused": "it refused it",
+    "void": "held back before it was sent",
+    "withheld": "withheld since",
+}
+
+
+def outcome(answer: Answer) -> Mark:
+    """Say what is so for a recipient."""
+    return _OUTCOMES[answer.outcome]
+
+
+def others(answer: Answer) -> list[str]:
+    """Return what other statements than the one that counts say to a recipient, as far as it is something else."""
+    said = dict.fromkeys(one.words for one in answer.decisions if one.words != answer.because.words)
+    return list(said)[:_OTHERS]
+
+
+def remedies(answers: Iterable[Answer]) -> list[tuple[str, str]]:
+    """Return for each reason for which somebody does not get something what can be done about it."""
+    found = {one.because.words: one.because.remedy for one in answers if one.because.remedy}
+    return list(found.items())
+
+
+def narrowed(said: Iterable[Word], statement: str) -> str:
+    """Say of a statement that the object's own markings make it narrower; empty if they do not."""
+    for one in said:
+        if one.statement == statement and one.effective_tlp != one.tlp:
+            return f"its own marking makes it {tlp(Tlp(one.effective_tlp))}"
+    return ""
+
+
+def recorded(state: str) -> str:
+    """Say what the log records of a recipient; a time follows."""
+    return _RECORDED[state]
 
 
 _VERSIONS: Final = {
