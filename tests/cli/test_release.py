@@ -62,7 +62,8 @@ def test_an_object_is_explained_in_words(node: RunningNode, told: dict[str, Any]
                   "receipt signed", "docs/design.md, Release", "own systems"):  # fmt: skip
         assert words in shown
     shown = run(node, "release", "explain", told["kept"], "--peer", "podgorica").stdout
-    assert "does not get it: the recipient is not cleared for its marking" in shown
+    assert "does not get it" in shown
+    assert "the recipient is not cleared for its marking" in shown
     assert "withheld since" in shown
     assert "own systems" not in shown
 
@@ -191,4 +192,4 @@ def test_gaps_say_what_could_not_be_told_and_what_to_do(node: RunningNode, told:
     assert "Raise the peer's clearance" in shown
     found = asked(node, "release", "gaps", "--since", "90d", "--peer", "podgorica")
     assert [(gap["reason"], gap["capped"]) for gap in found["peers"][0]["own"]] == [("clearance", False)]
-    assert found["cap"] == 10_000
+    assert found["cap"] == 2_000

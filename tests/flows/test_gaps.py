@@ -122,10 +122,19 @@ async def test_what_is_released_at_last_is_a_gap_no_more(tirana: Station) -> Non
     assert counts(reported(tirana))["podgorica"] == {"clearance": 1}
 
 
+async def test_what_a_peer_has_by_another_statement_is_no_gap(tirana: Station) -> None:
+    await tirana.publish(told(TIRANA, 1), to=["vienna"])
+    vienna = Station(VIENNA, tirana.log)
+    assert (await tirana.withheld(vienna)).keys() == {told(TIRANA, number)["id"] for number in (1, 2)}
+    report = reported(tirana, peer="vienna")
+    assert counts(report) == {"vienna": {"not_in_audience": 1}}
+    assert [one.id for one in report.peers[0].own[0].examples] == [told(TIRANA, 2)["id"]]
+
+
 async def test_sums_stop_at_the_cap_and_say_so(tirana: Station) -> None:
     await tirana.publish(*(told(TIRANA, number) for number in range(10, 15)), to=["NATO"])
     await tirana.withheld(Station(VIENNA, tirana.log))
-    for cap, shown in ((6, (6, True)), (7, (7, False))):
+    for cap, shown in ((6, (6, True)), (8, (7, False))):
         report = reported(tirana, cap=cap, peer="vienna")
         assert [(gap.count, gap.capped) for gap in report.peers[0].own] == [shown]
         assert report.cap == cap

@@ -143,6 +143,15 @@ async def test_nothing_that_others_are_sent_tells_of_the_original(station: Calla
     assert other.holds(ID, torn.object["id"], torn.link.id) == [False, True, False]
 
 
+async def test_a_statement_by_which_nobody_has_the_original_does_not_narrow_that(tirana: Station) -> None:
+    second = mine(id=ID[:-1] + "7", object_refs=[FAMILY])
+    await tirana.publish(second, to=["NATO"], tlp=Tlp.AMBER)
+    await tirana.publish(second, to=["vienna"], tlp=Tlp.RED)
+    torn = await tear(tirana, stix_id=second["id"])
+    assert torn.link.gets == ("podgorica",)
+    assert terms_of(tirana, torn.link.id).tlp is Tlp.AMBER
+
+
 async def test_who_would_not_get_the_original_now_is_not_told_where_it_comes_from(tirana: Station) -> None:
     await tirana.log.write(lambda tx: peers.set_state(tx, PODGORICA.member, PeerState.SUSPENDED, "test"))
     torn = await tear(tirana)

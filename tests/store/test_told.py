@@ -1,10 +1,10 @@
 """What is recorded for each recipient, and how much is withheld for which reason, on both engines."""
 
 import pytest
-from tests.store.examples import ALBANIA, MONTENEGRO, digest, entry, give, publish
+from tests.store.examples import ALBANIA, MONTENEGRO, digest, entry, give, publish, signed
 
 from lezha.sharing.release import Reason, Withheld
-from lezha.store import told, views
+from lezha.store import statements, told, views
 from lezha.store.log import Log, Tx
 from lezha.store.told import Sum
 
@@ -72,8 +72,8 @@ async def test_sums_are_counted_by_reason_and_no_further_than_asked(
     with log.read() as conn:
         found = told.sums(conn, MONTENEGRO, "", most)
     assert sorted(found, key=lambda one: one.own) == [
-        Sum(False, Reason.CLEARANCE, 1),
-        Sum(True, Reason.CLEARANCE, counted),
+        Sum(False, Reason.CLEARANCE, 1, 1),
+        Sum(True, Reason.CLEARANCE, counted, counted),
     ]
 
 
@@ -91,9 +91,29 @@ async def test_sums_and_examples_begin_at_a_time_newest_first(log: Log) -> None:
     await log.write(lambda tx: views.withhold(tx, MONTENEGRO, [withheld(3, Reason.EXPIRED)]))
     with log.read() as conn:
         (found,) = told.sums(conn, MONTENEGRO, since, 10)
-        assert found == Sum(True, Reason.EXPIRED, 2)
+        assert found == Sum(True, Reason.EXPIRED, 2, 2)
         assert [one.name for one in told.examples(conn, MONTENEGRO, found, since, 5)] == [
             "indicator 3",
             "indicator 2",
         ]
         assert [one.name for one in told.examples(conn, MONTENEGRO, found, "", 1)] == ["indicator 3"]
+
+
+async def test_what_a_recipient_has_by_another_statement_is_not_counted(log: Log) -> None:
+    """Any one statement that releases suffices; what was made void gave nothing."""
+
+    def work(tx: Tx) -> None:
+        publish(tx, 1, 2, 3)
+        again = [signed(number + 10, content=digest(f"content {number}")) for number in (1, 2, 3)]
+        statements.add(tx, again, "test")
+        give(tx, MONTENEGRO, entry(1, of=11), entry(2, of=12))
+        give(tx, ALBANIA, entry(1, of=13))
+        views.withhold(tx, MONTENEGRO, [withheld(number, Reason.CLEARANCE) for number in (1, 2, 3)])
+        views.void(tx, MONTENEGRO, [(2, withheld(12, Reason.CLEARANCE))])
+
+    await log.write(work)
+    with log.read() as conn:
+        (found,) = told.sums(conn, MONTENEGRO, "", 10)
+        assert (found.count, found.looked) == (2, 4), "of content 2 both statements are withheld"
+        shown = told.examples(conn, MONTENEGRO, found, "", 10)
+    assert {one.name for one in shown} == {"indicator 2", "indicator 3"}

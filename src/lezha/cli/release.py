@@ -223,7 +223,13 @@ def _answer(answer: Mapping[str, Any], statements: int) -> tuple[str, ...]:
     because = answer["because"]
     other = [one["words"] for one in answer["decisions"] if one["words"] != because["words"]]
     several = f" (of {statements} statements; also: {'; '.join(dict.fromkeys(other))})" if other else ""
-    recorded = [_STANDING[one["state"]].format(**one) for one in answer["recorded"]]
+    known = {because["words"], *other}
+    recorded = [
+        _STANDING[one["state"]]
+        .format(**one)
+        .removesuffix(f": {one['words']}" if one["words"] in known else "")
+        for one in answer["recorded"]
+    ]
     name = answer["name"] + (f" ({answer['state']})" if answer["state"] not in ("", "active") else "")
     return (
         name,

@@ -1,7 +1,8 @@
 """What could not be told to whom, by which rule, and what a coordinator can do about it.
 
-From what is recorded as withheld, so that it costs the same whatever the log holds: each sum is counted no further
-than a cap, which the report names.
+From what is recorded as withheld: of each peer and reason no more than the newest decisions are looked at, as many as
+the cap that the report names, so that it costs the same whatever the log holds. What a peer has by another statement is
+no gap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +19,8 @@ from lezha.store import communities, peers, told
 from lezha.store.peers import Peer
 from lezha.store.told import Sum
 
-CAP: Final = 10_000
-"""How far one sum is counted."""
+CAP: Final = 2_000
+"""How many decisions one sum looks at."""
 
 _EXAMPLES: Final = 3
 _UNLINKED: Final = 20
@@ -36,7 +37,7 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """What one peer does not get for one reason. `capped` says that there is more than `count`."""
+    """What one peer does not get for one reason. `capped` says that there may be more than `count`."""
 
     reason: str
     words: str
@@ -80,7 +81,10 @@ class CommunityGaps(msgspec.Struct, frozen=True):
 
 
 class Gaps(msgspec.Struct, frozen=True):
-    """What has been withheld since a time (empty: ever), as it is at the time `at`. `cap` is how far sums go."""
+    """What has been withheld since a time (empty: ever), as it is at the time `at`.
+
+    `cap` is how many decisions each sum looks at, the newest ones.
+    """
 
     since: str
     at: str
@@ -114,7 +118,7 @@ def gaps(conn: Connection, own: str, asked: Asked, now: str, cap: int = CAP) -> 
     if asked.community:
         linked = [one for one in linked if one.member in circles[0].members]
     ground = _Ground(tuple(present), explain.member_names(conn, own), asked.since, cap)
-    sums = {one.member: told.sums(conn, one.member, asked.since, cap + 1) for one in linked}
+    sums = {one.member: told.sums(conn, one.member, asked.since, cap) for one in linked}
     everyone = {one.member for one in peers.listed(conn)} | {own}
     return Gaps(
         since=asked.since,
@@ -145,8 +149,8 @@ def _peer(conn: Connection, peer: Peer, sums: Sequence[Sum], ground: _Ground) ->
                 words=one.reason.words,
                 clause=one.reason.clause,
                 remedy=remedy(one.reason),
-                count=min(one.count, ground.cap),
-                capped=one.count > ground.cap,
+                count=one.count,
+                capped=one.looked >= ground.cap,
                 examples=tuple(
                     Example(each.id, each.type, each.name, ground.names.get(each.by, each.by), each.at)
                     for each in shown
@@ -171,7 +175,7 @@ def _circle(
     inside = [one for member in circle.members for one in sums.get(member, ())]
     for one in inside:
         by_reason = counts[one.own]
-        by_reason[one.reason.value] = by_reason.get(one.reason.value, 0) + min(one.count, cap)
+        by_reason[one.reason.value] = by_reason.get(one.reason.value, 0) + one.count
     strangers = sorted(member for member in circle.members if member not in linked)
     return CommunityGaps(
         community=circle.name,
@@ -184,5 +188,5 @@ def _circle(
         unlinked_members=tuple(strangers[:_UNLINKED]),
         own=counts[True],
         others=counts[False],
-        capped=any(one.count > cap for one in inside),
+        capped=any(one.looked >= cap for one in inside),
     )

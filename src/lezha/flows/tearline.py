@@ -201,7 +201,7 @@ def _checked(made: Mapping[str, Any]) -> Content:
         return ingest.content(objects.read(encode(made)))
     except StixError as error:
         raise FlowError(
-            f"What would be left is no valid STIX: {error} [{error.clause}]. Leave out less, or set another text."
+            f"What would be left is no valid STIX: {error.message} [{error.clause}]. Leave out less, or set a text."
         ) from error
 
 
@@ -215,10 +215,11 @@ def _bond(
             "", (), "STIX has no relationship between relationships or sightings: nothing ties the two."
         ), None
     told = statements.facts(conn, statements.about(conn, original))
-    own = [one for one in told if one.author_here and one.terms is not None]
-    know = _released(conn, own, now) & _released(
-        conn, [publish.prospective(variant, terms, author, now)], now
-    )
+    reached = _released(conn, [publish.prospective(variant, terms, author, now)], now)
+    shared = {one.statement: reached & _released(conn, [one], now) for one in told if one.author_here}
+    know = {member for members in shared.values() for member in members}
+    # What nobody of them has the original by has no say in how they are told where it comes from.
+    own = [one for one in told if shared.get(one.statement)]
     tlp = strictest((terms.tlp, *map(effective_tlp, own)))
     content = _relationship(author.member, original, variant.stix_id, tlp.value, now)
     if not know:

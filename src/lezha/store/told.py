@@ -4,10 +4,22 @@ Every question begins with the hashes that it is about, so that it costs the sam
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, bindparam, func, literal, select, union_all
+from sqlalchemy import (
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    distinct,
+    exists,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
 from lezha.sharing.release import Reason
 from lezha.store import schema
@@ -45,11 +57,16 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Sum(msgspec.Struct, frozen=True):
-    """How many statements are withheld from a recipient for one reason: this member's own, or others'."""
+    """How many object versions a recipient does not get for one reason: of this member's own statements, or others'.
+
+    `looked` is how many decisions were looked at, the newest ones. What the recipient has by another statement is not
+    counted, though it is withheld by this one.
+    """
 
     own: bool
     reason: Reason
     count: int
+    looked: int
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -96,60 +113,85 @@ _KEPT: Final = select(_WITHHELD.c.recipient, _WITHHELD.c.statement, _WITHHELD.c.
 
 
 _STATEMENTS, _CONTENTS = schema.statements, schema.contents
-_OF_ONE: Final = (
-    _WITHHELD.c.recipient == bindparam("recipient"),
-    _WITHHELD.c.own == bindparam("own"),
-    _WITHHELD.c.reason == bindparam("reason"),
-    _WITHHELD.c.at >= bindparam("since"),
+_OTHERS: Final = _STATEMENTS.alias("others")
+_HAS_IT: Final = (
+    exists()
+    .where(
+        _OTHERS.c.content == _STATEMENTS.c.content,
+        _VIEWS.c.ref == _OTHERS.c.hash,
+        _VIEWS.c.recipient == bindparam("recipient"),
+        ~exists()
+        .where(_VOIDS.c.recipient == _VIEWS.c.recipient, _VOIDS.c.number == _VIEWS.c.number)
+        .correlate(_VIEWS),
+    )
+    .correlate(_STATEMENTS)
 )
 
 
-def _sum(own: bool, reason: Reason) -> Select[str, bool, int]:
-    """Count what one recipient is denied for one reason, no further than `most`: an index has them side by side."""
-    some = (
-        select(literal(1).label("one"))
+def _newest(own: Any, reason: Any) -> Any:
+    """Select the newest decisions of one kind about one recipient: an index has them side by side."""
+    return (
+        select(_WITHHELD.c.statement, _WITHHELD.c.at)
         .where(
             _WITHHELD.c.recipient == bindparam("recipient"),
-            _WITHHELD.c.own.is_(own),
-            _WITHHELD.c.reason == reason.value,
+            _WITHHELD.c.own == own,
+            _WITHHELD.c.reason == reason,
             _WITHHELD.c.at >= bindparam("since"),
         )
+        .order_by(_WITHHELD.c.at.desc())
         .limit(bindparam("most"))
-        .subquery()
+        .subquery("newest")
     )
-    return select(
-        literal(reason.value).label("reason"), literal(own).label("own"), func.count().label("number")
-    ).select_from(some)
+
+
+def _sum(own: bool, reason: Reason) -> Select[str, bool, int, int]:
+    newest = _newest(own, reason.value)
+    return (
+        select(
+            literal(reason.value).label("reason"),
+            literal(own).label("own"),
+            func.count(distinct(case((~_HAS_IT, _STATEMENTS.c.content)))).label("number"),
+            func.count().label("looked"),
+        )
+        .select_from(newest)
+        .join(_STATEMENTS, _STATEMENTS.c.hash == newest.c.statement)
+    )
+
+
+def _examples() -> Select[Any]:
+    newest = _newest(bindparam("own"), bindparam("reason"))
+    return (
+        select(
+            newest.c.statement,
+            _CONTENTS.c.stix_id.label("id"),
+            _CONTENTS.c.type,
+            _CONTENTS.c.name,
+            _STATEMENTS.c.origin.label("by"),
+            newest.c.at,
+        )
+        .select_from(newest)
+        .join(_STATEMENTS, _STATEMENTS.c.hash == newest.c.statement)
+        .join(_CONTENTS, _CONTENTS.c.seq == _STATEMENTS.c.content)
+        .where(~_HAS_IT)
+        .order_by(newest.c.at.desc())
+        .limit(bindparam("limit"))
+    )
 
 
 _SUMS: Final = union_all(*(_sum(own, reason) for own in (True, False) for reason in Reason))
-_EXAMPLES: Final = (
-    select(
-        _WITHHELD.c.statement,
-        _CONTENTS.c.stix_id.label("id"),
-        _CONTENTS.c.type,
-        _CONTENTS.c.name,
-        _STATEMENTS.c.origin.label("by"),
-        _WITHHELD.c.at,
-    )
-    .join(_STATEMENTS, _STATEMENTS.c.hash == _WITHHELD.c.statement)
-    .join(_CONTENTS, _CONTENTS.c.seq == _STATEMENTS.c.content)
-    .where(*_OF_ONE)
-    .order_by(_WITHHELD.c.at.desc())
-    .limit(bindparam("limit"))
-)
+_EXAMPLES: Final = _examples()
 
 
 def sums(conn: Connection, recipient: str, since: str, most: int) -> list[Sum]:
-    """Count what is withheld from a recipient since a time, by reason; each no further than `most`."""
+    """Count what a recipient does not get since a time, by reason, looking at the newest `most` decisions of each."""
     rows = conn.execute(_SUMS, {"recipient": recipient, "since": since, "most": most})
-    return [Sum(bool(row.own), Reason(row.reason), row.number) for row in rows if row.number]
+    return [Sum(bool(row.own), Reason(row.reason), row.number, row.looked) for row in rows if row.number]
 
 
 def examples(conn: Connection, recipient: str, wanted: Sum, since: str, limit: int) -> list[Example]:
     """Return the newest of what a sum counts."""
     given = {"own": wanted.own, "reason": wanted.reason.value, "since": since, "limit": limit}
-    rows = conn.execute(_EXAMPLES, given | {"recipient": recipient})
+    rows = conn.execute(_EXAMPLES, given | {"recipient": recipient, "most": wanted.looked})
     return [record(row._mapping, Example) for row in rows]
 
 

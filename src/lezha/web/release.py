@@ -74,7 +74,8 @@ async def release_gaps(
 ) -> Gaps:
     """Report what could not be told to whom, by which rule, and what can be done about it.
 
-    `since` is a time, or 24h, 7d, 12w ago. Sums are counted up to `cap`; `capped` says that there is more.
+    `since` is a time, or 24h, 7d, 12w ago. Each sum looks at the newest `cap` decisions;
+    `capped` says that there may be more.
     """
     asked = Asked(times.past(since), peer, community)
 
