@@ -114,18 +114,18 @@ _KEPT: Final = select(_WITHHELD.c.recipient, _WITHHELD.c.statement, _WITHHELD.c.
 
 _STATEMENTS, _CONTENTS = schema.statements, schema.contents
 _OTHERS: Final = _STATEMENTS.alias("others")
-_HAS_IT: Final = (
+# One within the other, so that SQLite, which keeps no statistics, does not walk all of a recipient's view instead.
+_VOID: Final = (
     exists()
-    .where(
-        _OTHERS.c.content == _STATEMENTS.c.content,
-        _VIEWS.c.ref == _OTHERS.c.hash,
-        _VIEWS.c.recipient == bindparam("recipient"),
-        ~exists()
-        .where(_VOIDS.c.recipient == _VIEWS.c.recipient, _VOIDS.c.number == _VIEWS.c.number)
-        .correlate(_VIEWS),
-    )
-    .correlate(_STATEMENTS)
+    .where(_VOIDS.c.recipient == _VIEWS.c.recipient, _VOIDS.c.number == _VIEWS.c.number)
+    .correlate(_VIEWS)
 )
+_IN_VIEW: Final = (
+    exists()
+    .where(_VIEWS.c.ref == _OTHERS.c.hash, _VIEWS.c.recipient == bindparam("recipient"), ~_VOID)
+    .correlate(_OTHERS)
+)
+_HAS_IT: Final = exists().where(_OTHERS.c.content == _STATEMENTS.c.content, _IN_VIEW).correlate(_STATEMENTS)
 
 
 def _newest(own: Any, reason: Any) -> Any:
