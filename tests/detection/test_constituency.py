@@ -1,6 +1,10 @@
 """Whose addresses and names are one's own, as an operator writes it down."""
 
+import ipaddress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lezha.detection.constituency import Constituency, parse
 
@@ -49,3 +53,23 @@ def test_a_value_lies_within_an_entry_or_contains_it(kind: str, value: str, entr
 
 def test_without_entries_nothing_is_one_s_own() -> None:
     assert Constituency().entry("domain", "gov.al") == ""
+
+
+NETWORKS = st.builds(lambda base, size: f"{base}/{size}", st.ip_addresses(v=4), st.integers(1, 32))
+
+
+@given(st.lists(NETWORKS, max_size=6), NETWORKS)
+def test_an_entry_is_found_exactly_if_a_network_overlaps(written: list[str], asked: str) -> None:
+    own = [ipaddress.ip_network(one, strict=False) for one in written]
+    wanted = ipaddress.ip_network(asked, strict=False)
+    kind = "ipv4" if wanted.prefixlen == 32 else "ipv4-net"
+    value = str(wanted.network_address) if kind == "ipv4" else str(wanted)
+    found = parse(written).entry(kind, value)
+    assert bool(found) == any(wanted.overlaps(one) for one in own)
+    assert not found or wanted.overlaps(ipaddress.ip_network(found))
+
+
+def test_families_are_kept_apart() -> None:
+    own = parse(["0.0.0.0/1", "2001:db8::/32"])
+    assert own.entry("ipv6", "::1") == own.entry("ipv4", "192.0.2.1") == ""
+    assert own.entry("ipv6-net", "2001::/16") == "2001:db8::/32"

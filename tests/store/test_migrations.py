@@ -1,6 +1,7 @@
 """From a database of version 1, made by the program that had it, to the present one; on both engines."""
 
 import base64
+import json
 import sqlite3
 from pathlib import Path
 
@@ -119,6 +120,24 @@ def test_nothing_is_lost_on_the_way(old: str) -> None:
         table = schema.views
         columns = (table.c.recipient, table.c.number, table.c.ref, table.c.digest)
         assert sorted(map(tuple, conn.execute(select(*columns)))) == sorted(views_before)
+    log.close()
+
+
+def test_to_whom_this_member_has_published_is_known(old: str) -> None:
+    own = [json.loads(row["terms"]) for row in rows_of_v1()["statements"] if row["own"]]
+    wanted = {
+        (one, terms["tlp"])
+        for terms in own
+        for one in (
+            *(["everyone"] if terms["audience"]["everyone"] else []),
+            *(term["id"] for term in terms["audience"]["communities"]),
+            *terms["audience"]["members"],
+        )
+    }
+    assert wanted
+    log = Log(old, utc_now)
+    with log.read() as conn:
+        assert {(row.whom, row.tlp) for row in conn.execute(select(schema.reached))} == wanted
     log.close()
 
 

@@ -1,7 +1,8 @@
 """Whose addresses and names are one's own: the networks and domains of a member's constituency. Pure."""
 
 import ipaddress
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -23,13 +24,9 @@ class Range(msgspec.Struct, frozen=True):
     last: int
     text: str
 
-    def overlaps(self, other: "Range") -> bool:
-        """Say whether the two have an address in common."""
-        return self.version == other.version and self.first <= other.last and other.first <= self.last
-
 
 class Constituency(msgspec.Struct, frozen=True):
-    """Networks and domains; a domain stands for all names below it too."""
+    """Networks, sorted and none within another, and domains; a domain stands for all names below it too."""
 
     networks: tuple[Range, ...] = ()
     domains: frozenset[str] = frozenset()
@@ -53,7 +50,13 @@ class Constituency(msgspec.Struct, frozen=True):
         if one.kind not in _ADDRESSES:
             return ""
         asked = _range(one.value)
-        return next((own.text for own in self.networks if own.overlaps(asked)), "")
+        place = bisect_right(
+            self.networks, (asked.version, asked.last), key=lambda own: (own.version, own.first)
+        )
+        before = self.networks[place - 1] if place else None
+        if before is None or (before.version, before.last) < (asked.version, asked.first):
+            return ""
+        return before.text
 
 
 def parse(entries: Iterable[str]) -> Constituency:
@@ -71,7 +74,7 @@ def parse(entries: Iterable[str]) -> Constituency:
             domains.add(read.value)
         else:
             networks.append(_range(read.value))
-    return Constituency(tuple(networks), frozenset(domains))
+    return Constituency(tuple(_outermost(networks)), frozenset(domains))
 
 
 def _read(text: str) -> Observable:
@@ -81,6 +84,15 @@ def _read(text: str) -> Observable:
         except ObservableError:
             continue
     raise ValueError(f"{text[:60]!r} is no address, no network such as 192.0.2.0/24, and no domain")
+
+
+def _outermost(networks: Iterable[Range]) -> Iterator[Range]:
+    """Give networks in order but for those that lie within another: two networks do that, or have nothing in common."""
+    last: Range | None = None
+    for one in sorted(networks, key=lambda each: (each.version, each.first, -each.last)):
+        if last is None or (last.version, last.last) < (one.version, one.first):
+            last = one
+            yield one
 
 
 def _range(text: str) -> Range:
