@@ -87,7 +87,7 @@ def test_a_bundle_is_explained_before_it_is_published(node: RunningNode, tmp_pat
     shown = run(node, "release", "explain", file, "--tlp", "red", "--to", "podgorica")
     assert "1 object would be published" in shown.stdout
     assert "the recipient is not cleared for its marking" in shown.stdout
-    assert "Raise the peer's clearance" in shown.stdout
+    assert "Publish a tear-line" in shown.stdout
     found = asked(
         node, "release", "explain", file, "--tlp", "red", "--to", "podgorica", "--peer", "podgorica"
     )
@@ -189,7 +189,7 @@ def test_gaps_say_what_could_not_be_told_and_what_to_do(node: RunningNode, told:
     shown = run(node, "release", "gaps", "--since", "90d").stdout
     assert "the recipient is not cleared for its marking" in shown
     assert told["kept"] in shown
-    assert "Raise the peer's clearance" in shown
+    assert "Publish a tear-line" in shown
     found = asked(node, "release", "gaps", "--since", "90d", "--peer", "podgorica")
     assert [(gap["reason"], gap["capped"]) for gap in found["peers"][0]["own"]] == [("clearance", False)]
     assert found["cap"] == 2_000

@@ -54,7 +54,7 @@ async def test_each_peer_has_its_sums_with_examples_and_what_can_be_done(tirana:
         "the recipient is not cleared for its marking",
         "docs/design.md, Release",
     )
-    assert gap.remedy.startswith("Raise the peer's clearance")
+    assert gap.remedy.startswith("Publish a tear-line")
     assert report.peers[0].communities == ("NATO",)
 
 

@@ -526,7 +526,7 @@ def test_an_object_tells_who_has_it_who_does_not_and_why(served_pair: tuple[Serv
     page = unescape(tirana.page(f"/objects/{kept['id']}"))
     assert "does not get it" in page
     assert "docs/design.md, Release" in page
-    assert "Raise the peer's clearance" in page
+    assert "Publish a tear-line" in page
     assert "the recipient is not cleared for its marking" in page
     assert "TLP:RED" in page
 

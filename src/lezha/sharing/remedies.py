@@ -20,7 +20,7 @@ _REMEDIES: Final = {
     Reason.ROSTER_BEHIND: "Ask a steward for the latest roster of the community, and accept it.",
     Reason.ROSTER_EXPIRED: "Ask the community's stewards for a new roster, and accept it.",
     Reason.ADMITTED_LATER: "Publish it again if it is yours: that counts for the members of today.",
-    Reason.CLEARANCE: "Raise the peer's clearance if it should see such things, or publish a tear-line.",
+    Reason.CLEARANCE: "Publish a tear-line. A peer's clearance is given when it is enrolled (`peer_clearance`).",
     Reason.CONSTITUENT_TLP: "Publish a tear-line at AMBER or wider, or ask its author for one.",
     Reason.CAME_FROM_THERE: "Nothing: they have it.",
     Reason.NOT_ONWARD: "Ask its author to let it be passed on (`--onward`), or to tell them itself.",
