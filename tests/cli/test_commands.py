@@ -428,6 +428,7 @@ class Printed:
         return self.done[name]
 
 
+@pytest.mark.timeout(300)
 def test_json_of_every_command_is_one_document_and_stdout_is_clean(
     pair: tuple[RunningNode, ...], tmp_path: Path
 ) -> None:
