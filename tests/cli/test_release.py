@@ -192,4 +192,4 @@ def test_gaps_say_what_could_not_be_told_and_what_to_do(node: RunningNode, told:
     assert "Publish a tear-line" in shown
     found = asked(node, "release", "gaps", "--since", "90d", "--peer", "podgorica")
     assert [(gap["reason"], gap["capped"]) for gap in found["peers"][0]["own"]] == [("clearance", False)]
-    assert found["cap"] == 2_000
+    assert found["cap"] == 1_000

@@ -19,7 +19,7 @@ from lezha.store import communities, peers, told
 from lezha.store.peers import Peer
 from lezha.store.told import Sum
 
-CAP: Final = 2_000
+CAP: Final = 1_000
 """How many decisions one sum looks at."""
 
 _EXAMPLES: Final = 3

@@ -3,7 +3,7 @@
 Every question begins with the hashes that it is about, so that it costs the same whatever the log holds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -125,7 +125,11 @@ _IN_VIEW: Final = (
     .where(_VIEWS.c.ref == _OTHERS.c.hash, _VIEWS.c.recipient == bindparam("recipient"), ~_VOID)
     .correlate(_OTHERS)
 )
-_HAS_IT: Final = exists().where(_OTHERS.c.content == _STATEMENTS.c.content, _IN_VIEW).correlate(_STATEMENTS)
+_HAS_IT: Final = (
+    exists()
+    .where(_OTHERS.c.content == _STATEMENTS.c.content, _OTHERS.c.seq != _STATEMENTS.c.seq, _IN_VIEW)
+    .correlate(_STATEMENTS)
+)
 
 
 def _newest(own: Any, reason: Any) -> Any:
@@ -178,6 +182,7 @@ def _examples() -> Select[Any]:
     )
 
 
+_FEW: Final = 20
 _SUMS: Final = union_all(*(_sum(own, reason) for own in (True, False) for reason in Reason))
 _EXAMPLES: Final = _examples()
 
@@ -191,8 +196,15 @@ def sums(conn: Connection, recipient: str, since: str, most: int) -> list[Sum]:
 def examples(conn: Connection, recipient: str, wanted: Sum, since: str, limit: int) -> list[Example]:
     """Return the newest of what a sum counts."""
     given = {"own": wanted.own, "reason": wanted.reason.value, "since": since, "limit": limit}
-    rows = conn.execute(_EXAMPLES, given | {"recipient": recipient, "most": wanted.looked})
-    return [record(row._mapping, Example) for row in rows]
+    # What is among the newest few need not be sorted out of all that were looked at.
+    found = _some(conn, given | {"recipient": recipient, "most": min(_FEW, wanted.looked)})
+    if len(found) < limit:
+        found = _some(conn, given | {"recipient": recipient, "most": wanted.looked})
+    return found
+
+
+def _some(conn: Connection, asked: Mapping[str, object]) -> list[Example]:
+    return [record(row._mapping, Example) for row in conn.execute(_EXAMPLES, asked)]
 
 
 def given(conn: Connection, refs: Iterable[str]) -> list[Given]:
