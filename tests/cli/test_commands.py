@@ -452,6 +452,7 @@ class Printed:
         return self.done[name]
 
 
+@pytest.mark.timeout(300)
 def test_json_of_every_command_is_one_document_and_stdout_is_clean(
     pair: tuple[RunningNode, ...], tmp_path: Path
 ) -> None:
@@ -537,12 +538,26 @@ def _publish_and_find(printed: Printed, here: RunningNode) -> None:
     assert [one["id"] for one in found["objects"]] == [json.loads(raw)["id"]]
     printed.by(here, "objects", "show", json.loads(raw)["id"])
     assert printed.by(here, "objects", "about", "json.example")["kind"] == "domain"
+    _explain_and_tear(printed, here, json.loads(raw)["id"])
     recalled = printed.by(here, "recall", json.loads(raw)["id"], "--why", "a test")
-    assert (len(recalled["recalled"]), recalled["dry_run"]) == (1, False)
+    assert recalled["recalled"]
+    assert not recalled["dry_run"]
     assert printed.by(here, "store", "check")["sound"]
     assert printed.by(here, "store", "retention", "--dry-run")["rules"] == []
     assert printed.by(here, "store", "purge", json.loads(raw)["id"], "--why", "a test")["versions"] == 1
     assert printed.by(here, "objects", "search", "json.example")["objects"] == []
+
+
+def _explain_and_tear(printed: Printed, here: RunningNode, stix_id: str) -> None:
+    assert printed.by(here, "release", "explain", stix_id)["id"] == stix_id
+    assert printed.by(here, "release", "gaps", "--since", "1d")["peers"]
+    own = printed.folder / "own.json"
+    raw = indicator("torn.example", created_by_ref=here.member)
+    own.write_bytes(bundle([raw]))
+    printed.by(here, "publish", own, "--tlp", "amber", "--to", "wb6")
+    original = json.loads(raw)["id"]
+    torn = printed.by(here, "release", "tearline", original, "--tlp", "green", "--to", "everyone")
+    assert (torn["original"], torn["dry_run"]) == (original, False)
 
 
 def _back_up_and_restore(printed: Printed, here: RunningNode) -> None:

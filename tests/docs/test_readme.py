@@ -21,8 +21,11 @@ from lezha.federation import checkpoint, enrolment, envelope, frame
 from lezha.federation.frame import Batch, Frame, FrameKind
 from lezha.federation.roster import Charter, ForATime, Roster
 from lezha.federation.tombstone import Tombstone
+from lezha.flows.explain import Outcome
+from lezha.flows.warn import Code
 from lezha.node.settings import Settings
 from lezha.sharing.release import Reason
+from lezha.sharing.remedies import remedy
 from lezha.store.ledger import Fate
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +170,24 @@ def test_the_reasons_are_those_of_the_release_kernel_in_its_words() -> None:
 
 def test_the_states_of_the_ledger_are_those_of_the_code() -> None:
     assert [coded(row[0]) for row in rows(section(DESIGN, "Recall"))] == [fate.value for fate in Fate]
+
+
+def test_the_reasons_are_explained_by_their_clauses_and_what_can_be_done() -> None:
+    told = {coded(row[0]): (row[1], row[2]) for row in rows(section(DESIGN, "Explained"))}
+    here = "docs/design.md, "
+    assert told == {one.value: (one.clause.removeprefix(here), remedy(one)) for one in Reason}
+    for reason in Reason:
+        heading, _, _ = reason.clause.removeprefix(here).partition(";")
+        assert section(DESIGN, heading)
+
+
+def test_the_warnings_are_those_of_publishing() -> None:
+    assert [coded(row[0]) for row in rows(section(DESIGN, "Warnings"))] == [code.value for code in Code]
+
+
+def test_the_outcomes_are_those_of_an_explanation() -> None:
+    text = section(DESIGN, "Explained")
+    assert [one.value for one in Outcome if f"`{one.value}`" not in text] == []
 
 
 def test_the_rights_are_those_of_the_one_table() -> None:

@@ -324,13 +324,15 @@ async def test_a_preview_says_the_same_and_writes_nothing(tirana: Station) -> No
 async def test_a_marking_that_cannot_be_read_is_warned_of_and_goes_to_nobody(tirana: Station) -> None:
     unknown = "marking-definition--00000000-0000-4000-8000-000000000000"
     outcome = await tirana.publish(told(TIRANA, 1, object_marking_refs=[unknown]))
-    assert any("marking that can't be read" in warning for warning in outcome.warnings)
+    assert ("unreadable_marking", (told(TIRANA, 1)["id"],)) in [
+        (one.code, one.about) for one in outcome.warnings
+    ]
     assert {one.gets for one in outcome.outlook} == {0}
 
 
 async def test_what_no_sensor_can_match_is_warned_of(tirana: Station) -> None:
     outcome = await tirana.publish(told(TIRANA, 1, pattern="alert tcp any any", pattern_type="snort"))
-    assert [told(TIRANA, 1)["id"] in warning for warning in outcome.warnings] == [True]
+    assert ("unmatched", (told(TIRANA, 1)["id"],)) in [(one.code, one.about) for one in outcome.warnings]
 
 
 # --- audiences as people write them ---------------------------------------------------------------------------------

@@ -56,6 +56,10 @@ def test_an_empty_folder_is_no_node(tmp_path: Path) -> None:
         (SMALL + "retention = [{type = 'identity', days = 9}]\n", "identity can't be purged by age"),
         (SMALL + "policy = '../policy.cedar'\n", r"\$\.policy"),
         (SMALL + "policy = 'admin.token'\n", r"\$\.policy"),
+        (SMALL + "constituency = ['gov.al', '192.0.2.0/33']\n", "'192.0.2.0/33' is no address, no network"),
+        (SMALL + "constituency = ['https://gov.al/']\n", "and no domain"),
+        (SMALL + "constituency = 'gov.al'\n", "constituency"),
+        (SMALL + "constituency = [1]\n", "constituency"),
         (SMALL + SMALL, "line 3"),
     ],
 )

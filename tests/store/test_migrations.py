@@ -1,6 +1,7 @@
 """From a database of version 1, made by the program that had it, to the present one; on both engines."""
 
 import base64
+import json
 import sqlite3
 from pathlib import Path
 
@@ -145,6 +146,24 @@ def test_who_was_admitted_before_stays_so_by_the_roster_that_admitted_it(old: st
         (kept,) = communities.latest(conn, [community.id])
     assert community.members == kept.members == roster.read(kept.envelope).roster.admitted
     assert (len(community.members), community.waiting, community.until) == (2, {}, {})
+    log.close()
+
+
+def test_to_whom_this_member_has_published_is_known(old: str) -> None:
+    own = [json.loads(row["terms"]) for row in rows_of_v1()["statements"] if row["own"]]
+    wanted = {
+        (one, terms["tlp"])
+        for terms in own
+        for one in (
+            *(["everyone"] if terms["audience"]["everyone"] else []),
+            *(term["id"] for term in terms["audience"]["communities"]),
+            *terms["audience"]["members"],
+        )
+    }
+    assert wanted
+    log = Log(old, utc_now)
+    with log.read() as conn:
+        assert {(row.whom, row.tlp) for row in conn.execute(select(schema.reached))} == wanted
     log.close()
 
 

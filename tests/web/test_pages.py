@@ -27,6 +27,7 @@ from lezha.node.identity import DOCUMENT, new_member
 from lezha.node.node import Node
 from lezha.node.settings import Settings
 from lezha.sharing.cedar import CedarPolicy
+from lezha.stix import markings
 from lezha.store import policies
 from lezha.web import rendering, words
 from lezha.web.live import Boards
@@ -563,9 +564,15 @@ def test_an_object_tells_who_has_it_who_does_not_and_why(served_pair: tuple[Serv
     open_one, kept = indicator("203.0.113.20"), indicator("203.0.113.21")
     tirana.publish(open_one)
     tirana.publish(kept, tlp="red", to=podgorica.name)
-    _until(lambda: "told, receipt signed" in tirana.page(f"/objects/{open_one['id']}"))
-    page = tirana.page(f"/objects/{kept['id']}")
-    assert "withheld" in page
+    _until(lambda: "receipt signed" in tirana.page(f"/objects/{open_one['id']}"))
+    page = unescape(tirana.page(f"/objects/{open_one['id']}"))
+    assert "has it" in page
+    assert "published to everyone" in page
+    _until(lambda: "withheld since" in tirana.page(f"/objects/{kept['id']}"))
+    page = unescape(tirana.page(f"/objects/{kept['id']}"))
+    assert "does not get it" in page
+    assert "docs/design.md, Release" in page
+    assert "Publish a tear-line" in page
     assert "the recipient is not cleared for its marking" in page
     assert "TLP:RED" in page
 
@@ -603,6 +610,12 @@ def test_a_recall_that_waits_for_long_is_a_warning(served_pair: tuple[Served, Se
         shown[hours] = fragment("live/alerts.html", desk=late, own=own.member, now=now)
     assert "has not signed for a recall" not in shown[0.5]
     assert "Podgorica has not signed for a recall" in unescape(shown[2])
+
+
+def test_an_object_says_that_its_own_marking_is_narrower_than_what_was_signed(tirana: Served) -> None:
+    one = indicator("203.0.113.24", object_marking_refs=[markings.TLP2_IDS["red"]])
+    tirana.publish(one)
+    assert "its own marking makes it TLP:RED" in tirana.page(f"/objects/{one['id']}")
 
 
 def test_the_peers_page_says_whom_to_call(served_pair: tuple[Served, Served]) -> None:
@@ -685,7 +698,7 @@ def test_a_peer_that_is_gone_is_named_unreachable_on_the_desk(
     tirana, podgorica = served_pair
     first = indicator("203.0.113.29")
     tirana.publish(first)  # it wakes the link, which then waits for that long
-    _until(lambda: "told, receipt signed" in tirana.page(f"/objects/{first['id']}"))
+    _until(lambda: "receipt signed" in tirana.page(f"/objects/{first['id']}"))
     _until(lambda: tirana.call("GET", "/peers")[0]["queued"] == 0 and "1 up to date" in tirana.page("/"))
     podgorica.stop()
     _until(lambda: "1 unreachable" in tirana.page("/"))  # though there is nothing to tell

@@ -23,6 +23,7 @@ from lezha.cli import (
     policy,
     publish,
     recall,
+    release,
     sensor,
     store,
     token,
@@ -55,6 +56,7 @@ app.add_typer(peer.app, name="peer")
 app.add_typer(community.app, name="community")
 app.add_typer(constituent.app, name="constituent")
 app.add_typer(policy.app, name="policy")
+app.add_typer(release.app, name="release")
 app.add_typer(store.app, name="store")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")

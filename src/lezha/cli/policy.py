@@ -76,14 +76,18 @@ def show(home: Home = DEFAULT_HOME, json: Json = False) -> None:
 
 
 @app.command("schema")
-def schema() -> None:
+def schema(json: Json = False) -> None:
     """Print the Cedar schema that a policy has to conform to: who and what it may ask about.
 
     Example: lezha policy schema
     """
     from lezha.sharing import cedar
 
-    say(cedar.schema().rstrip("\n"))
+    text = cedar.schema().rstrip("\n")
+    if json:
+        show_json({"schema": text})
+        return
+    say(text)
 
 
 @contextlib.contextmanager

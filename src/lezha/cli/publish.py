@@ -1,6 +1,7 @@
 """`lezha publish`."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,20 +17,30 @@ from lezha.sharing.tlp import Pap, Tlp
 STDIN = Path("-")
 _MAX_FILE = 64 << 20
 _SHOWN = 20
+_NAMED = 3
+
+
+TlpOption = Annotated[Tlp, typer.Option(help="The TLP 2.0 label of the statement.")]
+To = Annotated[list[str], typer.Option(help="A community, a peer, or everyone. May be given several times.")]
+PapOption = Annotated[Pap, typer.Option(help="What recipients may do with it.")]
+Onward = Annotated[bool, typer.Option(help="Let recipients pass it on where TLP allows.")]
+Expires = Annotated[str, typer.Option(help="Not to be sent after this time, e.g. 2026-03-31T12:00:00Z.")]
+StopOn = Annotated[
+    list[str],
+    typer.Option(help="Publish nothing if there is this warning, by its code; any for each of them."),
+]
+Query = list[tuple[str, str]]
 
 
 def publish(
     file: Annotated[Path, typer.Argument(help="A STIX 2.1 bundle; - for standard input.")],
-    tlp: Annotated[Tlp, typer.Option(help="The TLP 2.0 label of the statement.")],
-    to: Annotated[
-        list[str], typer.Option(help="A community, a peer, or everyone. May be given several times.")
-    ],
-    pap: Annotated[Pap, typer.Option(help="What recipients may do with it.")] = Pap.GREEN,
-    onward: Annotated[bool, typer.Option(help="Let recipients pass it on where TLP allows.")] = False,
-    expires: Annotated[
-        str, typer.Option(help="Not to be sent after this time, e.g. 2026-03-31T12:00:00Z.")
-    ] = "",
+    tlp: TlpOption,
+    to: To,
+    pap: PapOption = Pap.GREEN,
+    onward: Onward = False,
+    expires: Expires = "",
     strict: Annotated[bool, typer.Option(help="Take all objects or none.")] = False,
+    stop_on: StopOn = [],  # noqa: B006  # typer copies it
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say who would get it and who not; write nothing.")
     ] = False,
@@ -38,45 +49,90 @@ def publish(
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """Publish a bundle: sign it and give it to whom the terms allow.
+    """Publish a bundle: sign it and give it to whom the terms allow. Warnings come before anything is signed.
 
     Example: lezha publish wiper.json --tlp amber --to nato --dry-run
+
+    Example: lezha publish wiper.json --tlp amber --to nato --stop-on own_identity --stop-on red_to_many
     """
-    raw = _read(file)
-    query = [("tlp", tlp.value), ("pap", pap.value), *(("to", name) for name in to)]
-    flags = {"onward": onward, "strict": strict, "dry_run": dry_run}
-    query += [(name, "true") for name, on in flags.items() if on]
-    if expires:
-        query.append(("expires", expires))
-
-    async def call(node: Api) -> Any:
-        return await node.post("/publish", raw, query)
-
-    try:
-        done = api.run(home, url, token_file, call)
-    except Refusal as refusal:
-        rejected = refusal.body.get("rejected", [])
-        if json:
-            show_json({"taken": [], "rejected": rejected, "dry_run": dry_run})
-        else:
-            _show_rejected(rejected)
-        if "rejected" in refusal.body and not rejected:  # it is the whole file that can't be taken
-            raise CliError(f"{_name(file)}: {refusal}") from refusal
-        raise
+    query = terms(tlp, to, pap, onward, expires)
+    query += [("strict", "true")] if strict else []
+    query += [("stop_on", code) for code in stop_on]
+    done = asked(home, url, token_file, file, query, json, dry_run=dry_run)
     if json:
         show_json(done | {"dry_run": dry_run})
         return
-    _show_rejected(done["rejected"])
-    for warning in done["warnings"]:
-        note(f"warning: {warning}")
+    show_outcome(done, dry_run=dry_run)
+    show_outlook(done["outlook"])
+
+
+def show_outlook(outlook: Sequence[Mapping[str, Any]]) -> None:
+    """Show what each peer gets and what not."""
+    table(
+        ("peer", "gets", "withheld, and why"),
+        [_outlook(one) for one in outlook],
+        "There are no peers yet.",
+    )
+
+
+def terms(tlp: Tlp, to: Sequence[str], pap: Pap, onward: bool, expires: str) -> Query:
+    """Return terms as the API takes them."""
+    query = [("tlp", tlp.value), ("pap", pap.value), *(("to", name) for name in to)]
+    query += [("onward", "true")] if onward else []
+    return query + ([("expires", expires)] if expires else [])
+
+
+def asked(
+    home: Path,
+    url: str,
+    token_file: Path | None,
+    file: Path,
+    query: Query,
+    json: bool,
+    *,
+    dry_run: bool = True,
+) -> dict[str, Any]:
+    """Publish a file, or with `dry_run` ask who would get it; what is warned of is shown before anything is signed.
+
+    What was rejected is shown if nothing was taken. Raises CliError.
+    """
+    raw = _read(file)
+
+    async def call(node: Api) -> Any:
+        if json or dry_run:
+            return await node.post("/publish", raw, [*query, ("dry_run", str(dry_run).lower())])
+        show_warnings((await node.post("/publish", raw, [*query, ("dry_run", "true")]))["warnings"])
+        return await node.post("/publish", raw, query) | {"warnings": []}
+
+    try:
+        done: dict[str, Any] = api.run(home, url, token_file, call)
+    except Refusal as refusal:
+        rejected, warnings = (refusal.body.get(name, []) for name in ("rejected", "warnings"))
+        if json:
+            show_json({"taken": [], "rejected": rejected, "warnings": warnings, "dry_run": dry_run})
+        else:
+            show_rejected(rejected)
+            show_warnings(warnings)
+        if "rejected" in refusal.body and not rejected:  # it is the whole file that can't be taken
+            raise CliError(f"{_name(file)}: {refusal}") from refusal
+        raise
+    return done
+
+
+def show_outcome(done: Mapping[str, Any], *, dry_run: bool) -> None:
+    """Show what was taken and what not, and what there is to think about."""
+    show_rejected(done["rejected"])
+    show_warnings(done["warnings"])
     verb = "would be published" if dry_run else "published"
     taken = len(done["taken"])
     say(f"{taken} object{'' if taken == 1 else 's'} {verb}, {len(done['rejected'])} rejected.")
-    table(
-        ("peer", "gets", "withheld, and why"),
-        [_outlook(one) for one in done["outlook"]],
-        "There are no peers yet.",
-    )
+
+
+def show_warnings(warnings: Sequence[Mapping[str, Any]]) -> None:
+    """Show what there is to think about, each with the first things it is about."""
+    for one in warnings:
+        shown = [*one["about"][:_NAMED], *(["…"] if one["count"] > _NAMED else [])]
+        note(f"warning: {one['words']} [{one['code']}: {', '.join(shown)}]")
 
 
 def _name(file: Path) -> str:
@@ -96,14 +152,15 @@ def _read(file: Path) -> bytes:
     return raw
 
 
-def _show_rejected(rejected: list[dict[str, str]]) -> None:
+def show_rejected(rejected: Sequence[Mapping[str, str]]) -> None:
+    """Show what was not taken, and why."""
     for one in rejected[:_SHOWN]:
         note(f"rejected: {one['id'] or '(no id)'}: {one['reason']} [{one['clause']}]")
     if len(rejected) > _SHOWN:
         note(f"… and {len(rejected) - _SHOWN} more; --json shows all.")
 
 
-def _outlook(one: dict[str, Any]) -> tuple[str, str, str]:
+def _outlook(one: Mapping[str, Any]) -> tuple[str, str, str]:
     why = [f"{count}: {one['words'][reason]}" for reason, count in one["withheld"].items()]
     rules = f" ({'; '.join(one['rules'])})" if one["rules"] else ""
     return one["peer"], f"{one['gets']}{rules}", "; ".join(why) or "nothing"

@@ -23,3 +23,11 @@ class NothingTaken(FlowError):
     def __init__(self, message: str, rejected: Sequence[Rejected] = ()) -> None:
         super().__init__(message)
         self.rejected = tuple(rejected)
+
+
+class Stopped(FlowError):
+    """Nothing was published, since its author asked to be stopped by a caution; `warnings` are all there were."""
+
+    def __init__(self, message: str, warnings: Sequence[object]) -> None:
+        super().__init__(message)
+        self.warnings = tuple(warnings)

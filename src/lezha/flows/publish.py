@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -10,53 +10,72 @@ import msgspec
 from securesystemslib.signer import CryptoSigner
 from sqlalchemy import Connection
 
+from lezha.detection.constituency import Constituency
 from lezha.federation import statement as signed_statement
 from lezha.federation.members import Members
 from lezha.federation.statement import KnownStatement, Statement
-from lezha.flows import authority, beside, ingest, share
+from lezha.flows import authority, beside, ingest, share, warn
 from lezha.flows.beside import Beside
-from lezha.flows.errors import FlowError, NothingTaken, Rejected
+from lezha.flows.errors import FlowError, NothingTaken, Rejected, Stopped
+from lezha.flows.warn import Caution
 from lezha.sharing.audience import within
 from lezha.sharing.community import Communities, Community
-from lezha.sharing.release import Facts, Recipient, Released, Withheld
+from lezha.sharing.release import Facts, Reason, Released, Withheld
+from lezha.sharing.remedies import remedy
 from lezha.sharing.terms import Audience, CommunityTerm, Terms
-from lezha.store import communities, contents, peers, statements
+from lezha.store import communities, contents, peers, reached, statements
 from lezha.store.contents import Content
 from lezha.store.log import Log, Tx
 from lezha.store.statements import Signed
 
 _MAX_REFS: Final = 5000  # of one object; a statement lists those that are not held, and has a size of its own
 _NOT_OBJECTS: Final = ("marking-definition--", "extension-definition--")
+_EXAMPLES: Final = 3
+ANY: Final = "any"
+"""Stands for every code of a caution."""
 
 
 class Author(msgspec.Struct, frozen=True):
-    """On whose behalf things are signed: the member, its key, and its own identity object."""
+    """On whose behalf things are signed: the member, its key, its own identity object, and whom it looks after."""
 
     member: str
     signer: CryptoSigner
     identity: Content
+    constituency: Constituency = Constituency()
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What a person or tool asks to be published. `strict` takes all objects or none."""
+    """What a person or tool asks to be published.
+
+    `strict` takes all objects or none. `stop_on` are codes of cautions (`warn.Code`, or `any`) by which nothing is
+    published.
+    """
 
     raw: bytes
     terms: Terms
     strict: bool = False
+    stop_on: tuple[str, ...] = ()
 
 
 class Outlook(msgspec.Struct, frozen=True):
-    """What one peer gets of a publication and what not: reason -> count, with the reasons in words."""
+    """What one peer gets of a publication and what not: reason -> count, by code.
+
+    Of each reason there are the words, the clause where its rule is written, what can be done about it, and the first
+    three objects. `rules` are those by which the peer gets something.
+    """
 
     peer: str
     gets: int
     withheld: dict[str, int]
     words: dict[str, str]
     rules: tuple[str, ...]
+    clauses: dict[str, str]
+    remedies: dict[str, str]
+    examples: dict[str, tuple[str, ...]]
 
 
 class Published(msgspec.Struct, frozen=True):
-    """The outcome: (object id, statement) of what was taken, what was rejected, and who gets it.
+    """The outcome: (object id, statement) of what was taken, what was rejected, who gets it, and what to think about.
 
     `at` is when it was committed, empty for a preview.
     """
@@ -64,11 +83,11 @@ class Published(msgspec.Struct, frozen=True):
     taken: tuple[tuple[str, str], ...]
     rejected: tuple[Rejected, ...]
     outlook: tuple[Outlook, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Caution, ...]
     at: str = ""
 
 
-class _Draft(msgspec.Struct, frozen=True):
+class Draft(msgspec.Struct, frozen=True):
     """A request that has been read; nothing in the log has been looked at yet."""
 
     author: Author
@@ -101,6 +120,7 @@ class _Item(msgspec.Struct, frozen=True):
 class _Plan(msgspec.Struct, frozen=True):
     items: tuple[_Item, ...]
     rejected: tuple[Rejected, ...]
+    warnings: tuple[Caution, ...]
 
 
 def audience(conn: Connection, names: Sequence[str]) -> Audience:
@@ -140,13 +160,14 @@ def audience(conn: Connection, names: Sequence[str]) -> Audience:
 
 
 def preview(log: Log, author: Author, members: Members, request: Request, now: str) -> Published:
-    """Say what `publish` would do, without writing anything. Raises NothingTaken, FlowError."""
-    draft = _draft(author, members, request)
+    """Say what `publish` would do, without writing anything. Raises NothingTaken, Stopped, FlowError."""
+    drafted = draft(author, members, request)
     with log.read() as conn:
-        plan = _plan(conn, draft, now)
-        outlook = _outlook(conn, [_facts(one, author, now) for one in plan.items], now)
+        plan = _plan(conn, drafted, now)
+        facts = [_facts(one, author, now) for one in plan.items]
+        outlook = _outlook(conn, facts, [one.content.stix_id for one in plan.items], now)
     taken = tuple((one.content.stix_id, "") for one in plan.items)
-    return Published(taken, plan.rejected, outlook, _warnings(plan))
+    return Published(taken, plan.rejected, outlook, plan.warnings)
 
 
 async def publish(log: Log, author: Author, members: Members, request: Request, actor: str) -> Published:
@@ -154,10 +175,11 @@ async def publish(log: Log, author: Author, members: Members, request: Request, 
 
     What this member has signed before on the same terms is taken with the statement that is there.
 
-    Raises NothingTaken if there are none, or with `strict` if one is not; then nothing is written.
+    Raises NothingTaken if there are none, or with `strict` if one is not, and Stopped if a caution is to stop it; then
+    nothing is written.
     """
-    draft = await asyncio.to_thread(_draft, author, members, request)
-    return await log.write(lambda tx: _write(tx, draft, actor))
+    drafted = await asyncio.to_thread(draft, author, members, request)
+    return await log.write(lambda tx: write(tx, drafted, actor))
 
 
 def sign(
@@ -184,12 +206,14 @@ def sign(
     return Signed(known.digest, content.hash, author.member, True, terms, tx.at, known.raw, companions)
 
 
-def _draft(author: Author, members: Members, request: Request) -> _Draft:
+def draft(author: Author, members: Members, request: Request) -> Draft:
+    """Read a request. Raises NothingTaken."""
     read, rejected = ingest.contents_of(request.raw)
-    return _Draft(author, members, request, tuple(read), tuple(rejected))
+    return Draft(author, members, request, tuple(read), tuple(rejected))
 
 
-def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
+def write(tx: Tx, draft: Draft, actor: str) -> Published:
+    """Write a draft as `publish` does, in a transaction that has more to do."""
     plan = _plan(tx.conn, draft, tx.at)
     contents.add(tx, [draft.author.identity, *(one.content for one in plan.items)], actor)
     before = _signed_before(tx.conn, plan)
@@ -199,15 +223,15 @@ def _write(tx: Tx, draft: _Draft, actor: str) -> Published:
         if one.content.hash not in before
     ]
     statements.add(tx, signed, actor)
+    reached.add(tx, draft.request.terms.audience, draft.request.terms.tlp)
     told = before | {one.content: one.hash for one in signed}
     taken = tuple((one.content.stix_id, told[one.content.hash]) for one in plan.items)
-    outlook = _outlook(
-        tx.conn, statements.facts(tx.conn, list(dict.fromkeys(key for _, key in taken))), tx.at
-    )
-    return Published(taken, plan.rejected, outlook, _warnings(plan), tx.at)
+    ids = {key: stix_id for stix_id, key in taken}
+    outlook = _outlook(tx.conn, statements.facts(tx.conn, list(ids)), list(ids.values()), tx.at)
+    return Published(taken, plan.rejected, outlook, plan.warnings, tx.at)
 
 
-def _plan(conn: Connection, draft: _Draft, now: str) -> _Plan:
+def _plan(conn: Connection, draft: Draft, now: str) -> _Plan:
     request = draft.request
     ground = _ground(conn, draft.contents, now)
     fit, unfit = _sorted_out(draft, ground)
@@ -223,7 +247,29 @@ def _plan(conn: Connection, draft: _Draft, now: str) -> _Plan:
     for content in fit:
         terms = msgspec.structs.replace(request.terms, open_refs=_open_refs(content, here))
         items.append(_Item(content, terms, beside.of(content, terms, draft.author.identity, there)))
-    return _Plan(tuple(items), tuple(refused))
+    return _Plan(tuple(items), tuple(refused), _cautions(conn, draft, items))
+
+
+def _cautions(conn: Connection, draft: Draft, items: Sequence[_Item]) -> tuple[Caution, ...]:
+    """Return what there is to think about. Raises Stopped if the author asked to be stopped by any of it."""
+    author, request = draft.author, draft.request
+    if unknown := set(request.stop_on) - {ANY, *warn.Code}:
+        known = ", ".join([ANY, *warn.Code])
+        raise FlowError(f"There is no warning {min(unknown)[:60]!r} to stop on. There are: {known}.")
+    paps = {one.content.hash: one.beside.said.paps for one in items if one.beside.said is not None}
+    read = tuple(map(_as_read, items))
+    found = warn.cautions(conn, warn.Draft(author.member, read, request.terms, author.constituency, paps))
+    stopping = [one for one in found if ANY in request.stop_on or one.code in request.stop_on]
+    if stopping:
+        raise Stopped(f"Nothing was published: {stopping[0].words}", found)
+    return found
+
+
+def _as_read(one: _Item) -> Content:
+    """Return a content with the levels of all its markings, as far as they can be read."""
+    said = one.beside.said
+    levels = one.content.markings + (said.levels if said else ())
+    return msgspec.structs.replace(one.content, markings=levels, unreadable_marking=said is None)
 
 
 def _signed_before(conn: Connection, plan: _Plan) -> dict[str, str]:
@@ -247,7 +293,7 @@ def _signed_before(conn: Connection, plan: _Plan) -> dict[str, str]:
     return found
 
 
-def _sorted_out(draft: _Draft, ground: _Ground) -> tuple[list[Content], list[Rejected]]:
+def _sorted_out(draft: Draft, ground: _Ground) -> tuple[list[Content], list[Rejected]]:
     """Tell apart what may be signed and what not.
 
     What is signed in the same go counts as told, so whatever is rejected may take with it what names it.
@@ -274,11 +320,24 @@ def _sorted_out(draft: _Draft, ground: _Ground) -> tuple[list[Content], list[Rej
 
 def _ground(conn: Connection, read: Sequence[Content], now: str) -> _Ground:
     targets = {target for content in read for target in content.refs}
+    return _Ground(
+        now=now,
+        communities=communities.current(conn),
+        held=frozenset(contents.ids_held(conn, targets)),
+        told=(told := _told(conn, targets)),
+        recalled=frozenset(target for target, said in told.items() if not said),
+        in_conflict=authority.conflicts(conn, read),
+        purged=frozenset(contents.purged(conn, (one.hash for one in read))),
+    )
+
+
+def _told(conn: Connection, targets: Iterable[str]) -> dict[str, list[tuple[str, Terms]]]:
+    """Return who told of each of some objects, and on which terms, as far as that was not recalled."""
     about = statements.about_any(conn, targets)
     facts = {
         one.statement: one for one in statements.facts(conn, [key for keys in about.values() for key in keys])
     }
-    told = {
+    return {
         target: [
             (facts[key].origin, terms)
             for key in keys
@@ -286,18 +345,9 @@ def _ground(conn: Connection, read: Sequence[Content], now: str) -> _Ground:
         ]
         for target, keys in about.items()
     }
-    return _Ground(
-        now=now,
-        communities=communities.current(conn),
-        held=frozenset(contents.ids_held(conn, targets)),
-        told=told,
-        recalled=frozenset(target for target, said in told.items() if not said),
-        in_conflict=authority.conflicts(conn, read),
-        purged=frozenset(contents.purged(conn, (one.hash for one in read))),
-    )
 
 
-def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
+def _unfit(draft: Draft, content: Content, ground: _Ground) -> Rejected | None:
     refused = authority.unfit(draft.author.member, draft.members, content, ground.in_conflict)
     if content.hash in ground.purged:
         return authority.purged(content)
@@ -308,7 +358,7 @@ def _unfit(draft: _Draft, content: Content, ground: _Ground) -> Rejected | None:
 
 
 def _wider_than_named(
-    draft: _Draft, content: Content, ground: _Ground, beside: Mapping[str, int]
+    draft: Draft, content: Content, ground: _Ground, beside: Mapping[str, int]
 ) -> Rejected | None:
     terms = draft.request.terms
     for target in content.refs:
@@ -319,8 +369,7 @@ def _wider_than_named(
         if target in ground.recalled and not told:
             reason = f"it names {target}, which was recalled: this would go on telling of it."
             return Rejected(content.stix_id, "lezha references", reason)
-        own_only = not told and target in ground.held and not target.startswith("identity--")
-        if own_only or (told and not within(terms, told, ground.communities, ground.now)):
+        if not _may_know(terms, target, told, ground.held, ground.communities, ground.now):
             reason = (
                 f"it names {target}, which not everyone in this audience may know, those who join it later included: "
                 "narrow the audience, or publish that object to it too."
@@ -329,8 +378,44 @@ def _wider_than_named(
     return None
 
 
+def _may_know(
+    terms: Terms,
+    target: str,
+    told: Sequence[tuple[str, Terms]],
+    held: AbstractSet[str],
+    present: Communities,
+    now: str,
+) -> bool:
+    """Say whether an object that names `target` may be told on these terms (docs/design.md, References)."""
+    if not told:
+        return target not in held or target.startswith("identity--")
+    return within(terms, told, present, now)
+
+
+def unknown_to(conn: Connection, targets: Collection[str], terms: Terms, now: str) -> list[str]:
+    """Return those of `targets` that not everyone may know whom these terms let in."""
+    told, held, present = (
+        _told(conn, targets),
+        set(contents.ids_held(conn, targets)),
+        communities.current(conn),
+    )
+    return [one for one in targets if not _may_know(terms, one, told.get(one, ()), held, present, now)]
+
+
+def foresee(
+    conn: Connection, author: Author, content: Content, terms: Terms, now: str
+) -> tuple[Outlook, ...]:
+    """Say what each peer would get of one content on some terms, whatever else must be so that it may be published."""
+    return _outlook(conn, [prospective(content, terms, author, now)], [content.stix_id], now)
+
+
 def _open_refs(content: Content, here: AbstractSet[str]) -> tuple[str, ...]:
     return tuple(ref for ref in content.refs if ref not in here and not ref.startswith(_NOT_OBJECTS))
+
+
+def prospective(content: Content, terms: Terms, author: Author, now: str) -> Facts:
+    """Return the facts as they would be if the author signed these terms now, with nothing beside but its identity."""
+    return _facts(_Item(content, terms, beside.of(content, terms, author.identity, {})), author, now)
 
 
 def _facts(one: _Item, author: Author, now: str) -> Facts:
@@ -349,33 +434,26 @@ def _facts(one: _Item, author: Author, now: str) -> Facts:
     )
 
 
-def _outlook(conn: Connection, facts: Sequence[Facts], now: str) -> tuple[Outlook, ...]:
-    linked = peers.listed(conn)
-    found: list[Outlook] = []
-    for peer in linked:
-        recipient: Recipient = peer.recipient()
-        decisions = share.preview(conn, facts, [recipient], now)
-        withheld = [one.reason for one in decisions if isinstance(one, Withheld)]
-        rules = dict.fromkeys(one.rule for one in decisions if isinstance(one, Released))
-        found.append(
-            Outlook(
-                peer=peer.name,
-                gets=len(decisions) - len(withheld),
-                withheld={reason.value: withheld.count(reason) for reason in dict.fromkeys(withheld)},
-                words={reason.value: reason.words for reason in dict.fromkeys(withheld)},
-                rules=tuple(rules),
-            )
-        )
-    return tuple(found)
+def _outlook(conn: Connection, facts: Sequence[Facts], ids: Sequence[str], now: str) -> tuple[Outlook, ...]:
+    """Say what each peer gets of statements about the objects `ids`, in that order."""
+    return tuple(
+        _of_peer(peer.name, share.preview(conn, facts, [peer.recipient()], now), ids)
+        for peer in peers.listed(conn)
+    )
 
 
-def _warnings(plan: _Plan) -> tuple[str, ...]:
-    unmatched = [one.content for one in plan.items if one.content.unmatched]
-    warnings = [f"{content.stix_id} can't be matched live: {content.unmatched}" for content in unmatched[:20]]
-    if len(unmatched) > len(warnings):
-        warnings.append(f"… and {len(unmatched) - len(warnings)} more that can't be matched live")
-    unreadable = [one.content.stix_id for one in plan.items if one.beside.said is None]
-    warnings += [
-        f"{stix_id} carries a marking that can't be read: nobody gets it." for stix_id in unreadable[:20]
-    ]
-    return tuple(warnings)
+def _of_peer(name: str, decisions: Sequence[Released | Withheld], ids: Sequence[str]) -> Outlook:
+    denied: dict[Reason, list[str]] = {}
+    for one, stix_id in zip(decisions, ids, strict=True):
+        if isinstance(one, Withheld):
+            denied.setdefault(one.reason, []).append(stix_id)
+    return Outlook(
+        peer=name,
+        gets=len(decisions) - sum(map(len, denied.values())),
+        withheld={reason.value: len(objects) for reason, objects in denied.items()},
+        words={reason.value: reason.words for reason in denied},
+        rules=tuple(dict.fromkeys(one.rule for one in decisions if isinstance(one, Released))),
+        clauses={reason.value: reason.clause for reason in denied},
+        remedies={reason.value: remedy(reason) for reason in denied},
+        examples={reason.value: tuple(objects[:_EXAMPLES]) for reason, objects in denied.items()},
+    )

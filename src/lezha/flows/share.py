@@ -5,8 +5,9 @@ released, all in one commit. `pack` packs numbered rows for sending and asks onc
 goes as a void frame.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby, takewhile
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -53,6 +54,7 @@ _RECALLS: Final = frozenset({"tombstone", tombstones.RETOLD})
 _ABOUT_PEERS: Final = frozenset({"roster", "admission", "policy"})
 _ABOUT_ONE: Final = frozenset({"peer", "constituent"})
 _ENDING: Final = frozenset({"disputed", "purged"})
+_NOTHING: Final[Mapping[str, Reason]] = MappingProxyType({})
 _CLAIMED: Final = "names as its creator a member that is known here"
 _Row = tuple[ViewKind, str, str, bytes]
 """A row of a view: kind, ref, rule and digest."""
@@ -215,16 +217,18 @@ def _decide_again(tx: Tx, gate: Gate, place: Cursor) -> bool:
     """Decide anew for some of what is withheld, after the statement `place.again`; say whether that was the last."""
     recipient = gate.recipient.id
     some, upto = views.withheld_after(tx.conn, recipient, place.again or 0, place.seq, _AGAIN_PER_COMMIT)
-    views.no_longer_withheld(tx, recipient, some)
-    _decide_statements(tx, gate, some)
+    _decide_statements(tx, gate, some, views.reasons(tx.conn, recipient, some))
     views.move_cursor(tx, recipient, Cursor(place.seq, upto))
     return upto is None
 
 
-def _decide_statements(tx: Tx, gate: Gate, hashes: list[str]) -> list[str]:
-    """Decide for statements that are neither in the recipient's view nor recorded as withheld from it.
+def _decide_statements(
+    tx: Tx, gate: Gate, hashes: list[str], before: Mapping[str, Reason] = _NOTHING
+) -> list[str]:
+    """Decide for statements that are not in the recipient's view; `before` is why those are withheld that are recorded.
 
-    Return what they are about of what was purged, or was for a time that is over.
+    What is withheld for the same reason as before keeps the time since when it is. Return what the statements are about
+    of what was purged, or was for a time that is over.
     """
     if not hashes:
         return []
@@ -232,7 +236,13 @@ def _decide_statements(tx: Tx, gate: Gate, hashes: list[str]) -> list[str]:
     facts = statements.facts(tx.conn, hashes)
     decisions = [gate.decide(one) for one in facts]
     released = [one for one in decisions if isinstance(one, Released)]
-    views.withhold(tx, recipient.id, [one for one in decisions if isinstance(one, Withheld)])
+    withheld = [one for one in decisions if isinstance(one, Withheld)]
+    changed = [one for one in withheld if before.get(one.statement) is not one.reason]
+    if before:
+        views.no_longer_withheld(
+            tx, recipient.id, [*(one.statement for one in released), *(one.statement for one in changed)]
+        )
+    views.withhold(tx, recipient.id, changed)
     digests = _digests(tx.conn, recipient, released)
     _number(
         tx,

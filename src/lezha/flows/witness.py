@@ -78,7 +78,8 @@ class Witness:
     async def saw(self, who: Who, way: str, question: str, contents: Iterable[int]) -> None:
         """Have it durable that `who` was shown these contents, given by number, on this `way`. Raises StoreError.
 
-        `way` is a word: search, page, about, object, bytes, sightings, desk, sensor, view.
+        `way` is a word: search, page, about, object, bytes, sightings, desk, sensor, view, explained, gaps,
+        tear-line.
         """
         shown = set(contents)
         if not shown:

@@ -117,6 +117,10 @@ class Link:
                 if time.monotonic() - self._heard >= _IDLE_S:
                     self._outbox.quiet()
             case Pause(seconds):
+                # Nothing can be sent: what waits is decided, so that it is known how much that is.
+                while serial != self._decided:
+                    if await self._decide():
+                        self._decided = serial
                 await self._pause(seconds)
 
     async def _decide(self) -> bool:

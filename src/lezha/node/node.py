@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 
+from lezha.detection import constituency
 from lezha.federation import members as directory
 from lezha.federation import tls
 from lezha.federation.document import read
@@ -76,7 +77,8 @@ class Node:
     def author(self) -> Author:
         """In whose name this node publishes."""
         own = objects.read(self.identity.known.document.identity.encode())
-        return Author(self.identity.member, self.identity.signer, ingest.content(own))
+        mine = constituency.parse(self.settings.constituency)
+        return Author(self.identity.member, self.identity.signer, ingest.content(own), mine)
 
     @property
     def receiver(self) -> Receiver:

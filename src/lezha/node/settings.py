@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from sqlalchemy.engine import make_url
 
+from lezha.detection import constituency
 from lezha.node.errors import NodeError
 from lezha.sharing.tlp import Tlp
 from lezha.stix.clauses import COMPANION_TYPES
@@ -40,7 +41,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     means SQLite in the folder. `peer_clearance` is what a newly confirmed peer may receive at most. `retention` says
     what is purged when. `policy` names the Cedar file in the folder that says what may leave; empty means none.
     `proxies` are the addresses of reverse proxies that are believed when they say from where a request comes.
-    `checkpoint_hours` is how often peers are given a commitment to this node's log, 0 for never.
+    `checkpoint_hours` is how often peers are given a commitment to this node's log, 0 for never. `constituency` are the
+    networks and domains of which publishing warns.
     `max_bundle_bytes`, 1 KiB to 1 GiB, is what is taken in one request.
     """
 
@@ -56,6 +58,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy: Annotated[str, msgspec.Meta(pattern=rf"\A\Z|{POLICY}")] = ""
     proxies: tuple[str, ...] = ()
     checkpoint_hours: Annotated[int, msgspec.Meta(ge=0, le=_MOST_HOURS)] = 24
+    constituency: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if an entry of `constituency` is no network and no domain."""
+        constituency.parse(self.constituency)
 
 
 def load(home: Path) -> Settings:

@@ -94,6 +94,11 @@ class Reason(StrEnum):
         """The reason in plain words, for an analyst."""
         return _WORDS[self]
 
+    @property
+    def clause(self) -> str:
+        """Where that rule is written: a heading of docs/design.md, and the clause of the standard behind it."""
+        return _CLAUSES[self]
+
 
 _WORDS: Final = {
     Reason.QUARANTINED: "it is in quarantine here",
@@ -117,6 +122,31 @@ _WORDS: Final = {
     Reason.NOT_ONWARD: "its author does not let others pass it on",
     Reason.RELAY_TLP: "its TLP does not let others pass it on to this recipient",
     Reason.POLICY: "this member's national policy forbids it",
+}
+
+
+_CLAUSES: Final = {
+    Reason.QUARANTINED: "docs/design.md, Authority; STIX 2.1 §3.6",
+    Reason.PURGED: "docs/design.md, Purge",
+    Reason.RECALLED: "docs/design.md, Release",
+    Reason.EXPIRED: "docs/design.md, Release; TLP 2.0, additional sharing restrictions",
+    Reason.UNREADABLE_MARKING: "docs/design.md, Release; STIX 2.1 §7.2",
+    Reason.SUSPENDED: "docs/design.md, Enrolment",
+    Reason.NO_STATEMENT: "docs/design.md, Log",
+    Reason.EMPTY_AUDIENCE: "docs/design.md, Release; TLP 2.0, additional sharing restrictions",
+    Reason.NOT_IN_AUDIENCE: "docs/design.md, Release; TLP 2.0, additional sharing restrictions",
+    Reason.ROSTER_UNKNOWN: "docs/design.md, Communities",
+    Reason.ROSTER_BEHIND: "docs/design.md, Communities",
+    Reason.ROSTER_EXPIRED: "docs/design.md, Communities",
+    Reason.NOT_ADMITTED_HERE: "docs/design.md, Communities",
+    Reason.MEMBERSHIP_ENDED: "docs/design.md, Communities",
+    Reason.ADMITTED_LATER: "docs/design.md, Release",
+    Reason.CLEARANCE: "docs/design.md, Release",
+    Reason.CONSTITUENT_TLP: "docs/design.md, Release; TLP 2.0, TLP:AMBER+STRICT and TLP:RED",
+    Reason.CAME_FROM_THERE: "docs/design.md, Release",
+    Reason.NOT_ONWARD: "docs/design.md, Release; TLP 2.0, additional sharing restrictions",
+    Reason.RELAY_TLP: "docs/design.md, Release; TLP 2.0, definitions of the labels",
+    Reason.POLICY: "docs/design.md, Release",
 }
 
 

@@ -5,7 +5,18 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from lezha.sharing.tlp import Tlp
 from lezha.stix.versions import substance
@@ -137,6 +148,19 @@ _CAME_BEFORE: Final = (
     )
     .order_by(_CONTENTS.c.seq)
     .limit(bindparam("limit"))
+)
+_MARKINGS: Final = (
+    select(_CONTENTS.c.hash, schema.tags.c.value)
+    .join(schema.tags, schema.tags.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS), schema.tags.c.kind == "marking")
+    .order_by(schema.tags.c.value)
+)
+# An expression, so that SQLite, which keeps no statistics, does not walk all that the creator has made instead.
+_CREATOR: Final = _CONTENTS.c.creator.concat(literal_column("''"))
+_MADE_BY: Final = (
+    select(_CONTENTS.c.stix_id)
+    .where(_CONTENTS.c.stix_id.in_(KEYS), bindparam("creator") == _CREATOR)
+    .distinct()
 )
 _FORGET: Final = (
     update(_CONTENTS).where(_CONTENTS.c.seq == bindparam("of")).values(name="", unmatched="", valid_until="")
@@ -339,6 +363,19 @@ def bytes_of(conn: Connection, hashes: Iterable[str]) -> dict[str, bytes]:
 def own_bytes_of(conn: Connection, stix_ids: Iterable[str], types: Sequence[str]) -> list[bytes]:
     """Return the bytes of all versions of objects of these types that this member has brought here or signed."""
     return [row.bytes for row in each(conn, _OWN_BYTES, stix_ids, types=list(types))]
+
+
+def made_by(conn: Connection, stix_ids: Iterable[str], creator: str) -> set[str]:
+    """Return those of `stix_ids` of which a version is held that names `creator` as its creator."""
+    return {row.stix_id for row in each(conn, _MADE_BY, stix_ids, creator=creator)}
+
+
+def markings(conn: Connection, hashes: Iterable[str]) -> dict[str, list[str]]:
+    """Return the marking definitions that each of some contents names; of what was purged none are known."""
+    found: dict[str, list[str]] = {}
+    for row in each(conn, _MARKINGS, hashes):
+        found.setdefault(row.hash, []).append(row.value)
+    return found
 
 
 def sizes(conn: Connection, hashes: Iterable[str]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """The national policy in force, kept in the log: whatever decides in a transaction decides by what that one holds."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -60,8 +61,18 @@ def gate(conn: Connection, recipient: Recipient, now: str) -> Gate:
 
     Whatever leaves passes such a gate; own systems, whose findings stay with the member, are not asked about.
     """
-    asked = None if recipient.standing is Standing.OWN else current(conn)
-    return PolicedGate(recipient, communities.current(conn), now, asked)
+    return gates(conn, [recipient], now)[recipient.id]
+
+
+def gates(conn: Connection, recipients: Sequence[Recipient], now: str) -> dict[str, Gate]:
+    """Return the gate of each recipient, by its id. Raises StoreError."""
+    present = communities.current(conn)
+    others = any(one.standing is not Standing.OWN for one in recipients)
+    asked = current(conn) if others else None
+    return {
+        one.id: PolicedGate(one, present, now, None if one.standing is Standing.OWN else asked)
+        for one in recipients
+    }
 
 
 def kept(conn: Connection) -> list[KeptPolicy]:

@@ -159,6 +159,16 @@ statements: Final = Table(
     Index("statements_by_origin", "origin", "content"),
 )
 
+reached: Final = Table(
+    "reached",
+    metadata,
+    Column("whom", Text, primary_key=True, comment="everyone, or the id of a community or a member"),
+    Column(
+        "tlp", String(12), primary_key=True, comment="of a statement by which this member published to it"
+    ),
+    Column("at", String(27), nullable=False, comment="when it did so first"),
+)
+
 companions: Final = Table(
     "companions",
     metadata,
@@ -346,7 +356,7 @@ withheld: Final = Table(
     Column("own", Boolean, nullable=False),
     Column("reason", String(24), nullable=False),
     Column("at", String(27), nullable=False),
-    Index("withheld_by_reason", "recipient", "own", "reason"),
+    Index("withheld_by_reason", "recipient", "own", "reason", "at"),
 )
 
 cursors: Final = Table(

@@ -95,6 +95,9 @@ _CHANGED: Final = _OFFERED.where(_VIEWS.c.kind == ViewKind.CHANGE.value, _VIEWS.
 _REFUSED: Final = select(schema.refusals.c.number).where(
     schema.refusals.c.recipient == bindparam("recipient"), schema.refusals.c.number.in_(KEYS)
 )
+_REASONS: Final = select(schema.withheld.c.statement, schema.withheld.c.reason).where(
+    schema.withheld.c.recipient == bindparam("recipient"), schema.withheld.c.statement.in_(KEYS)
+)
 _VOIDED: Final = select(schema.voids.c.number).where(
     schema.voids.c.recipient == bindparam("recipient"), schema.voids.c.number > bindparam("after")
 )
@@ -381,6 +384,12 @@ def find(conn: Connection, recipient: str, ref: str) -> Entry | None:
     rows = select(func.max(table.c.number)).where(table.c.recipient == recipient, table.c.ref == ref)
     number = conn.scalar(rows.where(table.c.number.not_in(voids)))
     return None if number is None else entry(conn, recipient, number)
+
+
+def reasons(conn: Connection, recipient: str, statements: Iterable[str]) -> dict[str, Reason]:
+    """Return why each of some statements is withheld from a recipient, as far as it is."""
+    rows = each(conn, _REASONS, statements, recipient=recipient)
+    return {row.statement: Reason(row.reason) for row in rows}
 
 
 def reason(conn: Connection, recipient: str, statement: str) -> Reason | None:

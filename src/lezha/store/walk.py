@@ -29,6 +29,16 @@ _STEPS: Final = (
     .limit(bindparam("limit"))
 )
 _STEPS_OF_TYPE: Final = _STEPS.where(_CONTENTS.c.type == bindparam("type"))
+_BARE: Final = (
+    select(
+        _CONTENTS.c.hash,
+        _CONTENTS.c.markings,
+        _CONTENTS.c.unreadable_marking,
+        or_(_DISPUTED.c.stix_id.is_not(None), CLAIMS_A_MEMBER).label("quarantined"),
+    )
+    .outerjoin(_DISPUTED, IN_DISPUTE)
+    .where(_CONTENTS.c.hash.in_(KEYS))
+)
 _ABOUT: Final = (
     select(_CONTENTS.c.hash.label("content"), _STATEMENTS.c.hash)
     .join(_STATEMENTS, _STATEMENTS.c.content == _CONTENTS.c.seq)
@@ -73,6 +83,15 @@ def statements_about(conn: Connection, contents: Iterable[str]) -> dict[str, lis
     for row in each(conn, _ABOUT, contents):
         found.setdefault(row.content, []).append(row.hash)
     return found
+
+
+def bare_facts(conn: Connection, hashes: Sequence[str]) -> dict[str, Facts]:
+    """Return the facts about contents that are held without a statement."""
+    gone = contents.purged(conn, hashes)
+    return {
+        row.hash: msgspec.structs.replace(_bare(row._mapping), purged=row.hash in gone)
+        for row in each(conn, _BARE, hashes)
+    }
 
 
 def bytes_of(conn: Connection, released: Sequence[Released]) -> list[bytes]:

@@ -28,14 +28,13 @@ from lezha.node.clock import later, utc_now
 from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.node.settings import Retention
-from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.store import contents, looks, peers, search
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
-from lezha.web import communities, constituents, exports, parameters, times, tokens
+from lezha.web import communities, constituents, exports, parameters, release, times, tokens
 from lezha.web.auth import needs, question, who
 
 _INVITATION_HOURS: Final = 24
@@ -145,21 +144,17 @@ async def publish_bundle(
     future_members: FromQuery[bool | None] = None,
     expires: FromQuery[str | None] = None,
     strict: FromQuery[bool] = False,
+    stop_on: Annotated[list[str] | None, QueryParameter()] = None,
     dry_run: FromQuery[bool] = False,
 ) -> Published:
-    """Publish the STIX 2.1 bundle in the body under these terms, or with `dry_run` say who would get it."""
+    """Publish the STIX 2.1 bundle in the body under these terms, or with `dry_run` say who would get it.
+
+    `outlook` says for each peer what it gets and by which rules, what not and why; `warnings` what there is to think
+    about. With `stop_on`, codes of warnings or `any`, nothing is published if there is one.
+    """
     raw = await request.body()
-    with log.read() as conn:
-        audience = publish.audience(conn, to)
-    terms = Terms(
-        tlp=tlp,
-        audience=audience,
-        pap=pap,
-        onward=onward,
-        future_members=tlp.rank <= Tlp.GREEN.rank if future_members is None else future_members,
-        expires=times.to_come(expires) if expires else None,
-    )
-    wanted = publish.Request(raw, terms, strict)
+    terms = release.terms(log, tlp, to, pap, onward, future_members, expires)
+    wanted = publish.Request(raw, terms, strict, tuple(stop_on or ()))
     if dry_run:
         return await asyncio.to_thread(publish.preview, log, author, members, wanted, utc_now())
     return await publish.publish(log, author, members, wanted, request.user.name)
@@ -462,6 +457,6 @@ router = Router(
         purge_objects, retention_due, retire_now, exact_bytes, exports.export_objects, list_peers,
         latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, clear, remove, *communities.routes, *tokens.routes,
-        *constituents.routes, list_sightings,
+        *constituents.routes, *release.routes, list_sightings,
     ],
 )  # fmt: skip

@@ -20,6 +20,11 @@ _PROBLEM: Final = {
             "description": "Of a bundle of which nothing was taken: why, object by object.",
             "items": {"$ref": "#/components/schemas/Rejected"},
         },
+        "warnings": {
+            "type": "array",
+            "description": "Of what was stopped by a warning: all that there were.",
+            "items": {"$ref": "#/components/schemas/Caution"},
+        },
     },
 }
 _WORDS: Final = {

@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from lezha.access.rights import Principal, Right
 from lezha.detection.lookup import lookups, refang
 from lezha.federation.members import Members
-from lezha.flows import about, desk, look, names
+from lezha.flows import about, desk, explain, look, names
 from lezha.flows.desk import Gist, Gists
 from lezha.flows.errors import FlowError
 from lezha.flows.look import Listed, ObjectReport
@@ -74,7 +74,7 @@ class Version(msgspec.Struct, frozen=True):
     exercise: bool
     statements: tuple[tuple[Said, Terms], ...]
     recalls: Mapping[str, look.Recall]
-    told: tuple[look.Told, ...]
+    explained: explain.Version
     observables: tuple[tuple[str, str, bool], ...]
     names: tuple[tuple[str, str | None], ...]
     pretty: str | None
@@ -247,7 +247,11 @@ async def show_object(
         now = utc_now()
         with log.read() as conn:
             parties = desk.parties(conn, own)
-            versions = [_version(conn, one, boards.gists) for one in look.object_report(conn, stix_id)]
+            explained = explain.explain(conn, own.member, stix_id, now).versions
+            versions = [
+                _version(conn, one, why, boards.gists)
+                for one, why in zip(look.object_report(conn, stix_id), explained, strict=True)
+            ]
             shown = {
                 "versions": versions,
                 "newest": _counting(versions),
@@ -386,7 +390,7 @@ def _counting(versions: Sequence[Version]) -> Version:
     return next(counting, next(readable, versions[0]))
 
 
-def _version(conn: Connection, report: ObjectReport, gists: Gists) -> Version:
+def _version(conn: Connection, report: ObjectReport, explained: explain.Version, gists: Gists) -> Version:
     content = report.found.hash
     raw = b"" if report.purged else contents.raw(conn, content)
     named = search.named_by(conn, content)
@@ -398,7 +402,7 @@ def _version(conn: Connection, report: ObjectReport, gists: Gists) -> Version:
         exercise=gists.of(conn, [content])[content].exercise,
         statements=tuple((said, msgspec.json.decode(said.terms, type=Terms)) for said in report.statements),
         recalls={one.statement: one for one in report.recalls},
-        told=report.told,
+        explained=explained,
         observables=tuple(search.observables(conn, content)),
         names=tuple((one, held.get(one)) for one in named),
         # Only white space is put between the tokens; the tokens stay as they are signed.

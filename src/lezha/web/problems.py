@@ -12,7 +12,7 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DataError
 
 from lezha.federation.errors import EnrolmentError, LinkFault, Refused
-from lezha.flows.errors import FlowError, NothingTaken
+from lezha.flows.errors import FlowError, NothingTaken, Stopped
 from lezha.store.errors import Conflict, NoRoom, NotFound, StoreError
 from lezha.web import parameters
 
@@ -75,6 +75,8 @@ def _ours(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     details: dict[str, object] = {}
     if isinstance(error, NothingTaken):
         details["rejected"] = msgspec.to_builtins(error.rejected)
+    if isinstance(error, Stopped):
+        details["warnings"] = msgspec.to_builtins(error.warnings)
     if isinstance(error, Refused):
         details["code"] = error.code
     return told(request, status, str(error), details=details)

@@ -11,10 +11,10 @@ from markupsafe import Markup, escape
 
 from lezha.flows import look
 from lezha.flows.desk import Party, PeerLine
+from lezha.flows.explain import Answer, Outcome, Word
 from lezha.sharing.release import Reason
 from lezha.sharing.terms import Audience
 from lezha.sharing.tlp import Tlp
-from lezha.store.ledger import Fate
 
 FOOTNOTE: Final = (
     "* This designation is without prejudice to positions on status, and is in line with UNSCR 1244/1999 and the "
@@ -75,6 +75,59 @@ def links(lines: Iterable[PeerLine]) -> Mark:
     return Mark(tone, ", ".join(f"{count} {word}" for word, count in counts.items()))
 
 
+_OUTCOMES: Final = {
+    Outcome.HAS: Mark("good", "has it"),
+    Outcome.HAS_NOT_NOW: Mark("warn", "has it", "it would not get it now"),
+    Outcome.ON_ITS_WAY: Mark("idle", "on its way"),
+    Outcome.HELD_BACK: Mark("warn", "held back", "it was on its way"),
+    Outcome.REFUSED: Mark("bad", "refused it"),
+    Outcome.WILL: Mark("idle", "will get it"),
+    Outcome.MAY: Mark("good", "may have it"),
+    Outcome.WITHHELD: Mark("held", "does not get it"),
+}
+_OTHERS: Final = 3
+_RECORDED: Final = {
+    "offered": "on its way since",
+    "given": "given",
+    "received": "receipt signed",
+    "refused": "it refused it",
+    "void": "held back before it was sent",
+    "withheld": "withheld since",
+    "recalled": "recalled, not signed for yet; taken back",
+    "recall received": "recalled, receipt signed; taken back",
+}
+
+
+def outcome(answer: Answer) -> Mark:
+    """Say what is so for a recipient."""
+    return _OUTCOMES[answer.outcome]
+
+
+def others(answer: Answer) -> list[str]:
+    """Return what other statements than the one that counts say to a recipient, as far as it is something else."""
+    said = dict.fromkeys(one.words for one in answer.decisions if one.words != answer.because.words)
+    return list(said)[:_OTHERS]
+
+
+def remedies(answers: Iterable[Answer]) -> list[tuple[str, str]]:
+    """Return for each reason for which somebody does not get something what can be done about it."""
+    found = {one.because.words: one.because.remedy for one in answers if one.because.remedy}
+    return list(found.items())
+
+
+def narrowed(said: Iterable[Word], statement: str) -> str:
+    """Say of a statement that the object's own markings make it narrower; empty if they do not."""
+    for one in said:
+        if one.statement == statement and one.effective_tlp != one.tlp:
+            return f"its own marking makes it {tlp(Tlp(one.effective_tlp))}"
+    return ""
+
+
+def recorded(state: str) -> str:
+    """Say what the log records of a recipient; a time follows."""
+    return _RECORDED[state]
+
+
 _VERSIONS: Final = {
     "current": ("Current version", ""),
     "superseded": ("Earlier version", "superseded: there is a later version"),
@@ -104,22 +157,6 @@ def state_sentence(found: look.Listed) -> str:
     """Say the same as a sentence of its own."""
     said = state(found)
     return f"{said[:1].upper()}{said[1:]}." if said else ""
-
-
-_FATES: Final = {
-    Fate.WITHHELD: Mark("held", "withheld"),
-    Fate.OFFERED: Mark("idle", "on its way"),
-    Fate.RECEIVED: Mark("good", "told, receipt signed"),
-    Fate.REFUSED: Mark("bad", "refused"),
-    Fate.VOID: Mark("held", "void: denied before it was sent"),
-    Fate.RECALLED: Mark("warn", "recalled, not signed for yet"),
-    Fate.RECALL_RECEIVED: Mark("good", "recalled, receipt signed"),
-}
-
-
-def fate(one: look.Told) -> Mark:
-    """Say what became of a statement towards a peer."""
-    return _FATES[one.state]
 
 
 def overdue(since: str, now: str) -> bool:

@@ -128,6 +128,12 @@ CREATE TABLE quarantined_ids (
   number BIGINT NOT NULL,
   PRIMARY KEY (stix_id, member, incarnation, number)
 );
+CREATE TABLE reached (
+  whom TEXT NOT NULL,
+  tlp VARCHAR(12) NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (whom, tlp)
+);
 CREATE TABLE receipts (
   recipient TEXT NOT NULL,
   head BIGINT NOT NULL,
@@ -246,7 +252,7 @@ CREATE TABLE withheld (
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (recipient, statement)
 );
-CREATE INDEX withheld_by_reason ON withheld (recipient, own, reason);
+CREATE INDEX withheld_by_reason ON withheld (recipient, own, reason, at);
 CREATE TABLE bodies (
   content BIGINT NOT NULL,
   bytes BYTEA NOT NULL,

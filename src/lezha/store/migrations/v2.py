@@ -217,6 +217,7 @@ def _contents(conn: Connection) -> None:
 
 
 def _statements(conn: Connection) -> None:
+    reached: dict[tuple[str, str], str] = {}
     numbers = (
         "SELECT s.seq, s.hash, c.seq, s.origin, s.own, s.terms, s.issued, s.at, s.envelope "
         "FROM v1_statements s JOIN v1_contents c ON c.hash = s.content ORDER BY s.seq"
@@ -224,6 +225,10 @@ def _statements(conn: Connection) -> None:
     for rows in _blocks(conn, numbers):
         columns = "seq hash content origin own terms issued at envelope"
         _insert(conn, "statements", columns, [_by_hash(row) for row in rows])
+        for row in rows:
+            if row[4]:
+                _reach(json.loads(row[5]), row[7], reached)
+    _insert(conn, "reached", "whom tlp at", [(*key, at) for key, at in reached.items()])
     beside = (
         "SELECT s.seq, p.position, c.seq FROM v1_companions p "
         "JOIN v1_statements s ON s.hash = p.statement JOIN v1_contents c ON c.hash = p.content"
@@ -233,3 +238,12 @@ def _statements(conn: Connection) -> None:
     came = "SELECT s.seq, a.member, a.at FROM v1_arrivals a JOIN v1_statements s ON s.hash = a.statement"
     for rows in _blocks(conn, came):
         _insert(conn, "arrivals", "statement member at", rows)
+
+
+def _reach(terms: dict[str, Any], at: str, reached: dict[tuple[str, str], str]) -> None:
+    """Note to whom a statement of this member's own went first, and under which TLP."""
+    audience = terms["audience"]
+    whom = ["everyone"] if audience["everyone"] else []
+    whom += [*(one["id"] for one in audience["communities"]), *audience["members"]]
+    for one in whom:
+        reached.setdefault((one, terms["tlp"]), at)

@@ -130,6 +130,12 @@ CREATE TABLE quarantined_ids (
   PRIMARY KEY (stix_id, member, incarnation, number)
 )
  WITHOUT ROWID;
+CREATE TABLE reached (
+  whom TEXT NOT NULL,
+  tlp VARCHAR(12) NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (whom, tlp)
+);
 CREATE TABLE receipts (
   recipient TEXT NOT NULL,
   head INTEGER NOT NULL,
@@ -250,7 +256,7 @@ CREATE TABLE withheld (
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (recipient, statement)
 );
-CREATE INDEX withheld_by_reason ON withheld (recipient, own, reason);
+CREATE INDEX withheld_by_reason ON withheld (recipient, own, reason, at);
 CREATE TABLE bodies (
   content INTEGER NOT NULL,
   bytes BLOB NOT NULL,

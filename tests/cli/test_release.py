@@ -1,0 +1,195 @@
+"""`lezha release`, and what `lezha publish` warns of, as a duty officer meets them."""
+
+import json
+import uuid
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from tests.battery.nodes import RunningNode, bundle, indicator, lezha, until
+
+from lezha.stix import markings
+
+GREEN = markings.TLP2_IDS["green"]
+
+
+def run(node: RunningNode, *arguments: str, code: int = 0) -> CompletedProcess[str]:
+    done = lezha(*arguments, "--home", node.home)
+    assert done.returncode == code, done
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def asked(node: RunningNode, *arguments: str) -> Any:
+    return json.loads(run(node, *arguments, "--json").stdout)
+
+
+def written(folder: Path, *objects: bytes) -> str:
+    file = folder / f"{uuid.uuid4()}.json"
+    file.write_bytes(bundle(objects))
+    return str(file)
+
+
+def of_own(node: RunningNode, value: str, **more: Any) -> bytes:
+    return indicator(value, **({"created_by_ref": node.member, "object_marking_refs": [GREEN]} | more))
+
+
+@pytest.fixture(scope="module")
+def told(pair: tuple[RunningNode, ...]) -> dict[str, Any]:
+    """An object that Podgorica has, and one that it does not get."""
+    node = pair[0]
+    given, kept = of_own(node, "given.example"), of_own(node, "kept.example")
+    node.publish(bundle([given]), "podgorica", tlp="green")
+    node.publish(bundle([kept]), "podgorica", tlp="red")
+    found = {"given": json.loads(given)["id"], "kept": json.loads(kept)["id"]}
+    until(lambda: _recorded(node, found["given"]) == ["received"], 20)
+    until(lambda: _recorded(node, found["kept"]) == ["withheld"], 20)
+    return found
+
+
+def _recorded(node: RunningNode, stix_id: str) -> list[str]:
+    (version,) = node.get(f"/release/explain/{stix_id}", peer="podgorica")["versions"]
+    return [one["state"] for one in version["recipients"][0]["recorded"]]
+
+
+# --- explain --------------------------------------------------------------------------------------------------------
+
+
+def test_an_object_is_explained_in_words(node: RunningNode, told: dict[str, Any]) -> None:
+    shown = run(node, "release", "explain", told["given"]).stdout
+    for words in ("self says TLP:GREEN", "to podgorica", "not to be passed on", "named in the audience", "has it",
+                  "receipt signed", "docs/design.md, Release", "own systems"):  # fmt: skip
+        assert words in shown
+    shown = run(node, "release", "explain", told["kept"], "--peer", "podgorica").stdout
+    assert "does not get it" in shown
+    assert "the recipient is not cleared for its marking" in shown
+    assert "withheld since" in shown
+    assert "own systems" not in shown
+
+
+def test_an_explanation_as_json_has_everything(node: RunningNode, told: dict[str, Any]) -> None:
+    found = asked(node, "release", "explain", told["kept"], "--peer", "podgorica")
+    (version,) = found["versions"]
+    (answer,) = version["recipients"]
+    assert (found["id"], answer["outcome"], answer["because"]["code"]) == (
+        told["kept"],
+        "withheld",
+        "clearance",
+    )
+    assert answer["because"]["clause"]
+    assert answer["because"]["remedy"]
+
+
+def test_a_bundle_is_explained_before_it_is_published(node: RunningNode, tmp_path: Path) -> None:
+    before = node.written()
+    file = written(tmp_path, of_own(node, "before.example"))
+    shown = run(node, "release", "explain", file, "--tlp", "red", "--to", "podgorica")
+    assert "1 object would be published" in shown.stdout
+    assert "the recipient is not cleared for its marking" in shown.stdout
+    assert "Publish a tear-line" in shown.stdout
+    found = asked(
+        node, "release", "explain", file, "--tlp", "red", "--to", "podgorica", "--peer", "podgorica"
+    )
+    (outlook,) = found["outlook"]
+    assert (found["dry_run"], outlook["clauses"]) == (True, {"clearance": "docs/design.md, Release"})
+    assert len(outlook["examples"]["clearance"]) == 1
+    assert node.written() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["explain", "no-such-file.json"], 2, "say on which terms: --tlp, --to"),
+        (["explain", "indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f", "--tlp", "green"], 2, "leave out --tlp"),
+        (["explain", "indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"], 1, "is held here"),
+        (["explain", "no-such-file.json", "--tlp", "green", "--to", "everyone"], 1, "can't be read"),
+        (["gaps", "--peer", "atlantis"], 1, "no peer 'atlantis'"),
+        (["gaps", "--community", "atlantis"], 1, "no community 'atlantis'"),
+        (["gaps", "--since", "yesterday"], 1, "is not a time"),
+        (["tearline", "indicator--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f", "--tlp", "green", "--to", "everyone"], 1,
+         "is held here"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_refused_in_words(
+    node: RunningNode, arguments: list[str], code: int, words: str
+) -> None:
+    assert words in run(node, "release", *arguments, code=code).stderr
+
+
+# --- warnings -------------------------------------------------------------------------------------------------------
+
+
+def test_warnings_come_before_anything_is_signed_and_stop_who_wants_to_be_stopped(
+    node: RunningNode, tmp_path: Path
+) -> None:
+    plain = indicator("unmarked.example")
+    file, terms = written(tmp_path, plain), ("--tlp", "green", "--to", "podgorica")
+    before = node.written()
+    stopped = run(node, "publish", file, *terms, "--stop-on", "any", code=1)
+    assert "Nothing was published: 1 object carries no marking" in stopped.stderr
+    assert node.written() == before
+    wrong = run(node, "publish", file, *terms, "--stop-on", "unmarkt", code=1)
+    assert "There is no warning 'unmarkt' to stop on. There are: any, own_identity" in wrong.stderr
+    done = run(node, "publish", file, *terms, "--stop-on", "own_identity")
+    assert f"[unmarked: {json.loads(plain)['id']}]" in done.stderr
+    assert done.stderr.count("warning:") == 1
+    assert "1 object published" in done.stdout
+
+
+def test_warnings_are_in_json_as_they_are_in_words(node: RunningNode, tmp_path: Path) -> None:
+    file = written(tmp_path, indicator("json.example"))
+    found = asked(node, "publish", file, "--tlp", "green", "--to", "podgorica", "--dry-run")
+    assert [(one["code"], one["count"]) for one in found["warnings"]] == [("unmarked", 1)]
+    stopped = run(
+        node,
+        "publish",
+        file,
+        "--tlp",
+        "green",
+        "--to",
+        "podgorica",
+        "--stop-on",
+        "unmarked",
+        "--json",
+        code=1,
+    )
+    assert [one["code"] for one in json.loads(stopped.stdout)["warnings"]] == ["unmarked"]
+
+
+# --- tear-lines and gaps --------------------------------------------------------------------------------------------
+
+
+def test_a_tear_line_is_shown_and_then_made(node: RunningNode, told: dict[str, Any]) -> None:
+    terms = ("--tlp", "clear", "--to", "everyone", "--set-name", "torn", "--set-description", "short")
+    shown = run(node, "release", "tearline", told["kept"], *terms, "--dry-run")
+    assert '"name": "torn"' in shown.stdout
+    assert "kept: pattern, pattern_type, valid_from" in shown.stdout
+    assert f"left out: {GREEN}: TLP:GREEN, replaced by TLP:CLEAR" in shown.stdout
+    assert "When it is made it gets another id" in shown.stderr
+    done = asked(node, "release", "tearline", told["kept"], *terms)
+    assert done["object"]["name"] == "torn"
+    assert [(one["peer"], one["gets"]) for one in done["published"]["outlook"]] == [("podgorica", 1)]
+    assert done["link"]["gets"] == []
+    found = asked(node, "objects", "show", done["object"]["id"])
+    assert found[0]["found"]["name"] == "torn"
+
+
+def test_a_tear_line_that_a_warning_stops_is_not_made(node: RunningNode, told: dict[str, Any]) -> None:
+    before = node.written()
+    done = run(
+        node, "release", "tearline", told["kept"], "--tlp", "red", "--to", "everyone", "--stop-on", "red_to_many",
+        code=1,
+    )  # fmt: skip
+    assert "[red_to_many: indicator--" in done.stderr
+    assert node.written() == before
+
+
+def test_gaps_say_what_could_not_be_told_and_what_to_do(node: RunningNode, told: dict[str, Any]) -> None:
+    shown = run(node, "release", "gaps", "--since", "90d").stdout
+    assert "the recipient is not cleared for its marking" in shown
+    assert told["kept"] in shown
+    assert "Publish a tear-line" in shown
+    found = asked(node, "release", "gaps", "--since", "90d", "--peer", "podgorica")
+    assert [(gap["reason"], gap["capped"]) for gap in found["peers"][0]["own"]] == [("clearance", False)]
+    assert found["cap"] == 1_000
