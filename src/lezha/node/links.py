@@ -117,11 +117,14 @@ class Link:
                 if time.monotonic() - self._heard >= _IDLE_S:
                     self._outbox.quiet()
             case Pause(seconds):
-                # Nothing can be sent: what waits is decided, so that it is known how much that is.
-                while serial != self._decided:
-                    if await self._decide():
-                        self._decided = serial
+                await self._decide_all(serial)
                 await self._pause(seconds)
+
+    async def _decide_all(self, serial: int) -> None:
+        """Decide for all that waits, while nothing can be sent: then it is known how much that is."""
+        while serial != self._decided:
+            if await self._decide():
+                self._decided = serial
 
     async def _decide(self) -> bool:
         """Decide for what has changed, or some of it, and say whether that is all. What is numbered is sent between.
