@@ -76,14 +76,17 @@ def show(home: Home = DEFAULT_HOME, json: Json = False) -> None:
 
 
 @app.command("schema")
-def schema() -> None:
+def schema(json: Json = False) -> None:
     """Print the Cedar schema that a policy has to conform to: who and what it may ask about.
 
     Example: lezha policy schema
     """
     from lezha.sharing import cedar
 
-    say(cedar.schema().rstrip("\n"))
+    if json:
+        show_json({"schema": cedar.schema()})
+    else:
+        say(cedar.schema().rstrip("\n"))
 
 
 @contextlib.contextmanager
