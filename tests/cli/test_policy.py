@@ -20,6 +20,7 @@ def check(node: RunningNode, file: Path, text: str | None, *more: str) -> subpro
 def test_the_schema_is_printed_as_it_is_shipped() -> None:
     done = lezha("policy", "schema")
     assert (done.returncode, done.stdout) == (0, cedar.schema())
+    assert json.loads(lezha("policy", "schema", "--json").stdout) == {"schema": cedar.schema()}
 
 
 def test_a_policy_that_changes_nothing_says_so(node: RunningNode, tmp_path: Path) -> None:

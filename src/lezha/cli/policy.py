@@ -83,11 +83,10 @@ def schema(json: Json = False) -> None:
     """
     from lezha.sharing import cedar
 
-    text = cedar.schema().rstrip("\n")
     if json:
-        show_json({"schema": text})
-        return
-    say(text)
+        show_json({"schema": cedar.schema()})
+    else:
+        say(cedar.schema().rstrip("\n"))
 
 
 @contextlib.contextmanager
