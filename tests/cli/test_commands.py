@@ -463,6 +463,7 @@ def test_json_of_every_command_is_one_document_and_stdout_is_clean(
         _found_a_community(printed, here)
         _publish_and_find(printed, here)
         _audit(printed, here, tmp_path)
+        _policy(printed, here, tmp_path)
     finally:
         guest.kill()
     printed.run("init", "--name", "x", "--endpoint", "https://192.0.2.1", "--home", tmp_path / "new")
@@ -471,6 +472,14 @@ def test_json_of_every_command_is_one_document_and_stdout_is_clean(
     for command, keys in documented().items():
         assert command == ("demo",) or set(printed.done[command]) == keys, command
     assert set(printed.done) | {("demo",), ("serve",), ("sensor",)} == set(COMMANDS)
+
+
+def _policy(printed: Printed, here: RunningNode, folder: Path) -> None:
+    file = folder / "policy.cedar"
+    file.write_text("permit (principal, action, resource);")
+    assert printed.by(here, "policy", "check", file)["permits"]
+    assert printed.by(here, "policy", "show") == []
+    assert "entity" in printed.run("policy", "schema")["schema"]
 
 
 def _audit(printed: Printed, here: RunningNode, folder: Path) -> None:
