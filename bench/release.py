@@ -1,4 +1,4 @@
-"""Release: what an explanation and a report of gaps cost with 40 peers and a million objects.
+"""Release: what an explanation, a report of gaps and a removed member cost with 40 peers and a million objects.
 
 The rows are put into the tables as they stand after years of work: each object has a statement, and of the 40 peers
 four have it in their views or in what is withheld from them.
@@ -18,14 +18,15 @@ import msgspec
 from bench.figure import Figure
 from bench.run import say
 
-from lezha.flows import explain, gaps
+from lezha.federation.frame import FrameKind
+from lezha.flows import explain, gaps, share
 from lezha.flows.gaps import Asked
 from lezha.node.clock import utc_now
 from lezha.sharing.release import Reason
 from lezha.sharing.terms import Audience, CommunityTerm, Terms
 from lezha.sharing.tlp import Tlp
 from lezha.stix import markings
-from lezha.store import communities, peers, schema
+from lezha.store import communities, peers, schema, views
 from lezha.store.communities import KeptRoster
 from lezha.store.log import Log, Tx
 from lezha.store.peers import Peer, PeerState
@@ -50,6 +51,7 @@ def figures() -> Iterator[Figure]:
         _fill(log)
         yield from explaining(log)
         yield from reporting(log)
+        yield removing(log)
     finally:
         log.close()
         shutil.rmtree(folder)
@@ -85,6 +87,33 @@ def reporting(log: Log) -> Iterator[Figure]:
     p99 = took[-1]
     beside = {"p50_ms": median(took), "one_peer_p50_ms": median(alone), "one_peer_max_ms": alone[-1]}
     yield Figure("release.gaps_max_ms", p99, "ms", "<= 2000", p99 <= 2000, beside)
+
+
+def removing(log: Log) -> Figure:
+    """Return how long it takes from a roster without a member until no later sending to it includes what is for it."""
+    member, head = _MEMBERS[0], MILLION - PEERS
+    kept = KeptRoster(_NATO, "NATO", 2, "1" * 64, _later(), dict.fromkeys([_ME, *_MEMBERS[1:]], 1), b"")
+
+    def sent() -> set[FrameKind]:
+        with log.read() as conn:
+            recipient = peers.by_member(conn, member).recipient()
+            packed = share.pack(conn, recipient, "0" * 16, head, utc_now())
+        if packed.denied:
+            log.write_now(lambda tx: views.void(tx, member, packed.denied))
+        return {one.kind for one in packed.batch.frames}
+
+    assert FrameKind.STATEMENT in sent()
+    began = time.perf_counter()
+    log.write_now(lambda tx: communities.add(tx, kept, "bench"))
+    left = sent()
+    took = time.perf_counter() - began
+    assert FrameKind.STATEMENT not in left, left
+    beside = {"members": float(PEERS), "objects": float(MILLION)}
+    return Figure("release.roster_change_s", took, "s", "<= 1", took <= 1, beside)
+
+
+def _later() -> str:
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(days=90)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 
 def _milliseconds(ask: Callable[[int], None], places: list[int]) -> list[float]:
@@ -126,9 +155,8 @@ def _people(tx: Tx) -> None:
             ),
             "bench",
         )
-    expires = (dt.datetime.now(dt.UTC) + dt.timedelta(days=90)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
-    members = dict.fromkeys([_ME, *_MEMBERS[: PEERS // 2]], 1)
-    communities.add(tx, KeptRoster(_NATO, "NATO", 1, "0" * 64, expires, members, b""), "bench")
+    members = dict.fromkeys([_ME, *_MEMBERS], 1)
+    communities.add(tx, KeptRoster(_NATO, "NATO", 1, "0" * 64, _later(), members, b""), "bench")
     communities.approve(tx, _NATO, members, "bench")
 
 

@@ -214,7 +214,8 @@ class Gate:
 
     def decide(self, facts: Facts) -> Released | Withheld:
         """Decide for the content and the statement of `facts`."""
-        outcome: Reason | str | None = _denied_to_all(facts) or self._denied_to_this(facts)
+        over = facts.quarantined or facts.purged or facts.recalled
+        outcome: Reason | str | None = _denied_to_all(facts) if over else self._denied_to_this(facts)
         if outcome is None:
             case = (facts.terms, facts.markings, facts.author_here, self.recipient.since <= facts.issued)
             outcome = self._known.get(case)
@@ -342,12 +343,10 @@ _Case = tuple[Terms | None, tuple[Tlp, ...], bool, bool]
 """Terms, the object's own markings, whether the author is this member, whether the recipient was enrolled then."""
 
 
-def _denied_to_all(facts: Facts) -> Reason | None:
+def _denied_to_all(facts: Facts) -> Reason:
     if facts.quarantined:
         return Reason.QUARANTINED
-    if facts.purged:
-        return Reason.PURGED
-    return Reason.RECALLED if facts.recalled else None
+    return Reason.PURGED if facts.purged else Reason.RECALLED
 
 
 def _narrowest(terms: Terms | None, markings: tuple[Tlp, ...]) -> Tlp:
