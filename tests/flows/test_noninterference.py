@@ -3,7 +3,7 @@
 A pair of worlds: one node, in both of which the same happens that its peer Podgorica may know, and in each of which
 other things happen in between that Podgorica may not know. Whatever Podgorica gets is the same to the last byte, in the
 same order, at the same times: frames of the link with their numbers and chains, receipts for what it sends itself, and
-the file that is exported for it (docs/design.md, Release).
+the file that is exported for it (docs/design.md, Release). The same holds for a bank, a constituent, and its view.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -25,14 +26,16 @@ from tests.flows.alliance import INCARNATION, PRISTINA, VIENNA, Station, batch, 
 from lezha.federation import frame
 from lezha.federation import roster as rosters
 from lezha.federation.frame import Batch, Frame, Parcel
-from lezha.flows import convene, detect, export, ingest, publish, purge, receive, share
+from lezha.flows import constituents as flow
+from lezha.flows import convene, detect, export, hand_out, ingest, publish, purge, recall, receive, share
 from lezha.flows.errors import FlowError
 from lezha.node.clock import later
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode
-from lezha.store import communities, peers, views
+from lezha.store import communities, constituents, peers, views
+from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 
@@ -50,6 +53,8 @@ class World:
     here: Station
     time: list[str]
     got: list[bytes] = field(default_factory=list)
+    handed: list[bytes] = field(default_factory=list)
+    """What the bank has got."""
     acknowledged: int = 0
     heads: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     """Of the streams that peers send here: the last number and chain."""
@@ -87,6 +92,10 @@ class World:
             await self.here.log.write(lambda tx: views.void(tx, recipient.id, packed.denied))
         self.got.append(frame.encode(packed.batch))
         self.acknowledged += len(packed.batch.frames)
+        with self.here.log.read() as conn:
+            bank = constituents.by_name(conn, "bank").recipient()
+        found = await hand_out.view(self.here.log, bank, 0, hand_out.ROWS, self.time[0])
+        self.handed.append(msgspec.json.encode(found))
         where, done = export.stretch(self.here.log, 0, "", ""), False
         while not done:
             page = export.page(self.here.log, "podgorica", SENSOR, where, self.time[0])
@@ -163,6 +172,16 @@ class Enlist:
 
 
 @dataclass(frozen=True)
+class TakeBack:
+    """What Tirana told is recalled."""
+
+    number: int
+
+    async def happen(self, world: World) -> None:
+        await take_back(world, told(TIRANA, self.number)["id"])
+
+
+@dataclass(frozen=True)
 class Destroy:
     """What Tirana told is purged."""
 
@@ -179,6 +198,7 @@ public = st.one_of(
     st.builds(Hear, numbers, st.booleans()),
     st.builds(Enlist, st.booleans()),
     st.builds(Destroy, numbers),
+    st.builds(TakeBack, numbers),
 )
 
 # --- what Podgorica may not know: each world has its own --------------------------------------------------------------
@@ -252,6 +272,16 @@ class Lose:
 
 
 @dataclass(frozen=True)
+class Retract:
+    """Something is recalled that Podgorica never had."""
+
+    number: int
+
+    async def happen(self, world: World) -> None:
+        await take_back(world, told(TIRANA, 10 + self.number)["id"])
+
+
+@dataclass(frozen=True)
 class Watch:
     """A sensor asks for what to look for."""
 
@@ -266,6 +296,7 @@ secret = st.one_of(
     st.builds(Confide, numbers, st.booleans()),
     st.builds(Elsewhere, st.booleans()),
     st.builds(Lose, numbers),
+    st.builds(Retract, numbers),
     st.builds(Watch),
 )
 Step = Any
@@ -305,8 +336,16 @@ async def forget(world: World, stix_id: str) -> None:
         await purge.purge(world.here.log, world.here.member, [stix_id], "a mistake", "officer")
 
 
-async def run(template: Path, script: Sequence[tuple[Step, Sequence[Step], bool]]) -> list[bytes]:
-    """Let things happen in a world of its own; return all bytes that Podgorica got."""
+async def take_back(world: World, stix_id: str) -> None:
+    here = world.here
+    with suppress(FlowError, NotFound):  # it was never told, or not by Tirana
+        await recall.recall(here.log, here.author, here.members, recall.Request(stix_id), "officer")
+
+
+async def run(
+    template: Path, script: Sequence[tuple[Step, Sequence[Step], bool]]
+) -> tuple[list[bytes], list[bytes]]:
+    """Let things happen in a world of its own; return all bytes that Podgorica got, and the bank."""
     path = shutil.copyfile(template, template.with_name(f"{uuid4().hex}.db"))
     time = [START]
     log = Log(f"sqlite:///{path}", lambda: time[0])
@@ -325,7 +364,7 @@ async def run(template: Path, script: Sequence[tuple[Step, Sequence[Step], bool]
                 await world.contact()
         world.tick()
         await world.contact()
-        return world.got
+        return world.got, world.handed
     finally:
         log.close()
         path.unlink()
@@ -347,14 +386,15 @@ async def _begin(path: Path) -> None:
     world = World(here, time)
     await accept(world, NATO, (*OTHERS, PODGORICA.member))
     await accept(world, WB6, OTHERS)
+    await flow.admit(log, "bank", "", Tlp.GREEN, "officer")
     log.close()
 
 
 async def same_for_podgorica(
     template: Path, script: Sequence[tuple[Step, list[Step], list[Step], bool]]
 ) -> None:
-    one = await run(template, [(public, first, contact) for public, first, _, contact in script])
-    other = await run(template, [(public, second, contact) for public, _, second, contact in script])
+    one, _ = await run(template, [(public, first, contact) for public, first, _, contact in script])
+    other, _ = await run(template, [(public, second, contact) for public, _, second, contact in script])
     assert len(one) == len(other)
     for place, (left, right) in enumerate(zip(one, other, strict=True)):
         assert left == right, f"part {place} of what Podgorica got: {_told(left)} and {_told(right)}"
@@ -383,6 +423,32 @@ async def test_two_worlds_that_differ_in_what_is_withheld_are_one_to_the_peer(
     template: Path, script: list[tuple[Step, list[Step], list[Step], bool]]
 ) -> None:
     await same_for_podgorica(template, script)
+
+
+narrow = st.one_of(
+    st.builds(
+        Secret, numbers, st.booleans(), st.sampled_from([Tlp.AMBER, Tlp.STRICT, Tlp.RED]), st.booleans()
+    ),
+    st.builds(Keep, numbers),
+    st.builds(Confide, numbers, st.booleans()),
+    st.builds(Elsewhere, st.booleans()),
+    st.builds(Watch),
+)
+"""What the bank, which is cleared to GREEN, may not know."""
+
+
+@settings(_SETTINGS, max_examples=25)
+@given(
+    script=st.lists(
+        st.tuples(public, st.lists(narrow, max_size=3), st.lists(narrow, max_size=3), st.booleans())
+    )
+)
+async def test_two_worlds_that_differ_in_what_is_withheld_are_one_to_the_constituent(
+    template: Path, script: list[tuple[Step, list[Step], list[Step], bool]]
+) -> None:
+    _, one = await run(template, [(seen, first, contact) for seen, first, _, contact in script])
+    _, other = await run(template, [(seen, second, contact) for seen, _, second, contact in script])
+    assert one == other
 
 
 @pytest.mark.soak

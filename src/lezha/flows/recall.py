@@ -23,7 +23,18 @@ from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
 from lezha.stix import timestamps
 from lezha.stix.errors import StixError
-from lezha.store import communities, contents, ledger, peers, posts, search, statements, tombstones
+from lezha.store import (
+    communities,
+    constituents,
+    contents,
+    ledger,
+    peers,
+    posts,
+    search,
+    statements,
+    tombstones,
+    views,
+)
 from lezha.store.errors import NotFound
 from lezha.store.ledger import Fate
 from lezha.store.log import Log, Tx
@@ -76,6 +87,7 @@ class Limit(StrEnum):
 
     HOSTILE = "hostile"
     ONWARD = "onward"
+    CONSTITUENTS = "constituents"
     BACKUPS = "backups"
     EXPORTS = "exports"
     BROUGHT = "brought"
@@ -340,9 +352,17 @@ def _uncalled(
             "and this node can't see whether they do."
         )
         yield Uncalled(Limit.ONWARD, words)
+    served = [
+        one.name
+        for one in constituents.listed(conn)
+        if views.offered(conn, one.recipient().id, list(plan.because))
+    ]
+    if served:
+        words = f"{', '.join(served)} may have it: a constituent hears of the recall when it next asks."
+        yield Uncalled(Limit.CONSTITUENTS, words)
     words = (
         "Files that were written by `lezha export`, and what other systems have fetched over HTTP: "
-        "no record is kept of what went into them."
+        "`lezha audit report --looks --object ID` says who was given it, if it is above TLP:GREEN."
     )
     yield Uncalled(Limit.EXPORTS, words)
     yield Uncalled(Limit.BACKUPS, "Backups, here and at the peers; and its bytes here until they are purged.")
