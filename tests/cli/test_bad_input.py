@@ -164,7 +164,7 @@ def test_of_a_bundle_with_one_bad_object_the_rest_is_taken_and_the_bad_one_named
     done = publish(node, file)
     assert done.returncode == 0
     assert done.stdout.splitlines()[0] == "2 objects published, 1 rejected."
-    (line,) = done.stderr.splitlines()
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("rejected: "))
     assert line.startswith(f"rejected: {bad}: ")
     assert "pattern" in line
     assert line.endswith("[STIX 2.1 §4.7]")

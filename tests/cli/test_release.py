@@ -169,7 +169,8 @@ def test_a_tear_line_is_shown_and_then_made(node: RunningNode, told: dict[str, A
     assert "When it is made it gets another id" in shown.stderr
     done = asked(node, "release", "tearline", told["kept"], *terms)
     assert done["object"]["name"] == "torn"
-    assert [(one["peer"], one["gets"]) for one in done["published"]["outlook"]] == [("podgorica", 1)]
+    # Other tests may have linked further peers to this node.
+    assert {one["peer"]: one["gets"] for one in done["published"]["outlook"]}["podgorica"] == 1
     assert done["link"]["gets"] == []
     found = asked(node, "objects", "show", done["object"]["id"])
     assert found[0]["found"]["name"] == "torn"
@@ -191,5 +192,5 @@ def test_gaps_say_what_could_not_be_told_and_what_to_do(node: RunningNode, told:
     assert told["kept"] in shown
     assert "Publish a tear-line" in shown
     found = asked(node, "release", "gaps", "--since", "90d", "--peer", "podgorica")
-    assert [(gap["reason"], gap["capped"]) for gap in found["peers"][0]["own"]] == [("clearance", False)]
+    assert ("clearance", False) in [(gap["reason"], gap["capped"]) for gap in found["peers"][0]["own"]]
     assert found["cap"] == 1_000

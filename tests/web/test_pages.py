@@ -583,7 +583,7 @@ def test_an_object_says_that_it_was_recalled_and_who_has_signed_for_that(
     tirana, podgorica = served_pair
     one = indicator("203.0.113.22")
     tirana.publish(one)
-    _until(lambda: "told, receipt signed" in tirana.page(f"/objects/{one['id']}"))
+    _until(lambda: "receipt signed" in tirana.page(f"/objects/{one['id']}"))
     tirana.call("POST", "/recall", {"id": one["id"], "why": "a busy <resolver>"})
     _until(lambda: "recalled, receipt signed" in tirana.page(f"/objects/{one['id']}"))
     for node in served_pair:

@@ -75,7 +75,8 @@ def database_of(home: Path) -> str:
     from lezha.node import settings as node_settings
 
     settings = node_settings.load(home)
-    if not settings.database and not (home / node_settings.DATABASE).is_file():
+    file = home / node_settings.DATABASE
+    if not settings.database and not (file.is_file() and file.stat().st_size):
         raise CliError(f"There is no database in {home}: is it the right folder?")
     return node_settings.database(home, settings)
 
