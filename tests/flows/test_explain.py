@@ -118,6 +118,24 @@ async def test_a_marking_that_cannot_be_read_is_named(tirana: Station) -> None:
     assert {one.may for one in version.recipients if one.standing == "own"} == {True}
 
 
+async def test_a_marking_that_its_author_explains_is_read(tirana: Station) -> None:
+    known = "marking-definition--00000000-0000-4000-8000-000000000001"
+    definition = {
+        "type": "marking-definition",
+        "spec_version": "2.1",
+        "id": known,
+        "created": "2022-07-01T00:00:00.000Z",
+        "definition_type": "statement",
+        "definition": {"statement": "Copyright 2022, somebody."},
+    }
+    await tirana.publish(definition, told(TIRANA, 1, object_marking_refs=[known]))
+    version = only(tirana)
+    assert [one.words for one in version.markings] == [
+        "read by the definition that its author sent beside it"
+    ]
+    assert {one.because.code for one in version.recipients} == {""}
+
+
 async def test_any_one_statement_that_releases_suffices_and_each_is_told(tirana: Station) -> None:
     await tirana.publish(told(TIRANA, 1), to=["podgorica"])
     await tirana.publish(told(TIRANA, 1), to=["vienna"])

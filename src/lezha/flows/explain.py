@@ -191,7 +191,7 @@ def explain(conn: Connection, own: str, stix_id: str, now: str, peer: str = "") 
     versions = tuple(
         Version(
             found=one,
-            markings=tuple(map(_mark, marks.get(one.hash, ()))),
+            markings=tuple(_mark(marking, facts[one.hash]) for marking in marks.get(one.hash, ())),
             statements=tuple(_word(fact, ground) for fact in facts[one.hash] if fact.statement),
             left_out=left_out.get(one.hash, 0),
             recipients=tuple(
@@ -367,11 +367,14 @@ def _outcome(because: Decision, recorded: Sequence[Recorded], standing: Standing
     return Outcome.WILL if standing is Standing.MEMBER else Outcome.MAY
 
 
-def _mark(marking_id: str) -> Mark:
+def _mark(marking_id: str, facts: Sequence[Facts]) -> Mark:
     level = markings.tlp_level(marking_id)
-    if level is None:
-        return Mark(marking_id, "", "can't be read here, so it goes to nobody")
-    return Mark(marking_id, level, f"TLP:{level.upper()}")
+    if level is not None:
+        return Mark(marking_id, level, f"TLP:{level.upper()}")
+    said = [one for one in facts if one.statement]
+    if said and not any(one.unreadable_marking for one in said):
+        return Mark(marking_id, "", "read by the definition that its author sent beside it")
+    return Mark(marking_id, "", "can't be read here, so it goes to nobody else")
 
 
 def _word(facts: Facts, ground: _Ground) -> Word:
