@@ -151,3 +151,10 @@ def test_what_future_members_get_is_not_within_what_they_do_not_get() -> None:
     for_all, for_present = (terms(audience=TO_NATO, future_members=later) for later in (True, False))
     assert not audience.within(for_all, [(ALBANIA, for_present)], ROSTERS, NOW)
     assert audience.within(for_present, [(ALBANIA, for_all)], ROSTERS, NOW)
+
+
+def test_who_was_admitted_by_the_very_roster_that_a_statement_names_has_it() -> None:
+    present = nato({ALBANIA: 3, MONTENEGRO: 4})
+    told = [(AUSTRIA, TO_NATO)]
+    for member, knows in ((ALBANIA, True), (MONTENEGRO, False)):
+        assert within(Audience(members=(member,)), told, present) is knows
