@@ -22,7 +22,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -343,13 +343,21 @@ def as_peer(
             return PeerAnswer(0, b"")
 
 
+def _ports() -> Iterator[int]:
+    """Yield ports below those that the kernel gives away, each once, and none of another process of `-n`."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = list(range(20_000, 32_000))[worker % 8 :: 8]
+    random.SystemRandom().shuffle(ports)
+    return iter(ports)
+
+
+_PORTS: Final = _ports()
+
+
 def free_port() -> int:
-    """Return a port that is free now and that the kernel gives to nobody else while a node is away."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+    """Return a port that is free, was not returned before, and that the kernel gives to nobody else."""
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("This run of the tests has used all of its ports.")

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import threading
 import urllib.parse
 import warnings
@@ -15,6 +14,7 @@ from uuid import uuid4
 
 import pytest
 from litestar.exceptions import LitestarDeprecationWarning
+from tests.battery.nodes import free_port
 
 from lezha.access import tokens
 from lezha.access.rights import Role
@@ -53,7 +53,7 @@ class Served:
     def __init__(self, home: Path, title: str) -> None:
         self.name = title.lower()
         self.home = home
-        self.link, self.listen = (f"127.0.0.1:{port}" for port in _free_ports(2))
+        self.link, self.listen = (f"127.0.0.1:{free_port()}" for _ in range(2))
         self.url = f"http://{self.listen}"
         settings = Settings(
             member=new_member(),
@@ -238,11 +238,3 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
 def tirana(served: Callable[[str], Served]) -> Served:
     """Return a node that is linked to nobody."""
     return served("Tirana")
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
