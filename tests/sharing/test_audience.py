@@ -158,3 +158,13 @@ def test_who_was_admitted_by_the_very_roster_that_a_statement_names_has_it() -> 
     told = [(AUSTRIA, TO_NATO)]
     for member, knows in ((ALBANIA, True), (MONTENEGRO, False)):
         assert within(Audience(members=(member,)), told, present) is knows
+
+
+def test_terms_whose_roster_has_not_come_cover_nobody() -> None:
+    """Roster 4 may have removed whom roster 3, the one that is held, still lists."""
+    to_nato_3 = Audience(communities=(CommunityTerm(NATO, 3),))
+    held = nato({MONTENEGRO: 1}, 3)
+    assert not within(to_nato_3, [(ALBANIA, TO_NATO_4)], held)
+    later = [(ALBANIA, terms(audience=TO_NATO_4, future_members=True))]
+    assert not audience.within(terms(audience=to_nato_3), later, held, NOW)
+    assert within(to_nato_3, [(ALBANIA, TO_NATO_4)], nato({MONTENEGRO: 1}, 4))

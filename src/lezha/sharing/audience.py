@@ -47,8 +47,12 @@ def _covered(
 ) -> bool:
     """True if whoever a community lets in by `inner` it lets in by one of the `outer` terms too."""
     community = communities.get(term.id)
-    # A later roster that admitted nobody, a mere renewal, parts nobody.
-    newest = community.newest if community is not None and community.number >= term.floor else term.floor
+    newest = term.floor
+    if community is not None and community.number >= term.floor:
+        # Terms whose roster has not come yet let nobody in: whom that roster removed would learn of the object.
+        outer = [(other, terms) for other, terms in outer if other.floor <= community.number]
+        # A later roster that admitted nobody, a mere renewal, parts nobody.
+        newest = community.newest
     return any(
         terms.future_members or (not inner.future_members and min(term.floor, newest) <= other.floor)
         for other, terms in outer
