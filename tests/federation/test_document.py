@@ -1,10 +1,13 @@
 """Node documents: whole, from their own root key, and of one piece with the identity that they speak for."""
 
+import ssl
+
 import pytest
-from tests.federation.keys import MALLORY, PODGORICA, TIRANA, altered
+from tests.federation.keys import AT, MALLORY, NOW, PODGORICA, TIRANA, altered
 from tests.federation.refusals import refused
 
-from lezha.federation import document, envelope
+from lezha.federation import document, envelope, tls
+from lezha.federation.document import RevokedKey
 from lezha.federation.envelope import PayloadType
 
 
@@ -47,7 +50,8 @@ def test_a_document_of_more_than_64_kib_is_refused() -> None:
     "changes",
     [
         {"signing_keys": ()},
-        {"endpoints": ()},
+        {"revoked": (RevokedKey(TIRANA.public, AT),)},
+        {"signing_keys": (TIRANA.public,) * 33},
         {"endpoints": ("http://192.0.2.1",)},
         {"member": PODGORICA.member},
         {"identity": "{}"},
@@ -70,3 +74,22 @@ def test_what_is_no_document_is_refused(payload: bytes) -> None:
 def test_a_key_that_is_none_is_refused() -> None:
     with refused("malformed_key"):
         document.read(TIRANA.document(root="00"))
+
+
+def test_a_node_that_nobody_can_reach_names_no_endpoint() -> None:
+    known = document.read(TIRANA.document(endpoints=()))
+    assert (known.document.endpoint, TIRANA.written().endpoint) == ("", "https://192.0.2.1:8441")
+
+
+def test_two_tls_roots_are_named_while_one_takes_the_place_of_the_other() -> None:
+    other = tls.make_root(TIRANA.member, NOW)
+    both = TIRANA.tls_root.certificate.decode() + other.certificate.decode()
+    found = document.read(TIRANA.document(tls_root=both)).document.tls_root
+    for root in (TIRANA.tls_root, other):
+        leaf = ssl.PEM_cert_to_DER_cert(tls.make_leaf(root, TIRANA.member, NOW).certificate.decode())
+        tls.check_member(leaf, found, TIRANA.member)
+    with refused("malformed_document"):
+        document.read(TIRANA.document(tls_root=both + PODGORICA.tls_root.certificate.decode()))
+    with refused("malformed_document"):
+        theirs = PODGORICA.tls_root.certificate.decode()
+        document.read(TIRANA.document(tls_root=TIRANA.tls_root.certificate.decode() + theirs))

@@ -72,7 +72,7 @@ class Station:
 
     @property
     def convener(self) -> Convener:
-        return Convener(self.member, self.name, self.party.signer, self.party.public)
+        return Convener(self.member, self.name, {self.party.public: self.party.signer})
 
     @property
     def members(self) -> Members:
@@ -82,7 +82,7 @@ class Station:
 
     @property
     def receiver(self) -> Receiver:
-        return Receiver(self.member, self.party.signer, self.members)
+        return Receiver(self.member, self.party.written(), self.party.signer, self.members)
 
     async def links(self, *others: "Station", state: PeerState = PeerState.ACTIVE, since: str = "") -> None:
         """Know these as peers; `test_introduce` tells how that comes about."""

@@ -271,7 +271,7 @@ async def test_stewards_who_hold_different_rosters_find_out_before_they_sign(thr
     with pytest.raises(FlowError, match="It has number 2, and the latest roster held here is number 2"):
         cosigned(tirana, yours)
     # Podgorica has accepted the other one, which it should not have got two signatures for.
-    other = roster.cosign(yours, tirana.convener.signer)
+    other = roster.cosign(yours, tirana.party.signer)
     await convene.accept(podgorica.log, other, "test")
     with pytest.raises(FlowError, match="follows another roster 2"):
         cosigned(tirana, revised(podgorica, expires=later(utc_now(), days=60)))
@@ -301,7 +301,7 @@ async def test_an_admission_that_is_dated_back_is_not_signed(three: Three) -> No
     true = roster.peek(revised(tirana, add={"vienna": None}))
     false = replace(true, members=true.members | {VIENNA.member: 1})
     with pytest.raises(FlowError, match="admitted"):
-        cosigned(podgorica, roster.draft(false, tirana.convener.signer))
+        cosigned(podgorica, roster.draft(false, tirana.party.signer))
 
 
 # --- admitted here --------------------------------------------------------------------------------------------------

@@ -3,17 +3,20 @@
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 from tests.federation.keys import MALLORY, PODGORICA, TIRANA
 from tests.flows.alliance import NAMES, Station
 
-from lezha.federation import enrolment
+from lezha.federation import document, enrolment, envelope
 from lezha.federation.client import PeerClient
 from lezha.federation.enrolment import Commit, Committed, Offer, Reveal
 from lezha.federation.errors import EnrolmentError, FederationError
 from lezha.flows import introduce
 from lezha.flows.errors import FlowError
+from lezha.flows.introduce import Host
 from lezha.node.clock import later, utc_now
+from lezha.sharing.tlp import Tlp
 from lezha.store import schema
 from lezha.store.errors import Conflict, NotFound, StoreError
 from lezha.store.log import Log
@@ -364,3 +367,84 @@ async def test_only_a_peer_that_was_never_confirmed_is_forgotten(two: Two) -> No
         await introduce.forget(podgorica.log, "tirana", "test")
     with pytest.raises((NotFound, StoreError)):
         await introduce.forget(podgorica.log, "nobody", "test")
+
+
+# --- meeting again --------------------------------------------------------------------------------------------------
+
+
+def with_other_root(one: Station, **changes: object) -> None:
+    """Have a station show a later document, with a root that nobody has vouched for."""
+    root = Ed25519PrivateKey.from_private_bytes(b"\7" * 32)
+    plain = {"root": envelope.public_hex(root), "number": 2}
+    written = replace(one.document, **(plain | changes))
+    one.host = Host(document.read(document.sign(written, envelope.signer(root))), Tlp.STRICT)
+
+
+async def met(tirana: Station, podgorica: Station) -> None:
+    phrase = await accept(podgorica, tirana, await invite(tirana))
+    await introduce.confirm(tirana.log, "podgorica", phrase, "test")
+    await introduce.confirm(podgorica.log, "tirana", phrase, "test")
+
+
+async def again(tirana: Station) -> Offer:
+    expires = later(utc_now(), hours=1)
+    return enrolment.read_offer(
+        await introduce.invite(tirana.log, tirana.host, "podgorica", expires, "test", again=True)
+    )
+
+
+async def test_a_peer_that_lost_its_root_is_met_again_and_known_once_the_phrase_is_confirmed(
+    two: Two,
+) -> None:
+    tirana, podgorica = two
+    await met(tirana, podgorica)
+    with_other_root(podgorica)
+    phrase = await accept(podgorica, tirana, await again(tirana))
+    with tirana.log.read() as conn:
+        assert introduce.phrase_of(conn, "podgorica") == (tirana.peer(podgorica), phrase)
+    assert tirana.peer(podgorica).number == 1, "not before the phrase is confirmed"
+    with pytest.raises(FlowError, match="not the phrase"):
+        await introduce.confirm(tirana.log, "podgorica", "00000 00000 00000", "test")
+    confirmed = await introduce.confirm(tirana.log, "podgorica", phrase, "test")
+    assert (confirmed.number, confirmed.state) == (2, PeerState.ACTIVE)
+    assert confirmed.document == podgorica.host.known.raw
+    with pytest.raises(FlowError, match="active, not pending"):
+        await introduce.confirm(tirana.log, "podgorica", phrase, "test")
+
+
+async def test_the_inviter_that_lost_its_root_is_met_again_too(two: Two) -> None:
+    tirana, podgorica = two
+    await met(tirana, podgorica)
+    with_other_root(tirana)
+    phrase = await accept(podgorica, tirana, await again(tirana))
+    confirmed = await introduce.confirm(podgorica.log, "tirana", phrase, "test")
+    assert (confirmed.number, known(podgorica)) == (2, [(TIRANA.member, "tirana", "active")])
+
+
+@pytest.mark.parametrize("changes", [{"identity": PODGORICA.identity("Somebody else")}, {"number": 0}])
+async def test_whoever_shows_another_identity_or_an_older_document_is_not_met_again(
+    two: Two, changes: dict[str, object]
+) -> None:
+    tirana, podgorica = two
+    await met(tirana, podgorica)
+    with_other_root(podgorica, **changes)
+    with pytest.raises(EnrolmentError):
+        await accept(podgorica, tirana, await again(tirana))
+    assert tirana.peer(podgorica).number == 1
+
+
+async def test_an_invitation_for_a_new_peer_is_none_for_one_that_is_there(two: Two) -> None:
+    tirana, podgorica = two
+    await met(tirana, podgorica)
+    with_other_root(podgorica)
+    with pytest.raises(EnrolmentError, match="under another name"):
+        await accept(podgorica, tirana, await invite(tirana, "skopje"))
+    with pytest.raises(NotFound):
+        await introduce.invite(tirana.log, tirana.host, "skopje", utc_now(), "test", again=True)
+
+
+async def test_whoever_has_no_endpoint_does_not_invite(two: Two) -> None:
+    tirana, _ = two
+    tirana.host = Host(document.read(TIRANA.document(endpoints=())), Tlp.STRICT)
+    with pytest.raises(FlowError, match="let the other one invite"):
+        await invite(tirana)

@@ -78,7 +78,7 @@ def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "one/keys/signing.pem").write_bytes(
         made.leaf.read_bytes().split(b"-----END CERTIFICATE-----\n")[1]
     )
-    with pytest.raises(NodeError, match="is not the key that the node document names"):
+    with pytest.raises(NodeError, match="is not an Ed25519 key"):
         identity.load(tmp_path / "one")
 
 

@@ -15,6 +15,7 @@ from lezha.cli import (
     console,
     constituent,
     exporting,
+    identity,
     importing,
     interrupt,
     node,
@@ -52,6 +53,7 @@ app.command("restore")(backup.restore)
 app.command("demo")(demo)
 app.add_typer(backup.app, name="backup")
 app.add_typer(objects.app, name="objects")
+app.add_typer(identity.app, name="identity")
 app.add_typer(peer.app, name="peer")
 app.add_typer(community.app, name="community")
 app.add_typer(constituent.app, name="constituent")

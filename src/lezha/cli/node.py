@@ -56,7 +56,7 @@ def init(
     home = home.expanduser()
     for address in (listen, link_listen):
         node_settings.address(address)
-    if not _is_endpoint(endpoint):
+    if not is_endpoint(endpoint):
         raise CliError("--endpoint must be an https:// URL, as https://192.0.2.10:8441: links use TLS.", 2)
     if not name or not name.replace("-", "").isalnum() or len(name) > 60:
         raise CliError(f"{name!r} can't name a node: use letters, digits and -.", 2)
@@ -173,7 +173,7 @@ def serve(
     run(home.expanduser())
 
 
-def _is_endpoint(text: str) -> bool:
+def is_endpoint(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0

@@ -30,6 +30,9 @@ _COLUMNS = (
 @app.command("invite")
 def invite(
     name: Annotated[str, typer.Argument(help="What to call the peer here.")],
+    again: Annotated[
+        bool, typer.Option("--again", help="It is a peer already, and one of you has lost its root key.")
+    ] = False,
     home: Home = DEFAULT_HOME,
     url: Url = "",
     token_file: TokenFile = None,
@@ -41,7 +44,7 @@ def invite(
     """
 
     async def call(node: Api) -> Any:
-        return await node.post("/peers/invite", {"name": name})
+        return await node.post("/peers/invite", {"name": name, "again": again})
 
     made = api.run(home, url, token_file, call)
     if json:

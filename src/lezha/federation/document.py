@@ -1,4 +1,8 @@
-"""Node documents: what a member says about its node, signed by the root key that it keeps offline."""
+"""Node documents: what a member says about its node, signed by the root key that it keeps offline.
+
+A later document takes the place of an earlier one. It may name a new root if the old one has signed it too (compare
+The Update Framework, specification §5.3).
+"""
 
 from functools import lru_cache
 from typing import Final
@@ -10,12 +14,14 @@ from yarl import URL
 from lezha.federation import envelope, tls
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
+from lezha.sharing.terms import Time
 from lezha.stix import objects, parse
 from lezha.stix.errors import StixError
 from lezha.stix.limits import LIMITS
 
 _MAX_DOCUMENT: Final = 64 * 1024
 _MAX_IDENTITY: Final = 8 * 1024
+_MAX_KEYS: Final = 32
 
 
 class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,11 +31,20 @@ class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mail: str = ""
 
 
+class RevokedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A signing key that others may hold since a time. What was seen before that was signed by its member."""
+
+    key: str
+    since: Time
+
+
 class NodeDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A member's node: who it is, where it listens, by which keys it speaks.
 
     `identity` is the exact JSON text of the member's STIX identity object and `member` its id. `root` and
-    `signing_keys` are raw Ed25519 public keys in hex; `tls_root` is PEM. `number` grows with each new document.
+    `signing_keys` are raw Ed25519 public keys in hex; the member signs with any of these, or has. `tls_root` is PEM,
+    one certificate, or two while one takes the place of the other. Without `endpoints` nobody can connect to the node:
+    it connects to others. `number` grows with each new document.
     """
 
     member: str
@@ -43,6 +58,12 @@ class NodeDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contact: Contact
     number: int
     issued: str
+    revoked: tuple[RevokedKey, ...] = ()
+
+    @property
+    def endpoint(self) -> str:
+        """Where peers reach the node; empty if they don't."""
+        return self.endpoints[0] if self.endpoints else ""
 
     def verification_keys(self) -> list[Key]:
         """The keys that verify what this member signs."""
@@ -57,9 +78,29 @@ class KnownDocument(msgspec.Struct, frozen=True):
     digest: str
 
 
-def sign(document: NodeDocument, root: CryptoSigner) -> bytes:
-    """Return the signed envelope of a node document."""
-    return envelope.seal(msgspec.json.encode(document), PayloadType.NODE, root)
+def sign(document: NodeDocument, *roots: CryptoSigner) -> bytes:
+    """Return the signed envelope of a node document; where the root changes both the old and the new one sign."""
+    return envelope.seal(msgspec.json.encode(document), PayloadType.NODE, *roots)
+
+
+def check_follows(known: KnownDocument, held: NodeDocument) -> None:
+    """Check that a verified document may take the place of the one that is held of its member. Raises Refused.
+
+    Codes: `wrong_member`, `old_document`, `changed_identity`, `changed_root` if the root that is held has not signed.
+    """
+    new = known.document
+    if new.member != held.member:
+        raise Refused("wrong_member", f"A node document is that of {new.member}, not of {held.member}.")
+    if new.number <= held.number:
+        raise Refused("old_document", f"Node document {new.number} comes after {held.number}.")
+    if new.identity != held.identity:
+        raise Refused(
+            "changed_identity", "A node document changes who the member is, which needs an introduction."
+        )
+    if new.root != held.root and not envelope.holds(known.raw, PayloadType.NODE, envelope.key(held.root)):
+        raise Refused(
+            "changed_root", "A node document names a new root key, and the old one has not signed it."
+        )
 
 
 @lru_cache(maxsize=1024)
@@ -81,8 +122,13 @@ def _decode(payload: bytes) -> NodeDocument:
         document = envelope.decode(payload, NodeDocument)
     except ValueError as error:
         raise Refused("malformed_document", f"A node document can't be read: {error}.") from error
-    if not (document.signing_keys and document.endpoints):
-        raise Refused("malformed_document", "A node document lacks a signing key or an endpoint.")
+    revoked = {one.key for one in document.revoked}
+    if not document.signing_keys or revoked.intersection((*document.signing_keys, document.root)):
+        raise Refused(
+            "malformed_document", "A node document lacks a signing key, or revokes one that it names."
+        )
+    if len(document.signing_keys) + len(document.revoked) > _MAX_KEYS:
+        raise Refused("malformed_document", f"A node document names more than {_MAX_KEYS} signing keys.")
     if not all(map(_is_endpoint, document.endpoints)):
         raise Refused("malformed_document", "An endpoint in a node document is not an https:// URL.")
     document.verification_keys()

@@ -35,6 +35,7 @@ class FrameKind(StrEnum):
     ROSTER = "roster"
     TOMBSTONE = "tombstone"
     COMMITMENT = "commitment"
+    DOCUMENT = "document"
     VOID = "void"
 
 
@@ -140,6 +141,11 @@ def pack_tombstone(raw: bytes) -> Parcel:
 def pack_commitment(raw: bytes) -> Parcel:
     """Pack a commitment to this node's own log, which tells a peer nothing of it."""
     return Parcel(FrameKind.COMMITMENT, raw)
+
+
+def pack_document(raw: bytes) -> Parcel:
+    """Pack this node's own document, which every peer may have."""
+    return Parcel(FrameKind.DOCUMENT, raw)
 
 
 def encode(batch: Batch) -> bytes:

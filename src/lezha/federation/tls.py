@@ -114,25 +114,29 @@ def server_context(leaf: Path) -> ssl.SSLContext:
 
 
 def check_root(root: str, member: str) -> None:
-    """Check that `root` (PEM) is one certificate that can issue others, made for `member`. Raises Refused.
+    """Check that `root` (PEM) is one certificate that can issue others, or two, made for `member`. Raises Refused.
 
-    Its subject and key identifier must be its own: OpenSSL finds issuers by them, and a copy of another member's would
+    Subject and key identifier must be their own: OpenSSL finds issuers by them, and a copy of another member's would
     cut that member off.
     """
     try:
-        certificate, *others = x509.load_pem_x509_certificates(root.encode())
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-        named = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        own = x509.SubjectKeyIdentifier.from_public_key(_elliptic(certificate.public_key()))
-        sound = not others and constraints.ca and named == own and certificate.subject == _root_name(member)
+        certificates = x509.load_pem_x509_certificates(root.encode())
+        sound = len(certificates) in (1, 2) and all(_is_root(one, member) for one in certificates)
         trust(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), root)
     except (ValueError, TypeError, ssl.SSLError, x509.ExtensionNotFound) as error:
         raise Refused("malformed_document", f"A TLS root can't be read: {error}.") from error
-    if not sound:
+    if not sound or len(set(certificates)) != len(certificates):
         raise Refused(
             "malformed_document",
-            "A TLS root must be one certificate that can issue others, made for its member.",
+            "A TLS root must be one certificate that can issue others, made for its member, or two while it changes.",
         )
+
+
+def _is_root(certificate: x509.Certificate, member: str) -> bool:
+    constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+    named = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    own = x509.SubjectKeyIdentifier.from_public_key(_elliptic(certificate.public_key()))
+    return constraints.ca and named == own and certificate.subject == _root_name(member)
 
 
 def trust(context: ssl.SSLContext, root: str) -> None:
@@ -157,13 +161,21 @@ def check_member(der: bytes, root: str, member: str) -> None:
     """Check that a verified client certificate was issued by `root` (PEM) for `member`. Raises Refused."""
     try:
         leaf = x509.load_der_x509_certificate(der)
-        leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(root.encode()))
-    except (ValueError, TypeError, InvalidSignature) as error:
-        raise Refused(
-            "wrong_certificate", f"The certificate was not issued by the TLS root of {member}."
-        ) from error
+        issuers = x509.load_pem_x509_certificates(root.encode())
+    except ValueError as error:
+        raise Refused("wrong_certificate", f"The certificate of {member} can't be read.") from error
+    if not any(_issued(leaf, issuer) for issuer in issuers):
+        raise Refused("wrong_certificate", f"The certificate was not issued by the TLS root of {member}.")
     if claimed_member(der) != member:
         raise Refused("wrong_certificate", f"The certificate does not name {member}.")
+
+
+def _issued(leaf: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        leaf.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def claimed_member(der: bytes) -> str | None:

@@ -23,12 +23,23 @@ from lezha.store.peers import PeerState
 
 
 class Convener(msgspec.Struct, frozen=True):
-    """Who drafts and signs: the member, its signing key, the same key's public half in hex, its own short name."""
+    """Who drafts and signs: the member, its own short name, and its signing keys by their public halves in hex.
+
+    The first one is in use. Those before it still sign for the communities whose charter names them.
+    """
 
     member: str
     name: str
-    signer: CryptoSigner
-    public: str
+    signers: Mapping[str, CryptoSigner]
+
+    @property
+    def public(self) -> str:
+        """The public half of the key in use."""
+        return next(iter(self.signers))
+
+    def steward(self, charter: Charter) -> CryptoSigner | None:
+        """Return this member's key that a charter names as a steward's, if it names one."""
+        return next((self.signers[public] for public in charter.stewards if public in self.signers), None)
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -123,10 +134,11 @@ def cosign(conn: Connection, convener: Convener, raw: bytes) -> bytes:
     """Add the convener's signature to a roster that follows the one held here. Raises FlowError."""
     try:
         wanted = roster.peek(raw)
-        if convener.public not in wanted.charter.stewards:
+        signer = convener.steward(wanted.charter)
+        if signer is None:
             raise FlowError("This member is not a steward of that community: its signature would not count.")
         _check_follows(conn, wanted, raw)
-        return roster.cosign(raw, convener.signer)
+        return roster.cosign(raw, signer)
     except Refused as refused:
         raise FlowError(str(refused)) from refused
 
@@ -193,7 +205,9 @@ def accepted(conn: Connection, written: str) -> Community:
 
 
 def _signed(draft: Roster, convener: Convener) -> bytes:
-    raw = roster.draft(draft, convener.signer)
+    # Whoever founds a community need not be one of its stewards.
+    signer = convener.steward(draft.charter) or convener.signers[convener.public]
+    raw = roster.draft(draft, signer)
     try:
         roster.peek(raw)
     except Refused as refused:
@@ -208,7 +222,7 @@ def _latest(conn: Connection, written: str) -> KeptRoster:
 
 def _steward_of(convener: Convener, kept: KeptRoster) -> KnownRoster:
     known = roster.read(kept.envelope)
-    if convener.public not in known.roster.charter.stewards:
+    if convener.steward(known.roster.charter) is None:
         raise FlowError(
             f"This member is not a steward of {kept.name}: ask one of its stewards for the next roster."
         )

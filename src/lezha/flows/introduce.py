@@ -4,20 +4,24 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from securesystemslib.signer import Key
 from sqlalchemy import Connection
 
 from lezha.access import names
-from lezha.federation import document, enrolment
+from lezha.federation import document, enrolment, envelope
 from lezha.federation.client import PeerClient
-from lezha.federation.document import KnownDocument
+from lezha.federation.document import KnownDocument, NodeDocument
 from lezha.federation.enrolment import Commit, Committed, Offer, Reveal
+from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import EnrolmentError, Refused
 from lezha.flows.errors import FlowError
 from lezha.sharing.tlp import Tlp
-from lezha.store import peers
+from lezha.store import documents, peers
+from lezha.store.documents import Seen
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
 from lezha.store.peers import Invitation, Peer, PeerState
@@ -35,19 +39,25 @@ class Host(msgspec.Struct, frozen=True):
     clearance: Tlp
 
 
-async def invite(log: Log, host: Host, name: str, expires: str, actor: str) -> str:
-    """Make a single-use invitation for the peer to be called `name`; return its text, which is kept nowhere."""
-    endpoints = host.known.document.endpoints
-    if not endpoints or not endpoints[0]:
+async def invite(log: Log, host: Host, name: str, expires: str, actor: str, *, again: bool = False) -> str:
+    """Make a single-use invitation for the peer to be called `name`; return its text, which is kept nowhere.
+
+    With `again` that is a peer already: it has lost its root key, or this node has. Raises FlowError, NotFound.
+    """
+    endpoint = host.known.document.endpoint
+    if not endpoint:
         raise FlowError(
-            "This node has no endpoint that others could reach: set one with `lezha init --endpoint`."
+            "This node has no endpoint that others could reach: let the other one invite, and accept here."
         )
     secret = secrets.token_hex(16)
-    offer = Offer(secrets.token_hex(8), secret, endpoints[0], host.known.digest)
+    offer = Offer(secrets.token_hex(8), secret, endpoint, host.known.digest)
     kept = Invitation(offer.id, name, hashlib.sha256(secret.encode()).hexdigest(), expires)
 
     def work(tx: Tx) -> None:
-        _check_name(tx.conn, name)
+        if again:
+            _check_met(peers.by_name(tx.conn, name))
+        else:
+            _check_name(tx.conn, name)
         peers.invite(tx, kept, actor)
 
     await log.write(work)
@@ -108,32 +118,140 @@ async def accept(
     Raises EnrolmentError, LinkFault, Conflict.
     """
     with log.read() as conn:
-        _check_name(conn, name or inviter.document.name)
+        there = _peer(conn, inviter.document.member)
+        if there is None or there.state is PeerState.PENDING:
+            name = name or inviter.document.name
+            _check_name(conn, name)
+        else:
+            name = name or there.name
+            _check_again(there, inviter, name)
     nonce = enrolment.new_nonce()
     commitment = enrolment.commitment(nonce, host.known.raw)
     answer = await client.commit(Commit(offer.id, offer.secret, commitment))
     phrase = enrolment.phrase(inviter.digest, host.known.digest, _hex(answer.nonce), nonce)
     await client.reveal(Reveal(offer.id, offer.secret, nonce, host.known.raw.decode()))
-    await log.write(lambda tx: _keep(tx, host, inviter, name or inviter.document.name, phrase, actor))
+    await log.write(lambda tx: _keep(tx, host, inviter, name, phrase, actor))
     return phrase
 
 
 async def confirm(log: Log, name: str, phrase: str, actor: str) -> Peer:
-    """Make a pending peer active: its operator has read the same phrase over another channel. Raises FlowError."""
+    """Make a pending peer active, or know a peer by the document with which it was introduced anew.
+
+    Its operator has read the same phrase over another channel. Raises FlowError.
+    """
+    with log.read() as conn:
+        again = peers.met_again(conn, peers.by_name(conn, name).member)
+        looked = spoilt(conn, document.read(again[0])) if again else Spoilt()
 
     def work(tx: Tx) -> Peer:
         peer = peers.by_name(tx.conn, name)
-        if peer.state is not PeerState.PENDING:
+        again = peers.met_again(tx.conn, peer.member)
+        if again is None and peer.state is not PeerState.PENDING:
             raise FlowError(f"{peer.name} is {peer.state.value}, not pending.")
-        if "".join(phrase.split()) != "".join(peer.phrase.split()):
-            raise FlowError(
-                f"This is not the phrase of {peer.name}. If its officer reads another one, somebody stands in "
-                "between: do not confirm, and tell both security officers."
-            )
-        peers.set_state(tx, peer.member, PeerState.ACTIVE, actor)
+        _compare(peer.name, phrase, again[1] if again else peer.phrase)
+        if again is not None:
+            _renew(tx, document.read(again[0]), looked, actor)
+        else:
+            peers.set_state(tx, peer.member, PeerState.ACTIVE, actor)
         return peers.by_name(tx.conn, name)
 
     return await log.write(work)
+
+
+def phrase_of(conn: Connection, name: str) -> tuple[Peer, str]:
+    """Return a peer and the phrase that its officer has to read too. Raises NotFound."""
+    peer = peers.by_name(conn, name)
+    again = peers.met_again(conn, peer.member)
+    return peer, again[1] if again else peer.phrase
+
+
+def _compare(name: str, said: str, expected: str) -> None:
+    if "".join(said.split()) != "".join(expected.split()):
+        raise FlowError(
+            f"This is not the phrase of {name}. If its officer reads another one, somebody stands in between: do not "
+            "confirm, and tell both security officers."
+        )
+
+
+def announce(tx: Tx, known: KnownDocument) -> None:
+    """Have this node's own document told to all peers, if it was not yet. Raises FlowError if it is an earlier one."""
+    newest = documents.latest(tx.conn)
+    if known.document.number < newest:
+        raise FlowError(
+            f"node.json is this node's document {known.document.number}, and peers were told of {newest}: put the "
+            "newest one back, or make a later one with `lezha identity renew`."
+        )
+    documents.announce(tx, known.digest, known.document.number, known.raw, "node")
+
+
+def check_document(raw: bytes, contents: Sequence[bytes]) -> KnownDocument:
+    """Verify a node document that a peer has sent, whole in itself. Raises Refused."""
+    if contents:
+        raise Refused("malformed_document", "The frame of a node document carries contents.")
+    return document.read(raw)
+
+
+class Spoilt(msgspec.Struct, frozen=True):
+    """Statements that a document discredits, as far as statement number `upto` was looked."""
+
+    hashes: tuple[str, ...] = ()
+    upto: int = 0
+
+
+def spoilt(conn: Connection, known: KnownDocument, after: int = 0) -> Spoilt:
+    """Return what a verified new document discredits of its member's statements above number `after`.
+
+    Those are signed by no key but one that it revokes, and were first seen here when others may have held that key.
+    """
+    revoked = known.document.revoked
+    if not revoked:
+        return Spoilt((), after)
+    found: list[str] = []
+    since = min(one.since for one in revoked)
+    while seen := documents.seen_since(conn, known.document.member, since, after):
+        after = seen[-1].seq
+        found += [one.hash for one in seen if _is_spoilt(one, known.document)]
+    return Spoilt(tuple(found), after)
+
+
+def _is_spoilt(seen: Seen, by: NodeDocument) -> bool:
+    def signed(key: Key) -> bool:
+        return envelope.holds(seen.envelope, PayloadType.STATEMENT, key)
+
+    revoked = [envelope.key(one.key) for one in by.revoked if one.since <= seen.at]
+    return any(map(signed, revoked)) and not any(map(signed, by.verification_keys()))
+
+
+def renewed(tx: Tx, own: NodeDocument, sender: str, known: KnownDocument, looked: Spoilt) -> Refused | None:
+    """Put a peer's new document in the place of the old one, or say why not.
+
+    `looked` is what it discredits of all that was held a moment ago.
+    """
+    held = document.read(peers.by_member(tx.conn, sender).document)
+    if known.digest == held.digest:
+        return None  # it was introduced by it, or sends all again
+    try:
+        document.check_follows(known, held.document)
+        _check_keys(tx.conn, own, known.document)
+    except Refused as refused:
+        return refused
+    _renew(tx, known, looked, sender)
+    return None
+
+
+def _renew(tx: Tx, known: KnownDocument, looked: Spoilt, actor: str) -> None:
+    new = known.document
+    peers.renew(tx, new.member, new.number, new.endpoint, known.raw, actor)
+    peers.know_again(tx, new.member)
+    since = spoilt(tx.conn, known, looked.upto)
+    documents.discredit(tx, (*looked.hashes, *since.hashes), actor)
+
+
+def unaware(conn: Connection, own: KnownDocument) -> list[str]:
+    """Return the names of the active peers that are not known to have this node's present document."""
+    taken, at = documents.taken(conn, own.digest), documents.announced(conn, own.digest)
+    active = [peer for peer in peers.listed(conn) if peer.state is PeerState.ACTIVE]
+    return [peer.name for peer in active if not taken.get(peer.member, at != "" and peer.since > at)]
 
 
 async def change(log: Log, name: str, state: PeerState, actor: str) -> Peer:
@@ -174,6 +292,11 @@ async def forget(log: Log, name: str, actor: str) -> None:
     await log.write(work)
 
 
+def _check_met(peer: Peer) -> None:
+    if peer.state is PeerState.PENDING:
+        raise FlowError(f"{peer.name} was never confirmed: `lezha peer remove {peer.name}`, then invite it.")
+
+
 def _check_name(conn: Connection, name: str) -> None:
     if not names.is_plain(name) or name.lower() in _RESERVED:
         raise FlowError(f"{name[:100]!r} can't name a peer: {names.RULE}.")
@@ -194,13 +317,18 @@ def _open_invitation(tx: Tx, invitation_id: str, secret: str) -> Invitation:
 
 
 def _keep(tx: Tx, host: Host, known: KnownDocument, name: str, phrase: str, actor: str) -> None:
+    """Keep a new peer, pending; of one that is there already the new document, until its phrase is confirmed."""
     if known.document.member == host.known.document.member:
         raise EnrolmentError("That is this node itself.")
-    linked = (document.read(peer.document).document for peer in peers.listed(tx.conn))
-    others = [host.known.document, *(other for other in linked if other.member != known.document.member)]
-    taken = {key for other in others for key in (other.root, *other.signing_keys)}
-    if taken & {known.document.root, *known.document.signing_keys}:
-        raise EnrolmentError("That node shows a key of another member as its own: do not go on.")
+    try:
+        _check_keys(tx.conn, host.known.document, known.document)
+    except Refused as refused:
+        raise EnrolmentError(str(refused)) from refused
+    there = _peer(tx.conn, known.document.member)
+    if there is not None and there.state is not PeerState.PENDING:
+        _check_again(there, known, name)
+        peers.meet_again(tx, there.member, known.raw, phrase, actor)
+        return
     _check_name(tx.conn, name)
     peer = Peer(
         member=known.document.member,
@@ -210,10 +338,43 @@ def _keep(tx: Tx, host: Host, known: KnownDocument, name: str, phrase: str, acto
         clearance=host.clearance,
         since=tx.at,
         number=known.document.number,
-        endpoint=known.document.endpoints[0],
+        endpoint=known.document.endpoint,
         document=known.raw,
     )
     peers.add(tx, peer, actor)
+
+
+def _peer(conn: Connection, member: str) -> Peer | None:
+    try:
+        return peers.by_member(conn, member)
+    except NotFound:
+        return None
+
+
+def _check_again(there: Peer, known: KnownDocument, name: str) -> None:
+    """Check that a peer that was introduced anew is the same, with no document from before. Raises EnrolmentError."""
+    held = document.read(there.document).document
+    if name != there.name:
+        raise EnrolmentError(
+            "That member is a peer here already, under another name: invite it anew under that one."
+        )
+    if known.document.identity != held.identity:
+        raise EnrolmentError(
+            f"{there.name} says otherwise than before who it is: find out why before you go on."
+        )
+    if known.document.number < held.number:
+        raise EnrolmentError(
+            f"{there.name} shows its node document {known.document.number}; number {held.number} is known here."
+        )
+
+
+def _check_keys(conn: Connection, own: NodeDocument, new: NodeDocument) -> None:
+    """Check that a document names no key of another member. Raises Refused."""
+    linked = (document.read(peer.document).document for peer in peers.listed(conn))
+    others = [own, *(other for other in linked if other.member != new.member)]
+    taken = {key for other in others for key in (other.root, *other.signing_keys)}
+    if taken & {new.root, *new.signing_keys}:
+        raise Refused("taken_key", "That node shows a key of another member as its own: do not go on.")
 
 
 def _read(raw: bytes) -> KnownDocument:

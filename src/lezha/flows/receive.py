@@ -12,6 +12,7 @@ from securesystemslib.signer import CryptoSigner
 
 from lezha.federation import frame, inbox, roster, statement, tombstone
 from lezha.federation.checkpoint import KnownCommitment
+from lezha.federation.document import KnownDocument, NodeDocument
 from lezha.federation.errors import Refused
 from lezha.federation.frame import Batch, Frame, FrameKind, Receipt
 from lezha.federation.inbox import Placement
@@ -19,7 +20,8 @@ from lezha.federation.members import Members
 from lezha.federation.roster import KnownRoster
 from lezha.federation.statement import KnownStatement
 from lezha.federation.tombstone import KnownTombstone
-from lezha.flows import attest, authority, ingest
+from lezha.flows import attest, authority, ingest, introduce
+from lezha.flows.introduce import Spoilt
 from lezha.stix import objects
 from lezha.stix.clauses import COMPANION_TYPES
 from lezha.stix.errors import StixError
@@ -42,9 +44,10 @@ _MOST_IDLE: Final = 10_000  # tombstones of one peer that take back nothing that
 
 
 class Receiver(msgspec.Struct, frozen=True):
-    """Who receives: the member, its key for receipts, and the members that it knows."""
+    """Who receives: the member, its node document and key for receipts, and the members that it knows."""
 
     member: str
+    document: NodeDocument
     signer: CryptoSigner
     members: Members
 
@@ -68,7 +71,14 @@ class _Unfit(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
 
 
-_Checked = _Told | KnownTombstone | KnownRoster | KnownCommitment | _Unfit | None
+class _Renewal(msgspec.Struct, frozen=True):
+    """A peer's new document, verified, and what it discredits of what is held."""
+
+    known: KnownDocument
+    looked: Spoilt
+
+
+_Checked = _Told | KnownTombstone | KnownRoster | KnownCommitment | _Renewal | _Unfit | None
 
 
 async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:
@@ -80,13 +90,15 @@ async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: 
     """
     with log.read() as conn:
         done = inbound.head(conn, sender, sent.incarnation).number
-    fresh = [one for one in sent.frames if one.number > done]
+    fresh = _as_far_as_known([one for one in sent.frames if one.number > done])
     if _is_little(fresh):
         checked = _check_all(fresh, receiver, latest)
     else:
         checked = await asyncio.to_thread(_check_all, fresh, receiver, latest)
     # A third of a second for each megabyte: neither the event loop nor the writer waits for that.
     said = await asyncio.to_thread(authority.weigh, log, _by_creators(checked))
+    if any(isinstance(found, _Renewal) for _, found in checked):
+        checked = await asyncio.to_thread(_look_back, log, checked)
     head, refused, at = await log.write(lambda tx: _take(tx, receiver, sender, sent, checked, said))
     return _receipt(receiver, sender, sent.incarnation, head, refused, at)
 
@@ -128,6 +140,23 @@ def _receipt(
     return frame.sign_receipt(receipt, receiver.signer)
 
 
+def _as_far_as_known(frames: Sequence[Frame]) -> Sequence[Frame]:
+    """Return the frames up to the first node document: those after it may need its keys, and come again."""
+    ends = (place for place, one in enumerate(frames, 1) if one.kind is FrameKind.DOCUMENT)
+    return frames[: next(ends, len(frames))]
+
+
+def _look_back(log: Log, checked: Sequence[tuple[Frame, _Checked]]) -> list[tuple[Frame, _Checked]]:
+    """Find what new documents discredit, beside the writer: a member may have signed a million statements."""
+    with log.read() as conn:
+        return [
+            (one, replace(found, looked=introduce.spoilt(conn, found.known)))
+            if isinstance(found, _Renewal)
+            else (one, found)
+            for one, found in checked
+        ]
+
+
 def _is_little(frames: Sequence[Frame]) -> bool:
     size = sum(len(part) for one in frames for part in (one.envelope, *one.contents))
     return len(frames) <= _INLINE_FRAMES and size <= _INLINE_BYTES
@@ -147,6 +176,8 @@ def _check(one: Frame, receiver: Receiver, latest: str) -> _Checked:
             return _check_tombstone(one, receiver.members)
         if one.kind is FrameKind.COMMITMENT:
             return attest.check(one.envelope, one.contents, receiver.members, latest)
+        if one.kind is FrameKind.DOCUMENT:
+            return _Renewal(introduce.check_document(one.envelope, one.contents), Spoilt())
         return _check_statement(one, receiver.members, latest)
     except Refused as refused:
         return _Unfit(refused, _names(one))
@@ -280,6 +311,12 @@ def _keep(
     stones = [(one, found) for one, found in taken if isinstance(found, KnownTombstone)]
     unfit = _keep_tombstones(tx, sender, [found for _, found in stones])
     refused += [(one, _Unfit(unfit[found.digest])) for one, found in stones if found.digest in unfit]
+    # Last: what came with it was signed before it, by keys that it may revoke.
+    for one, found in taken:
+        if isinstance(found, _Renewal) and (
+            reason := introduce.renewed(tx, receiver.document, sender, found.known, found.looked)
+        ):
+            refused.append((one, _Unfit(reason)))
     # Both contents of a version in dispute are kept, and neither counts (docs/design.md, Authority).
     clashing = authority.settle(tx, _by_creators(taken), said)
     for one, found in told:

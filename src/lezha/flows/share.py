@@ -20,6 +20,7 @@ from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Stan
 from lezha.store import (
     checkpoints,
     communities,
+    documents,
     policies,
     posts,
     statements,
@@ -47,6 +48,8 @@ KINDS: Final = frozenset(
         "tombstone",
         tombstones.RETOLD,
         "commitment",
+        documents.ANNOUNCED,
+        documents.DISCREDITED,
     }
 )
 """The events that may change what a recipient is given."""
@@ -54,6 +57,7 @@ _RECALLS: Final = frozenset({"tombstone", tombstones.RETOLD})
 _ABOUT_PEERS: Final = frozenset({"roster", "admission", "policy"})
 _ABOUT_ONE: Final = frozenset({"peer", "constituent"})
 _ENDING: Final = frozenset({"disputed", "purged"})
+_TAKEN_BACK: Final = frozenset({"tombstone", documents.DISCREDITED})
 _NOTHING: Final[Mapping[str, Reason]] = MappingProxyType({})
 _CLAIMED: Final = "names as its creator a member that is known here"
 _Row = tuple[ViewKind, str, str, bytes]
@@ -127,6 +131,8 @@ def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, n
         else:
             frames.append(Frame(entry.number, parcel.kind, previous, parcel.envelope, parcel.contents))
         previous = entry.chain
+        if frames[-1].kind is FrameKind.DOCUMENT:
+            break  # what follows may be signed by a key that the peer knows only once it has this
     batch = Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
     last = frames[-1].number if frames else 0
     fresh = [
@@ -201,6 +207,8 @@ def _decide_fresh(tx: Tx, gate: Gate, changes: Sequence[Change]) -> bool:
             _number_recalls(tx, gate, run)
         elif what == "commitment":
             _number_commitments(tx, gate.recipient, [c.subject for c in run])
+        elif what == documents.ANNOUNCED:
+            _number_documents(tx, gate.recipient, [c.subject for c in run])
     if standing is Standing.OWN:
         _tell_own(tx, gate, changes, told_late)
     elif standing is Standing.CONSTITUENT:
@@ -276,7 +284,7 @@ def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence
     ]
     changed = [change.subject for change in changes if change.kind in _ENDING]
     rows += _changes(changed, "may not count any more")
-    recalled = [change.subject for change in changes if change.kind == "tombstone"]
+    recalled = [change.subject for change in changes if change.kind in _TAKEN_BACK]
     rows += _changes([one.content for one in statements.subjects(tx.conn, recalled)], "was recalled")
     rows += _changes(told_late, "was told of when it was over")
     for member in dict.fromkeys(change.subject for change in changes if change.kind == "peer"):
@@ -288,7 +296,7 @@ def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence
 def _tell_constituent(tx: Tx, gate: Gate, changes: Sequence[Change]) -> None:
     """Say what does not count any more of what a constituent was given by any statement, and of nothing else."""
     recipient = gate.recipient
-    recalled = [change.subject for change in changes if change.kind == "tombstone"]
+    recalled = [change.subject for change in changes if change.kind in _TAKEN_BACK]
     ended = [change.subject for change in changes if change.kind in _ENDING]
     ended += [one.content for one in statements.subjects(tx.conn, recalled)]
     about = walk.statements_about(tx.conn, ended)
@@ -381,6 +389,20 @@ def _number_commitments(tx: Tx, recipient: Recipient, digests: Sequence[str]) ->
     )
 
 
+def _number_documents(tx: Tx, recipient: Recipient, digests: Sequence[str]) -> None:
+    """Tell a member of this node's documents from the time on at which it was enrolled."""
+    if recipient.standing is not Standing.MEMBER or recipient.suspended:
+        return
+    there = views.offered(tx.conn, recipient.id, digests)
+    made = documents.envelopes(tx.conn, digests, recipient.since)
+    rows = [
+        (ViewKind.DOCUMENT, digest, "sent to every peer", frame.pack_document(envelope).digest())
+        for digest, envelope in made.items()
+        if digest not in there
+    ]
+    _number(tx, recipient.id, rows)
+
+
 def _number(tx: Tx, recipient: str, rows: Sequence[_Row]) -> None:
     """Append rows, and say so in one event: its chain covers theirs (docs/design.md, Audit)."""
     if not rows:
@@ -422,6 +444,9 @@ def _parcels(
     ]
     for digest, envelope in checkpoints.commitments(conn, committed).items():
         parcels[digest] = frame.pack_commitment(envelope)
+    own = [entry.ref for entry in entries if entry.kind is ViewKind.DOCUMENT and not recipient.suspended]
+    for digest, envelope in documents.envelopes(conn, own).items():
+        parcels[digest] = frame.pack_document(envelope)
     return parcels, denied
 
 

@@ -2,7 +2,9 @@
 
 keys/root.pem     Ed25519; signs node documents; to be kept offline after `lezha init`
 keys/signing.pem  Ed25519; signs statements, rosters, receipts
+keys/former-*.pem Ed25519; signing keys before it, for the communities whose charters name them
 keys/tls-root.pem certificate and key of the TLS root
+keys/*.next.pem   what takes the place of signing.pem or tls-root.pem once all peers know of it
 keys/tls-leaf.pem certificate and key that the links use
 node.json         the signed node document
 """
@@ -28,18 +30,33 @@ from lezha.node.errors import NodeError
 from lezha.node.settings import Settings
 
 DOCUMENT: Final = "node.json"
+SIGNING, NEXT_SIGNING = "signing.pem", "signing.next.pem"
+TLS_ROOT, NEXT_TLS_ROOT = "tls-root.pem", "tls-root.next.pem"
+LEAF: Final = "tls-leaf.pem"
 _RENEW_BEFORE: Final = dt.timedelta(days=30)
 ADMIN_TOKEN: Final = "admin.token"  # noqa: S105  # a file's name
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """This node's keys in use. `leaf` is a PEM file with the certificate and key of the links."""
+    """This node's keys in use. `leaf` is a PEM file with the certificate and key of the links.
+
+    `signers` are its signing keys by their public halves in hex, the one in use first.
+    """
 
     member: str
     known: KnownDocument
-    signer: CryptoSigner
-    public: str
+    signers: dict[str, CryptoSigner]
     leaf: Path
+
+    @property
+    def public(self) -> str:
+        """The public half of the signing key in use."""
+        return next(iter(self.signers))
+
+    @property
+    def signer(self) -> CryptoSigner:
+        """What signs."""
+        return self.signers[self.public]
 
 
 def create(home: Path, settings: Settings, title: str, contact: Contact, now: dt.datetime) -> Identity:
@@ -65,10 +82,10 @@ def create(home: Path, settings: Settings, title: str, contact: Contact, now: dt
         number=1,
         issued=stamp(now),
     )
-    write_secret(keys / "root.pem", _pem(root))
-    write_secret(keys / "signing.pem", _pem(signing))
-    write_secret(keys / "tls-root.pem", tls_root.certificate + tls_root.key)
-    write_secret(keys / "tls-leaf.pem", leaf.certificate + leaf.key)
+    write_secret(keys / "root.pem", pem(root))
+    write_secret(keys / SIGNING, pem(signing))
+    write_secret(keys / TLS_ROOT, tls_root.certificate + tls_root.key)
+    write_secret(keys / LEAF, leaf.certificate + leaf.key)
     (home / DOCUMENT).write_bytes(document.sign(written, envelope.signer(root)))
     node_settings.write(home, settings)
     return load(home)
@@ -76,25 +93,29 @@ def create(home: Path, settings: Settings, title: str, contact: Contact, now: dt
 
 def load(home: Path) -> Identity:
     """Read the identity of the node in `home`. Raises NodeError."""
+    keys = home / "keys"
     try:
         known = document.read((home / DOCUMENT).read_bytes())
-        signing = serialization.load_pem_private_key(
-            (home / "keys" / "signing.pem").read_bytes(), password=None
-        )
+        signing = _in_use(keys, known.document)
+        former = [read_key(path) for path in sorted(keys.glob("former-*.pem"))]
     except (OSError, Refused, ValueError) as error:
         raise NodeError(f"The identity of the node in {home} can't be read: {error}") from error
-    if (
-        not isinstance(signing, Ed25519PrivateKey)
-        or envelope.public_hex(signing) not in known.document.signing_keys
-    ):
+    if envelope.public_hex(signing) not in known.document.signing_keys:
         raise NodeError(f"keys/signing.pem in {home} is not the key that the node document names.")
     return Identity(
         member=known.document.member,
         known=known,
-        signer=envelope.signer(signing),
-        public=envelope.public_hex(signing),
-        leaf=home / "keys" / "tls-leaf.pem",
+        signers={envelope.public_hex(key): envelope.signer(key) for key in (signing, *former)},
+        leaf=keys / LEAF,
     )
+
+
+def _in_use(keys: Path, by: NodeDocument) -> Ed25519PrivateKey:
+    """Read the signing key in use; that which was prepared if the document does not name the one before it any more."""
+    signing = read_key(keys / SIGNING)
+    if envelope.public_hex(signing) not in by.signing_keys and (keys / NEXT_SIGNING).exists():
+        return read_key(keys / NEXT_SIGNING)
+    return signing
 
 
 def renew_leaf(home: Path, member: str, now: dt.datetime) -> bool:
@@ -102,10 +123,10 @@ def renew_leaf(home: Path, member: str, now: dt.datetime) -> bool:
 
     Peers pin the TLS root that issues it, so they need not be told.
     """
-    leaf = home / "keys" / "tls-leaf.pem"
+    leaf = home / "keys" / LEAF
     if tls.expires(leaf.read_bytes()) - now > _RENEW_BEFORE:
         return False
-    root = tls.read_pair((home / "keys" / "tls-root.pem").read_bytes())
+    root = tls.read_pair((home / "keys" / TLS_ROOT).read_bytes())
     made = tls.make_leaf(root, member, now)
     write_secret(leaf, made.certificate + made.key)
     return True
@@ -132,7 +153,15 @@ def _identity_object(member: str, title: str, now: dt.datetime) -> str:
     ).decode()
 
 
-def _pem(key: Ed25519PrivateKey) -> bytes:
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """Read a private Ed25519 key. Raises OSError, ValueError."""
+    found = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(found, Ed25519PrivateKey):
+        raise ValueError(f"{path.name} is not an Ed25519 key.")
+    return found
+
+
+def pem(key: Ed25519PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

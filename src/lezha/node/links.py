@@ -59,9 +59,7 @@ class Link:
         self._due = 0
         self._recalls = -1
         self._told_apart = 0
-        self._document = document.read(peer.document).document
-        self._keys = self._document.verification_keys()
-        self._context = client_context(identity.leaf, self._document.tls_root)
+        self._know(peer)
         self._contact = asyncio.Event()
         self._heard = time.monotonic()
         self._outbox = Outbox(incarnation, random.random)
@@ -77,24 +75,37 @@ class Link:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        client = PeerClient(self._document.endpoints[0], self._member, self._context)
-        try:
-            while True:
-                try:
-                    await self._step(client)
-                except Fork as fork:
-                    self._fault("fork", str(fork))
-                    await self._pause(_FORK_PAUSE_S)
-                except FederationError as error:
-                    self._fault("unreachable", str(error))
-                    self._outbox.failed()
-                except Exception:
-                    _logger.exception("link.error", peer=self._member)
-                    self._fault("error", "This node made a mistake; it is in its log.")
-                    self._outbox.failed()
-                    await self._pause(_ERROR_PAUSE_S)
-        finally:
-            await client.close()
+        while True:
+            known = self._peer.document
+            client = PeerClient(self._document.endpoint, self._member, self._context)
+            try:
+                await self._run(client, known)
+            finally:
+                await client.close()
+            self._know(self._peer)
+
+    async def _run(self, client: PeerClient, known: bytes) -> None:
+        """Run for as long as the peer's document is the one that is `known`."""
+        while self._peer.document == known:
+            try:
+                await self._step(client)
+            except Fork as fork:
+                self._fault("fork", str(fork))
+                await self._pause(_FORK_PAUSE_S)
+            except FederationError as error:
+                self._fault("unreachable", str(error))
+                self._outbox.failed()
+            except Exception:
+                _logger.exception("link.error", peer=self._member)
+                self._fault("error", "This node made a mistake; it is in its log.")
+                self._outbox.failed()
+                await self._pause(_ERROR_PAUSE_S)
+
+    def _know(self, peer: Peer) -> None:
+        """Know the peer by its present document: where it is, and by which keys it speaks."""
+        self._document = document.read(peer.document).document
+        self._keys = self._document.verification_keys()
+        self._context = client_context(self._identity.leaf, self._document.tls_root)
 
     async def _step(self, client: PeerClient) -> None:
         serial = self._changes.serial

@@ -13,18 +13,19 @@ from typing import Any, Final
 import structlog
 
 from lezha.detection import constituency
+from lezha.detection.constituency import Constituency
 from lezha.federation import members as directory
 from lezha.federation import tls
 from lezha.federation.document import read
 from lezha.federation.members import Members
-from lezha.flows import ingest, rederive, share, witness
+from lezha.flows import ingest, introduce, rederive, share, witness
 from lezha.flows.attest import Sealer
 from lezha.flows.convene import Convener
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author
 from lezha.flows.receive import Receiver
 from lezha.flows.witness import Witness
-from lezha.node import database, national, upkeep
+from lezha.node import database, national, rotation, upkeep
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
 from lezha.node.changes import Changes
@@ -33,6 +34,7 @@ from lezha.node.errors import NodeError
 from lezha.node.links import Link, Links
 from lezha.stix import objects, schema
 from lezha.store import engine, lives, peers, policies
+from lezha.store.contents import Content
 from lezha.store.errors import StoreError, Superseded
 from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
@@ -70,25 +72,34 @@ class Node:
             self.links = Links(self._link, here=leads)
             self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
             self.members: Members = directory.known([])
-            self._refresh()
+            self._trusted: set[str] = set()
+            self.refresh()
             undo.pop_all()
 
     @cached_property
+    def _own(self) -> Content:
+        return ingest.content(objects.read(self.identity.known.document.identity.encode()))
+
+    @cached_property
+    def _constituency(self) -> Constituency:
+        return constituency.parse(self.settings.constituency)
+
+    @property
     def author(self) -> Author:
         """In whose name this node publishes."""
-        own = objects.read(self.identity.known.document.identity.encode())
-        mine = constituency.parse(self.settings.constituency)
-        return Author(self.identity.member, self.identity.signer, ingest.content(own), mine)
+        return Author(self.identity.member, self.identity.signer, self._own, self._constituency)
 
     @property
     def receiver(self) -> Receiver:
         """In whose name this node receives, with the members it knows now."""
-        return Receiver(self.identity.member, self.identity.signer, self.members)
+        return Receiver(
+            self.identity.member, self.identity.known.document, self.identity.signer, self.members
+        )
 
     @property
     def convener(self) -> Convener:
         """In whose name this node drafts and signs rosters."""
-        return Convener(self.identity.member, self.settings.name, self.identity.signer, self.identity.public)
+        return Convener(self.identity.member, self.settings.name, self.identity.signers)
 
     @property
     def sealer(self) -> Sealer:
@@ -135,10 +146,10 @@ class Node:
         while True:
             serial = self._peer_changes.serial
             try:
-                present = self._refresh()
+                present = self.refresh()
                 if self._leads:
                     self.links.keep(present)
-                    self._renew_leaf()
+                    self._renew_keys()
             except StoreError as error:
                 _logger.warning("node.database", reason=str(error))
             await self._peer_changes.beyond(serial, _IDLE_S)
@@ -153,6 +164,8 @@ class Node:
         self._derive_anew()
         incarnation = self._incarnation()
         self.log.write_now(lambda tx: lives.note_settings(tx, node_settings.told(self.settings)))
+        self.log.write_now(lambda tx: introduce.announce(tx, self.identity.known))
+        self._switch_keys()
         return incarnation
 
     def _follow(self) -> str:
@@ -179,18 +192,33 @@ class Node:
             if done:
                 _logger.info("log.derived", contents=done)
 
-    def _renew_leaf(self) -> None:
-        if identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC)):
+    def _switch_keys(self) -> bool:
+        """Use the keys that were prepared once all peers know of them; say whether that has happened now."""
+        if not rotation.prepared(self._home):
+            return False
+        with self.log.read() as conn:
+            unaware = introduce.unaware(conn, self.identity.known)
+        if unaware:
+            return False
+        rotation.switch(self._home, dt.datetime.now(dt.UTC))
+        self.identity = identities.load(self._home)
+        _logger.info("node.keys_changed", document=self.identity.known.document.number)
+        return True
+
+    def _renew_keys(self) -> None:
+        changed = self._switch_keys()
+        if identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC)) or changed:
             self.link_tls.load_cert_chain(self.identity.leaf)
             self.links.renew(self.identity.leaf)
 
-    def _refresh(self) -> list[Peer]:
-        """Learn who the members are now. A pending peer is a stranger: its keys verify nothing."""
+    def refresh(self) -> list[Peer]:
+        """Learn who the members are now, by their present documents. A pending peer is a stranger: it has no keys."""
         with self.log.read() as conn:
             present = [peer for peer in peers.listed(conn) if peer.state is not PeerState.PENDING]
         documents = {peer.member: read(peer.document).document for peer in present}
-        for member in documents.keys() - self.members.identities.keys():
-            tls.trust(self.link_tls, documents[member].tls_root)
+        for root in {one.tls_root for one in documents.values()} - self._trusted:
+            tls.trust(self.link_tls, root)
+            self._trusted.add(root)
         self.members = directory.known([self.identity.known.document, *documents.values()])
         return present
 

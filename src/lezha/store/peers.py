@@ -90,6 +90,35 @@ def set_clearance(tx: Tx, member: str, clearance: Tlp, actor: str) -> None:
     tx.event("peer", member, actor, clearance=clearance.value)
 
 
+def renew(tx: Tx, member: str, number: int, endpoint: str, document: bytes, actor: str) -> None:
+    """Put a later node document in the place of a peer's present one."""
+    table = schema.peers
+    changed = {"number": number, "endpoint": endpoint, "document": document}
+    tx.conn.execute(update(table).where(table.c.member == member).values(**changed))
+    tx.event("peer", member, actor, document=number)
+
+
+def meet_again(tx: Tx, member: str, document: bytes, phrase: str, actor: str) -> None:
+    """Keep the document with which a peer was introduced anew, until its phrase is confirmed."""
+    table = schema.reintroductions
+    tx.conn.execute(delete(table).where(table.c.member == member))
+    tx.conn.execute(insert(table).values(member=member, document=document, phrase=phrase, at=tx.at))
+    tx.event("peer", member, actor, introduced="again")
+
+
+def met_again(conn: Connection, member: str) -> tuple[bytes, str] | None:
+    """Return the document with which a peer was introduced anew and its phrase, if that is still to be confirmed."""
+    table = schema.reintroductions
+    row = conn.execute(select(table.c.document, table.c.phrase).where(table.c.member == member)).first()
+    return None if row is None else (row.document, row.phrase)
+
+
+def know_again(tx: Tx, member: str) -> None:
+    """Forget that a peer was introduced anew: it was confirmed, or is not to be."""
+    table = schema.reintroductions
+    tx.conn.execute(delete(table).where(table.c.member == member))
+
+
 def remove(tx: Tx, member: str, actor: str) -> None:
     """Remove a peer to which nothing was ever given. The event keeps what it was called."""
     name = tx.conn.scalar(select(schema.peers.c.name).where(schema.peers.c.member == member)) or ""

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 class Hex(TypeDecorator[str]):
@@ -202,6 +202,13 @@ tombstones: Final = Table(
     Index("tombstones_by_sender", "sender"),
 )
 
+discredited: Final = Table(
+    "discredited",
+    metadata,
+    Column("statement", _NUMBER, ForeignKey("statements.seq"), primary_key=True, autoincrement=False),
+    Column("at", String(27), nullable=False),
+)
+
 disputes: Final = Table(
     "disputes",
     metadata,
@@ -302,6 +309,16 @@ peers: Final = Table(
     Column("document", LargeBinary, nullable=False),
 )
 
+documents: Final = Table(
+    "documents",
+    metadata,
+    Column("seq", _NUMBER, ForeignKey("events.seq"), primary_key=True, autoincrement=False),
+    Column("digest", Hex, nullable=False, comment="of this node's own document"),
+    Column("number", Integer, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Index("documents_by_digest", "digest", unique=True),
+)
+
 constituents: Final = Table(
     "constituents",
     metadata,
@@ -310,6 +327,15 @@ constituents: Final = Table(
     Column("clearance", String(12), nullable=False),
     Column("suspended", Boolean, nullable=False),
     Column("since", String(27), nullable=False),
+)
+
+reintroductions: Final = Table(
+    "reintroductions",
+    metadata,
+    Column("member", Text, primary_key=True, comment="a peer"),
+    Column("document", LargeBinary, nullable=False, comment="to take the place of the peer's present one"),
+    Column("phrase", Text, nullable=False),
+    Column("at", String(27), nullable=False),
 )
 
 invitations: Final = Table(

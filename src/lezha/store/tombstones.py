@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, exists, func, select
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select
 
 from lezha.store import schema
 from lezha.store.log import Tx
@@ -20,8 +20,11 @@ _CONTENTS: Final = schema.contents
 COUNTS: Final = and_(_STONES.c.statement == _STATEMENTS.c.hash, _STONES.c.member == _STATEMENTS.c.origin)
 """Joins the tombstone that takes a statement back."""
 
-RECALLED: Final = exists().where(COUNTS).correlate(_STATEMENTS)
-"""The statement has been taken back by its origin."""
+RECALLED: Final = or_(
+    exists().where(COUNTS).correlate(_STATEMENTS),
+    exists().where(schema.discredited.c.statement == _STATEMENTS.c.seq).correlate(_STATEMENTS),
+)
+"""The statement has been taken back by its origin: itself, or by the revocation of the key that signed it."""
 
 
 RETOLD: Final = "told though recalled"

@@ -22,15 +22,16 @@ _ENCODER: Final = msgspec.json.Encoder()
 class ViewKind(StrEnum):
     """What a row of a view gives, and of what `ref` is the hash.
 
-    A statement, the tombstone that takes one back, a roster, or a commitment to this node's log; to own systems also a
-    content that came without a
-    statement, and a content that was given before and may not count any more.
+    A statement, the tombstone that takes one back, a roster, a commitment to this node's log, or a document of this
+    node; to own systems also a content that came without a statement, and one that was given before and may not count
+    any more.
     """
 
     STATEMENT = "statement"
     TOMBSTONE = "tombstone"
     ROSTER = "roster"
     COMMITMENT = "commitment"
+    DOCUMENT = "document"
     POST = "post"
     CHANGE = "change"
 

@@ -43,9 +43,10 @@ _Request = Request[Principal, str, Any]
 
 
 class Invite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ask for an invitation for the peer to be called `name`."""
+    """Ask for an invitation for the peer to be called `name`; `again` if it is one already."""
 
     name: str
+    again: bool = False
 
 
 class Accept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -352,7 +353,9 @@ async def invite(
     """Make a single-use invitation, good for 24 hours."""
     expires = later(utc_now(), hours=_INVITATION_HOURS)
     return {
-        "invitation": await introduce.invite(log, host, data.name, expires, request.user.name),
+        "invitation": await introduce.invite(
+            log, host, data.name, expires, request.user.name, again=data.again
+        ),
         "expires": expires,
     }
 
@@ -371,15 +374,17 @@ async def accept(
         phrase = await introduce.accept(log, host, offer, inviter, client, data.name, actor=request.user.name)
     finally:
         await client.close()
-    return {"name": data.name or inviter.document.name, "title": inviter.document.title, "phrase": phrase}
+    with log.read() as conn:
+        kept = peers.by_member(conn, inviter.document.member)
+    return {"name": kept.name, "title": inviter.document.title, "phrase": phrase}
 
 
 @get("/peers/{name:str}/phrase", guards=[needs(Right.PEERS)])
 async def pending_phrase(log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
     """Return the phrase of a peer, to compare with its officer."""
     with log.read() as conn:
-        found = peers.by_name(conn, name)
-    return {"name": found.name, "state": found.state.value, "phrase": found.phrase}
+        found, phrase = introduce.phrase_of(conn, name)
+    return {"name": found.name, "state": found.state.value, "phrase": phrase}
 
 
 @post("/peers/confirm", guards=[needs(Right.PEERS)], status_code=200)

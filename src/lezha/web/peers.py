@@ -4,6 +4,7 @@ Every route but enrolment's three demands a client certificate that was issued b
 peer and names it. Others learn nothing, not even whether a member is known here.
 """
 
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from litestar.params import FromPath
 
 from lezha.federation import document, enrolment, frame, tls
 from lezha.federation.errors import EnrolmentError, Refused
+from lezha.federation.frame import FrameKind
 from lezha.flows import introduce, receive
 from lezha.flows.introduce import Host
 from lezha.flows.receive import Receiver
@@ -44,6 +46,7 @@ def app(node: Node) -> Litestar:
             "host": Provide(lambda: node.host, sync_to_thread=False),
             "receiver": Provide(lambda: node.receiver, sync_to_thread=False),
             "links": Provide(lambda: node.links, sync_to_thread=False),
+            "refresh": Provide(lambda: node.refresh, sync_to_thread=False),
         },
         middleware=[sourced],
         exception_handlers=HANDLERS,
@@ -59,6 +62,7 @@ async def frames(
     log: NamedDependency[Log],
     receiver: NamedDependency[Receiver],
     links: NamedDependency[Links],
+    refresh: NamedDependency[Callable[[], object]],
 ) -> Response[bytes]:
     """Take a batch and answer with the signed receipt; of a suspended peer's take recalls alone."""
     peer = _authenticated(request, log)
@@ -71,6 +75,8 @@ async def frames(
     else:
         latest = later(utc_now(), minutes=_CLOCK_MINUTES)
         receipt = await receive.batch(log, receiver, peer.member, sent, latest)
+        if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
+            refresh()  # the next batch may be signed by a key that this one has told of
     return Response(receipt, media_type="application/json")
 
 

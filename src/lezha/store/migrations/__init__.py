@@ -17,9 +17,9 @@ from sqlalchemy import Connection, Engine, inspect
 from lezha.store import schema, sequencer, texts
 from lezha.store.engine import get_meta, set_meta
 from lezha.store.errors import StoreError
-from lezha.store.migrations import v2
+from lezha.store.migrations import v2, v3
 
-STEPS: Final[dict[int, Callable[[Connection], None]]] = {1: v2.migrate}
+STEPS: Final[dict[int, Callable[[Connection], None]]] = {1: v2.migrate, 2: v3.migrate}
 """By the version that each starts from."""
 
 
