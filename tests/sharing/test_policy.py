@@ -33,10 +33,10 @@ from tests.sharing.test_release_oracle import TIMES, all_facts, recipients, rost
 
 from lezha.sharing import cedar
 from lezha.sharing.cedar import MAX_BYTES, MAX_NESTING, MAX_RULE, CedarPolicy, Named
-from lezha.sharing.community import Communities
+from lezha.sharing.community import Communities, Community
 from lezha.sharing.errors import PolicyError
-from lezha.sharing.policy import Policy, What, Who, narrowed, toward
-from lezha.sharing.release import Facts, Reason, Recipient, Released, Withheld, release
+from lezha.sharing.policy import PolicedGate, Policy, What, Who, narrowed, toward
+from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Withheld, release
 from lezha.sharing.terms import Audience
 from lezha.sharing.tlp import Pap, Tlp
 
@@ -163,6 +163,34 @@ def test_what_the_kernel_withholds_keeps_its_reason() -> None:
     assert (outcome.reason, outcome.rule) == (Reason.NOT_IN_AUDIENCE, "")
 
 
+def test_a_gate_with_a_policy_gives_what_the_policy_leaves_of_the_kernels_decision() -> None:
+    policy = CedarPolicy(forbid('resource.type == "indicator"'))
+    kernel = Gate(ALLY, ROSTERS, NOW)
+    gate = PolicedGate(ALLY, ROSTERS, NOW, policy)
+    assert (gate.recipient, gate.communities) == (ALLY, ROSTERS)
+    report, secret = replace(INDICATOR, type="report"), replace(INDICATOR, terms=None)
+    assert gate.decide(INDICATOR) == Withheld("statement", MONTENEGRO, Reason.POLICY, True, "it (line 2)")
+    assert gate.decide(secret) == kernel.decide(secret)
+    without = PolicedGate(ALLY, ROSTERS, NOW, None)
+    for one, by in ((report, gate), (INDICATOR, without)):
+        outcome, alone = by.decide(one), kernel.decide(one)
+        assert isinstance(outcome, Released)
+        assert isinstance(alone, Released)
+        assert (outcome.statement, outcome.recipient, outcome.rule) == (
+            alone.statement,
+            alone.recipient,
+            alone.rule,
+        )
+
+
+def test_a_gate_asks_about_the_communities_of_its_moment() -> None:
+    policy = CedarPolicy(forbid("true", f'principal in Community::"{NATO}", action, resource'))
+    without = {NATO: replace(ROSTERS[NATO], members={ALBANIA: 1})}
+    to_all = replace(INDICATOR, terms=terms(Tlp.GREEN, TO_ALL))
+    assert isinstance(PolicedGate(ALLY, ROSTERS, NOW, policy).decide(to_all), Withheld)
+    assert isinstance(PolicedGate(ALLY, without, NOW, policy).decide(to_all), Released)
+
+
 # --- it fails closed ------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +206,24 @@ def test_whether_a_member_is_still_in_an_expired_roster_is_held_against_it_eithe
     assert [rule(text) is not None for text in (is_in, is_out)] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("roster", "now"),
+    [
+        (community(NATO, {MONTENEGRO: 1}, expires=NOW), NOW),
+        (replace(community(NATO, {MONTENEGRO: 1}), until={MONTENEGRO: NOW}), NOW),
+    ],
+    ids=["the roster expires", "the membership ends"],
+)
+def test_from_the_moment_at_which_a_membership_may_be_over_it_is_not_relied_on(
+    roster: Community, now: str
+) -> None:
+    policy = CedarPolicy(
+        f'{ALL}forbid (principal, action, resource) unless {{ principal in Community::"{NATO}" }};'
+    )
+    assert isinstance(by(policy, INDICATOR, ALLY, {NATO: roster}, now), Withheld)
+    assert isinstance(by(policy, INDICATOR, ALLY, {NATO: roster}, BEFORE), Released)
+
+
 def test_a_rule_that_fails_withholds_and_is_not_left_out() -> None:
     # Cedar leaves out a rule that fails, also one that forbids: integers overflow beyond 64 bits.
     failing = f"{ALL}forbid (principal, action, resource) when {{ 9223372036854775807 + 1 == 0 }};"
@@ -187,7 +233,13 @@ def test_a_rule_that_fails_withholds_and_is_not_left_out() -> None:
         [],
     )
     assert answer.allowed, "by itself Cedar would let it leave"
-    assert str(rule(failing)).startswith("it could not be decided:")
+    said = "it could not be decided: error while evaluating policy `policy{}`: integer overflow"
+    assert str(rule(failing)).startswith(said.format(1))
+    several = str(rule(failing + failing.removeprefix(ALL)))
+    assert sorted(one.partition(" while")[0] for one in several.split("; ")) == [
+        "error",
+        "it could not be decided: error",
+    ]
 
 
 def test_an_answer_that_the_engine_can_not_give_withholds() -> None:
@@ -197,6 +249,9 @@ def test_an_answer_that_the_engine_can_not_give_withholds() -> None:
     assert policy.refusal(who, kind) is None
     unknown = policy.refusal(who, kind._replace(tlp="ultraviolet"))  # type: ignore[arg-type]  # what mypy forbids
     assert str(unknown).startswith("it could not be decided:")
+    # Held against the schema too: a type is a text.
+    odd = policy.refusal(who, kind._replace(type=5))  # type: ignore[arg-type]  # what mypy forbids
+    assert str(odd).startswith("it could not be decided: ")
 
 
 def test_an_odd_name_is_nothing_but_a_name() -> None:
@@ -217,6 +272,10 @@ def test_an_odd_name_is_nothing_but_a_name() -> None:
         (f"{ALL}/* */", r"policy\.cedar, line 2: this is not Cedar"),
         (forbid('resource.tlp == Tlp::"gren"'), r'policy\.cedar, line 2 \(it\): entity `Tlp::"gren"`'),
         (forbid("resource.marking"), r"policy\.cedar, line 2 \(it\): attribute `marking`"),
+        (
+            f"{ALL}forbid (principal, action, resource) when {{ resource.marking }};",
+            r"^policy\.cedar, line 2: attribute `marking`",
+        ),
         (forbid("resource.type > 1"), r"policy\.cedar, line 2 \(it\): unexpected type"),
         (
             forbid("true", 'principal, action == Action::"send", resource'),
