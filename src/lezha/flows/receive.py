@@ -29,6 +29,7 @@ from lezha.store.contents import Content
 from lezha.store.errors import Conflict
 from lezha.store.inbound import Quarantined
 from lezha.store.log import Log, Tx
+from lezha.store.peers import Peer, PeerState
 from lezha.store.statements import Signed
 from lezha.store.tombstones import Stone
 from lezha.store.views import Head
@@ -69,6 +70,13 @@ class _Unfit(msgspec.Struct, frozen=True):
 
 
 _Checked = _Told | KnownTombstone | KnownRoster | KnownCommitment | _Unfit | None
+
+
+async def from_peer(log: Log, receiver: Receiver, peer: Peer, sent: Batch, latest: str) -> bytes:
+    """Take a batch as the state of the peer allows, as `batch` or as `recalls`; return the envelope of the receipt."""
+    if peer.state is PeerState.ACTIVE:
+        return await batch(log, receiver, peer.member, sent, latest)
+    return await recalls(log, receiver, peer.member, sent)
 
 
 async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:
