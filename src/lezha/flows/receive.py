@@ -31,6 +31,7 @@ from lezha.store.contents import Content
 from lezha.store.errors import Conflict
 from lezha.store.inbound import Quarantined
 from lezha.store.log import Log, Tx
+from lezha.store.peers import Peer, PeerState
 from lezha.store.statements import Signed
 from lezha.store.tombstones import Stone
 from lezha.store.views import Head
@@ -79,6 +80,13 @@ class _Renewal(msgspec.Struct, frozen=True):
 
 
 _Checked = _Told | KnownTombstone | KnownRoster | KnownCommitment | _Renewal | _Unfit | None
+
+
+async def from_peer(log: Log, receiver: Receiver, peer: Peer, sent: Batch, latest: str) -> bytes:
+    """Take a batch as the state of the peer allows, as `batch` or as `recalls`; return the envelope of the receipt."""
+    if peer.state is PeerState.ACTIVE:
+        return await batch(log, receiver, peer.member, sent, latest)
+    return await recalls(log, receiver, peer.member, sent)
 
 
 async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:

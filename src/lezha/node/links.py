@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import random
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -44,14 +45,45 @@ class LinkState(msgspec.Struct):
     latencies: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=_LATENCIES_KEPT))
 
 
+class Line(Protocol):
+    """The way to one peer. `PeerClient` is the one there is outside of tests."""
+
+    async def send(self, batch: bytes) -> bytes:
+        """Carry a batch over and return the receipt's envelope. Raises LinkFault."""
+
+    async def close(self) -> None:
+        """Give the way up."""
+
+
+class World(msgspec.Struct, frozen=True):
+    """What a link has of the world around its node: the ways to peers, the time, and chance."""
+
+    dial: Callable[[str, str, ssl.SSLContext], Line] = PeerClient
+    now: Callable[[], str] = utc_now
+    seconds: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+
+
+_WORLD: Final = World()
+
+
 class Link:
     """Send one peer its view, for ever. Nothing that the peer or the network does ends the task."""
 
-    def __init__(self, log: Log, identity: Identity, incarnation: str, changes: Changes, peer: Peer) -> None:
+    def __init__(
+        self,
+        log: Log,
+        identity: Identity,
+        incarnation: str,
+        changes: Changes,
+        peer: Peer,
+        world: World = _WORLD,
+    ) -> None:
         self._log = log
         self._identity = identity
         self._incarnation = incarnation
         self._changes = changes
+        self._world = world
         self._member = peer.member
         self._peer = peer
         self._decided = -1
@@ -61,8 +93,8 @@ class Link:
         self._told_apart = 0
         self._know(peer)
         self._contact = asyncio.Event()
-        self._heard = time.monotonic()
-        self._outbox = Outbox(incarnation, random.random)
+        self._heard = world.seconds()
+        self._outbox = Outbox(incarnation, world.chance)
         self.state = LinkState()
 
     def contact(self) -> None:
@@ -77,14 +109,14 @@ class Link:
         """Run until cancelled."""
         while True:
             known = self._peer.document
-            client = PeerClient(self._document.endpoint, self._member, self._context)
+            client = self._world.dial(self._document.endpoint, self._member, self._context)
             try:
                 await self._run(client, known)
             finally:
                 await client.close()
             self._know(self._peer)
 
-    async def _run(self, client: PeerClient, known: bytes) -> None:
+    async def _run(self, client: Line, known: bytes) -> None:
         """Run for as long as the peer's document is the one that is `known`."""
         while self._peer.document == known:
             try:
@@ -107,7 +139,7 @@ class Link:
         self._keys = self._document.verification_keys()
         self._context = client_context(self._identity.leaf, self._document.tls_root)
 
-    async def _step(self, client: PeerClient) -> None:
+    async def _step(self, client: Line) -> None:
         serial = self._changes.serial
         if serial != self._decided and await self._decide():
             self._decided = serial
@@ -117,7 +149,7 @@ class Link:
             return
         match self._outbox.next(self._due):
             case Greet():
-                await self._post(client, Batch(frame.PROTOCOL, self._incarnation, utc_now()))
+                await self._post(client, Batch(frame.PROTOCOL, self._incarnation, self._world.now()))
             case Send(after):
                 await self._send(client, after)
             case Wait() if serial != self._decided:
@@ -125,7 +157,7 @@ class Link:
             case Wait():
                 self.state.phase = "up to date"
                 await self._changes.beyond(serial, _IDLE_S)
-                if time.monotonic() - self._heard >= _IDLE_S:
+                if self._world.seconds() - self._heard >= _IDLE_S:
                     self._outbox.quiet()
             case Pause(seconds):
                 await self._decide_all(serial)
@@ -164,7 +196,7 @@ class Link:
         done = self._outbox.acknowledged
         return self._due > 0 and (done is None or done < self._due)
 
-    async def _send(self, client: PeerClient, after: int) -> None:
+    async def _send(self, client: Line, after: int) -> None:
         """Send what follows a number; or make void what was denied since, and let the rules be asked again."""
         # Beside the event loop: PostgreSQL lets nobody read a table that a purge writes anew.
         packed = await asyncio.to_thread(self._pack, after)
@@ -175,11 +207,11 @@ class Link:
 
     def _pack(self, after: int) -> Packed:
         with self._log.read() as conn:
-            return share.pack(conn, self._peer.recipient(), self._incarnation, after, utc_now())
+            return share.pack(conn, self._peer.recipient(), self._incarnation, after, self._world.now())
 
-    async def _post(self, client: PeerClient, batch: Batch) -> None:
+    async def _post(self, client: Line, batch: Batch) -> None:
         raw = await client.send(frame.encode(batch))
-        arrived = time.monotonic()
+        arrived = self._world.seconds()
         receipt = frame.read_receipt(raw, self._keys, self._member, self._identity.member)
         if (receipt.head + 1, frame.SUSPENDED) in receipt.refused:
             await self._tell_apart(client, receipt.head)
@@ -197,13 +229,13 @@ class Link:
         if refused:
             _logger.warning("link.refused", peer=self._document.name, refused=refused)
 
-    async def _tell_apart(self, client: PeerClient, head: int) -> None:
+    async def _tell_apart(self, client: Line, head: int) -> None:
         """Tell a peer that has suspended this member what was recalled, once, ahead of all that it does not take."""
         self._outbox.failed()
         self._fault("held", "The peer has suspended this member: it takes recalls, and nothing else.")
         after = max(head, self._told_apart)
         with self._log.read() as conn:
-            batch = share.pack_recalls(conn, self._peer.recipient(), self._incarnation, after, utc_now())
+            batch = share.pack_recalls(conn, self._peer.recipient(), self._incarnation, after, self._world.now())
         if batch.frames:
             raw = await client.send(frame.encode(batch))
             frame.read_receipt(raw, self._keys, self._member, self._identity.member)

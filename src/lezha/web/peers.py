@@ -70,13 +70,10 @@ async def frames(
     if link := links.get(peer.member):
         link.contact()
     _check_clock(peer, sent.sent)
-    if peer.state is PeerState.SUSPENDED:
-        receipt = await receive.recalls(log, receiver, peer.member, sent)
-    else:
-        latest = later(utc_now(), minutes=_CLOCK_MINUTES)
-        receipt = await receive.batch(log, receiver, peer.member, sent, latest)
-        if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
-            refresh()  # the next batch may be signed by a key that this one has told of
+    latest = later(utc_now(), minutes=_CLOCK_MINUTES)
+    receipt = await receive.from_peer(log, receiver, peer, sent, latest)
+    if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
+        refresh()  # the next batch may be signed by a key that this one has told of
     return Response(receipt, media_type="application/json")
 
 
