@@ -122,6 +122,25 @@ async def test_a_suspended_constituent_gets_nothing_until_it_is_back(tirana: Sta
     assert await kinds(tirana) == [(1, "object", name(1)), (2, "object", name(2))]
 
 
+async def test_one_suspended_since_it_asked_is_handed_nothing(tirana: Station) -> None:
+    await tirana.publish(told(TIRANA, 1))
+    with tirana.log.read() as conn:
+        before = constituents.by_name(conn, MINISTRY).recipient()
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
+    late = await hand_out.view(tirana.log, before, 0, hand_out.ROWS, utc_now())
+    assert [one.kind for one in late.rows if one.kind != "nothing"] == []
+
+
+async def test_one_that_came_back_since_it_asked_gets_what_it_missed(tirana: Station) -> None:
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
+    await tirana.publish(told(TIRANA, 1))
+    with tirana.log.read() as conn:
+        before = constituents.by_name(conn, MINISTRY).recipient()
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=False)
+    await hand_out.view(tirana.log, before, 0, hand_out.ROWS, utc_now())
+    assert await kinds(tirana) == [(1, "object", name(1))]
+
+
 async def test_another_clearance_counts_at_once(tirana: Station) -> None:
     await tirana.publish(told(TIRANA, 1), tlp=Tlp.AMBER)
     await flow.change(tirana.log, MINISTRY, "officer", clearance=Tlp.GREEN)

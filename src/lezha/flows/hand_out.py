@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from lezha.flows import share
 from lezha.sharing.release import Facts, Recipient, Released, effective_pap, effective_tlp
-from lezha.store import engine, policies, statements, views
+from lezha.store import engine, policies, recipients, statements, views
 from lezha.store.log import Log
 from lezha.store.statements import Subject
 from lezha.store.views import Entry, ViewKind
@@ -65,7 +65,8 @@ async def view(log: Log, recipient: Recipient, after: int, limit: int, now: str)
 def _read(log: Log, recipient: Recipient, after: int, limit: int, now: str) -> Handout:
     with log.read() as conn:
         entries = views.entries(conn, recipient.id, after, limit + 1)
-        rows = _rows(conn, recipient, entries[:limit], now)
+        # Deciding may have taken seconds: who was suspended meanwhile is handed nothing.
+        rows = _rows(conn, recipients.present(conn, recipient), entries[:limit], now)
         incarnation = engine.get_meta(conn, "incarnation") or ""
     return Handout(tuple(rows), rows[-1].number if rows else after, len(rows) < len(entries), incarnation)
 

@@ -2,7 +2,8 @@
 
 `decide` looks at what has changed since it last looked for a recipient, asks the release kernel, and numbers what is
 released, all in one commit. `pack` packs numbered rows for sending and asks once more: what has been denied since
-goes as a void frame.
+goes as a void frame. Both ask the log, and not their caller, whether the recipient is suspended and what it is cleared
+for: a suspension counts before the next sending, and no change is decided by what was so before it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from lezha.store import (
     communities,
     policies,
     posts,
+    recipients,
     statements,
     tombstones,
     views,
@@ -111,6 +113,7 @@ def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, n
 
     What has been denied since it was numbered goes as a void frame, and does so whenever it is sent again.
     """
+    recipient = recipients.present(conn, recipient)
     previous = _chain_at(conn, recipient.id, after)
     entries = views.entries(conn, recipient.id, after, frame.BATCH_FRAMES)
     parcels, denied = _parcels(conn, entries, recipient, now)
@@ -159,6 +162,10 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     They are taken in order, so that the order of a view does not depend on how many there are of which it tells
     nothing: what waits behind a roster or an admission waits until all that was withheld has been decided anew.
     """
+    active, recipient = not recipient.suspended, recipients.present(tx.conn, recipient)
+    if active and recipient.suspended and recipient.standing is Standing.MEMBER:
+        # Suspended since its link looked: all but recalls waits (`decide_recalls`).
+        return views.head(tx.conn, recipient.id)
     place = views.cursor(tx.conn, recipient.id)
     if place.again is not None:
         _decide_again(tx, policies.gate(tx.conn, recipient, tx.at), place)
