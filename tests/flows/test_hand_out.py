@@ -141,6 +141,24 @@ async def test_one_that_came_back_since_it_asked_gets_what_it_missed(tirana: Sta
     assert await kinds(tirana) == [(1, "object", name(1))]
 
 
+@pytest.mark.parametrize("change", [{"suspended": True}, {"clearance": Tlp.CLEAR}])
+async def test_what_another_s_word_still_gives_is_not_withdrawn_from_one_that_gets_nothing_now(
+    tirana: Station, station: Callable[..., Station], change: dict[str, Any]
+) -> None:
+    vendors = told(TIRANA, 1, created_by_ref="identity--00000000-0000-4000-8000-00000000c15a")
+    podgorica = station(PODGORICA)
+    await podgorica.links(tirana)
+    await podgorica.publish(vendors, to=["tirana"])
+    await deliver(podgorica, tirana)
+    await tirana.publish(vendors)
+    head = (await view(tirana)).head
+    await flow.change(tirana.log, MINISTRY, "officer", **change)
+    await recall.recall(tirana.log, tirana.author, tirana.members, recall.Request(name(1)), "officer")
+    assert await kinds(tirana, head) == []
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=False, clearance=Tlp.AMBER)
+    assert await kinds(tirana, head) == []
+
+
 async def test_another_clearance_counts_at_once(tirana: Station) -> None:
     await tirana.publish(told(TIRANA, 1), tlp=Tlp.AMBER)
     await flow.change(tirana.log, MINISTRY, "officer", clearance=Tlp.GREEN)

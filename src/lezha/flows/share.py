@@ -211,7 +211,7 @@ def _decide_fresh(tx: Tx, gate: Gate, changes: Sequence[Change]) -> bool:
     if standing is Standing.OWN:
         _tell_own(tx, gate, changes, told_late)
     elif standing is Standing.CONSTITUENT:
-        _tell_constituent(tx, gate, changes)
+        _tell_constituent(tx, gate.recipient, changes)
     views.move_cursor(tx, gate.recipient.id, Cursor(changes[-1].seq))
     return True
 
@@ -292,18 +292,24 @@ def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence
     _number(tx, recipient.id, rows)
 
 
-def _tell_constituent(tx: Tx, gate: Gate, changes: Sequence[Change]) -> None:
+def _tell_constituent(tx: Tx, recipient: Recipient, changes: Sequence[Change]) -> None:
     """Say what does not count any more of what a constituent was given by any statement, and of nothing else."""
-    recipient = gate.recipient
     recalled = [change.subject for change in changes if change.kind == "tombstone"]
     ended = [change.subject for change in changes if change.kind in _ENDING]
     ended += [one.content for one in statements.subjects(tx.conn, recalled)]
     about = walk.statements_about(tx.conn, ended)
     told = views.offered(tx.conn, recipient.id, [key for keys in about.values() for key in keys])
-    decisions = [gate.decide(one) for one in statements.facts(tx.conn, list(told))]
-    live = {one.content for one in decisions if isinstance(one, Released)}
+    # By what it was given, and not by what it would get now: who is suspended has it all the same, and nobody tells it
+    # again, once it is back, what it has been told to drop.
+    live = {one.content for one in statements.facts(tx.conn, list(told)) if _stands(one, tx.at)}
     over = [key for key, keys in about.items() if key not in live and not told.isdisjoint(keys)]
     _number(tx, recipient.id, _changes(over, "does not count any more"))
+
+
+def _stands(one: Facts, now: str) -> bool:
+    """True if nothing has ended what a statement says: whoever was given it may go by it."""
+    expired = one.terms is not None and one.terms.expires is not None and one.terms.expires <= now
+    return not (one.recalled or one.quarantined or one.purged or expired)
 
 
 def _changes(contents: Sequence[str], rule: str) -> list[_Row]:
