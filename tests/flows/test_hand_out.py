@@ -117,9 +117,29 @@ async def test_a_suspended_constituent_gets_nothing_until_it_is_back(tirana: Sta
     assert await kinds(tirana) == [(1, "object", name(1))]
     await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
     await tirana.publish(told(TIRANA, 2))
-    assert await kinds(tirana) == [(1, "nothing", "")]
+    assert await kinds(tirana) == []
     await flow.change(tirana.log, MINISTRY, "officer", suspended=False)
     assert await kinds(tirana) == [(1, "object", name(1)), (2, "object", name(2))]
+
+
+async def test_suspended_amid_what_waits_for_it_a_constituent_gets_the_rest_once_it_is_back(
+    tirana: Station,
+) -> None:
+    await tirana.publish(*(told(TIRANA, number) for number in (1, 2, 3)))
+    first = await view(tirana, limit=1)
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
+    meanwhile = await view(tirana, first.head)
+    assert (meanwhile.head, meanwhile.more) == (first.head, False)
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=False)
+    assert [one for _, _, one in await kinds(tirana, meanwhile.head)] == [name(2), name(3)]
+
+
+async def test_a_suspended_constituent_hears_that_what_it_has_was_recalled(tirana: Station) -> None:
+    await tirana.publish(told(TIRANA, 1))
+    head = (await view(tirana)).head
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
+    await recall.recall(tirana.log, tirana.author, tirana.members, recall.Request(name(1)), "officer")
+    assert await kinds(tirana, head) == [(2, "withdrawn", name(1))]
 
 
 async def test_one_suspended_since_it_asked_is_handed_nothing(tirana: Station) -> None:
@@ -128,7 +148,7 @@ async def test_one_suspended_since_it_asked_is_handed_nothing(tirana: Station) -
         before = constituents.by_name(conn, MINISTRY).recipient()
     await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
     late = await hand_out.view(tirana.log, before, 0, hand_out.ROWS, utc_now())
-    assert [one.kind for one in late.rows if one.kind != "nothing"] == []
+    assert late.rows == ()
 
 
 async def test_one_that_came_back_since_it_asked_gets_what_it_missed(tirana: Station) -> None:
