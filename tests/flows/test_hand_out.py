@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 from tests.federation.keys import PODGORICA, TIRANA
-from tests.flows.alliance import VIENNA, Station, deliver, told
+from tests.flows.alliance import PRISTINA, VIENNA, Station, deliver, told
 
 from lezha.access.rights import Role
 from lezha.flows import constituents as flow
-from lezha.flows import hand_out, purge, recall
+from lezha.flows import hand_out, introduce, purge, recall
 from lezha.flows.errors import FlowError
 from lezha.flows.hand_out import Handout
 from lezha.node.clock import later, utc_now
@@ -90,6 +90,29 @@ async def test_what_was_given_and_ends_is_withdrawn_and_what_was_not_given_is_no
         await tirana.log.write(lambda tx: disputes.begin(tx, both))
     assert await kinds(tirana, head) == [(2, "withdrawn", name(1))]
     assert await kinds(tirana) == [(1, "nothing", ""), (2, "withdrawn", name(1))]
+
+
+async def test_what_claims_a_member_that_is_linked_later_is_withdrawn_once(
+    tirana: Station, station: Callable[..., Station]
+) -> None:
+    podgorica, pristina = station(PODGORICA), station(PRISTINA)
+    await podgorica.links(tirana)
+    report = {
+        "type": "tool",
+        "spec_version": "2.1",
+        "id": "tool--00000001-0000-4000-8000-000000000000",
+        "created": "2026-01-01T00:00:00.000Z",
+        "modified": "2026-01-01T00:00:00.000Z",
+        "name": "a tool",
+        "created_by_ref": PRISTINA.member,
+    }
+    await podgorica.publish(report, told(PODGORICA, 1), to=["tirana"])
+    await deliver(podgorica, tirana)
+    head = (await view(tirana)).head
+    await tirana.links(pristina)
+    assert await kinds(tirana, head) == [(head + 1, "withdrawn", report["id"])]
+    await introduce.clear(tirana.log, "pristina", Tlp.GREEN, "officer")
+    assert await kinds(tirana, head + 1) == []
 
 
 async def test_what_is_recalled_is_withdrawn_unless_another_s_word_still_gives_it(

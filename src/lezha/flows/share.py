@@ -287,7 +287,7 @@ def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence
     rows += _changes([one.content for one in statements.subjects(tx.conn, recalled)], "was recalled")
     rows += _changes(told_late, "was told of when it was over")
     for member in dict.fromkeys(change.subject for change in changes if change.kind == "peer"):
-        claimed = statements.claims(tx.conn, member)
+        claimed = statements.claims(tx.conn, member, "indicator")
         rows += _changes(views.not_changed(tx.conn, recipient.id, claimed, _CLAIMED), _CLAIMED)
     _number(tx, recipient.id, rows)
 
@@ -297,13 +297,19 @@ def _tell_constituent(tx: Tx, recipient: Recipient, changes: Sequence[Change]) -
     recalled = [change.subject for change in changes if change.kind == "tombstone"]
     ended = [change.subject for change in changes if change.kind in _ENDING]
     ended += [one.content for one in statements.subjects(tx.conn, recalled)]
+    # What names as its creator a member that has been linked since needs that member's own word.
+    linked = dict.fromkeys(change.subject for change in changes if change.kind == "peer")
+    named = [key for member in linked for key in statements.claims(tx.conn, member, "")]
+    claimed = dict.fromkeys(views.not_changed(tx.conn, recipient.id, named, _CLAIMED), _CLAIMED)
+    ended += claimed
     about = walk.statements_about(tx.conn, ended)
     told = views.offered(tx.conn, recipient.id, [key for keys in about.values() for key in keys])
     # By what it was given, and not by what it would get now: who is suspended has it all the same, and nobody tells it
     # again, once it is back, what it has been told to drop.
     live = {one.content for one in statements.facts(tx.conn, list(told)) if _stands(one, tx.at)}
     over = [key for key, keys in about.items() if key not in live and not told.isdisjoint(keys)]
-    _number(tx, recipient.id, _changes(over, "does not count any more"))
+    rows = [row for key in over for row in _changes([key], claimed.get(key, "does not count any more"))]
+    _number(tx, recipient.id, rows)
 
 
 def _stands(one: Facts, now: str) -> bool:
