@@ -327,7 +327,11 @@ class PeerAnswer(NamedTuple):
 
 
 def as_peer(
-    node: RunningNode, leaf: Path | None, method: str, path: str, body: bytes | None = None
+    node: RunningNode,
+    leaf: Path | None,
+    method: str,
+    path: str,
+    body: bytes | Iterable[bytes] | None = None,
 ) -> PeerAnswer:
     """Call the listener for peers over TLS, showing the certificate in `leaf` if there is one."""
     context = tls.client_context(leaf, node.tls_root)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import secrets
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,6 +216,27 @@ def test_a_giant_batch_is_refused(hostile: HostilePeer) -> None:
 )
 def test_what_is_not_a_batch_is_refused(hostile: HostilePeer, raw: bytes) -> None:
     assert_refused_whole(hostile, raw, 422, "malformed_batch")
+
+
+def test_a_batch_that_was_begun_before_the_peer_was_suspended_is_not_taken(hostile: HostilePeer) -> None:
+    def slowly(raw: bytes) -> Iterator[bytes]:
+        yield raw[:100]
+        time.sleep(1)  # the node has seen who it is
+        hostile.victim.post("/peers/podgorica/suspend", {})
+        yield raw[100:]
+
+    raw = indicator("late.example")
+    one = Frame(1, FrameKind.STATEMENT, GENESIS, hostile.statement(raw), (raw,))
+    batch = Batch(frame.PROTOCOL, secrets.token_hex(16), utc_now(), (one,))
+    before = live(hostile)
+    try:
+        answer = as_peer(hostile.victim, hostile.identity.leaf, "POST", FRAMES, slowly(frame.encode(batch)))
+    finally:
+        hostile.victim.post("/peers/podgorica/resume", {})
+    keys = identity.load(hostile.victim.home).known.document.verification_keys()
+    receipt = frame.read_receipt(answer.body, keys, hostile.victim.member, hostile.identity.member)
+    assert receipt.refused == ((1, frame.SUSPENDED),)
+    assert live(hostile) == before
 
 
 def test_the_key_of_the_victim_is_not_needed_for_any_of_this(hostile: HostilePeer) -> None:

@@ -125,6 +125,22 @@ async def test_the_desk_says_what_was_recalled_by_whom_and_what_of_it_is_still_h
     assert _desk(sender).recalls == (), "its own is no news"
 
 
+async def test_the_desk_says_of_all_that_was_recalled_that_it_tells_of_it(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    await sender.links(here)
+    ids = [told(TIRANA, number)["id"] for number in (1, 2)]
+    await sender.publish(told(TIRANA, 1), told(TIRANA, 2))
+    await deliver(sender, here)
+    for one in ids:
+        await sender.recall(one)
+    await deliver(sender, here)
+    shown = _desk(here)
+    assert {one.object_id for one in shown.recalls} == set(ids)
+    assert desk.named(shown) >= set(ids)
+
+
 async def test_a_recall_that_was_not_signed_for_is_known_by_its_age(pair: tuple[Station, Station]) -> None:
     here, sender = pair
     await sender.links(here)

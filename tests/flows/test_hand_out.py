@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 from tests.federation.keys import PODGORICA, TIRANA
-from tests.flows.alliance import VIENNA, Station, deliver, told
+from tests.flows.alliance import PRISTINA, VIENNA, Station, deliver, told
 
 from lezha.access.rights import Role
 from lezha.flows import constituents as flow
-from lezha.flows import hand_out, purge, recall
+from lezha.flows import hand_out, introduce, purge, recall
 from lezha.flows.errors import FlowError
 from lezha.flows.hand_out import Handout
 from lezha.node.clock import later, utc_now
@@ -92,6 +92,29 @@ async def test_what_was_given_and_ends_is_withdrawn_and_what_was_not_given_is_no
     assert await kinds(tirana) == [(1, "nothing", ""), (2, "withdrawn", name(1))]
 
 
+async def test_what_claims_a_member_that_is_linked_later_is_withdrawn_once(
+    tirana: Station, station: Callable[..., Station]
+) -> None:
+    podgorica, pristina = station(PODGORICA), station(PRISTINA)
+    await podgorica.links(tirana)
+    report = {
+        "type": "tool",
+        "spec_version": "2.1",
+        "id": "tool--00000001-0000-4000-8000-000000000000",
+        "created": "2026-01-01T00:00:00.000Z",
+        "modified": "2026-01-01T00:00:00.000Z",
+        "name": "a tool",
+        "created_by_ref": PRISTINA.member,
+    }
+    await podgorica.publish(report, told(PODGORICA, 1), to=["tirana"])
+    await deliver(podgorica, tirana)
+    head = (await view(tirana)).head
+    await tirana.links(pristina)
+    assert await kinds(tirana, head) == [(head + 1, "withdrawn", report["id"])]
+    await introduce.clear(tirana.log, "pristina", Tlp.GREEN, "officer")
+    assert await kinds(tirana, head + 1) == []
+
+
 async def test_what_is_recalled_is_withdrawn_unless_another_s_word_still_gives_it(
     tirana: Station, station: Callable[..., Station]
 ) -> None:
@@ -117,9 +140,66 @@ async def test_a_suspended_constituent_gets_nothing_until_it_is_back(tirana: Sta
     assert await kinds(tirana) == [(1, "object", name(1))]
     await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
     await tirana.publish(told(TIRANA, 2))
-    assert await kinds(tirana) == [(1, "nothing", "")]
+    assert await kinds(tirana) == []
     await flow.change(tirana.log, MINISTRY, "officer", suspended=False)
     assert await kinds(tirana) == [(1, "object", name(1)), (2, "object", name(2))]
+
+
+async def test_suspended_amid_what_waits_for_it_a_constituent_gets_the_rest_once_it_is_back(
+    tirana: Station,
+) -> None:
+    await tirana.publish(*(told(TIRANA, number) for number in (1, 2, 3)))
+    first = await view(tirana, limit=1)
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
+    meanwhile = await view(tirana, first.head)
+    assert (meanwhile.head, meanwhile.more) == (first.head, False)
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=False)
+    assert [one for _, _, one in await kinds(tirana, meanwhile.head)] == [name(2), name(3)]
+
+
+async def test_a_suspended_constituent_hears_that_what_it_has_was_recalled(tirana: Station) -> None:
+    await tirana.publish(told(TIRANA, 1))
+    head = (await view(tirana)).head
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
+    await recall.recall(tirana.log, tirana.author, tirana.members, recall.Request(name(1)), "officer")
+    assert await kinds(tirana, head) == [(2, "withdrawn", name(1))]
+
+
+async def test_one_suspended_since_it_asked_is_handed_nothing(tirana: Station) -> None:
+    await tirana.publish(told(TIRANA, 1))
+    with tirana.log.read() as conn:
+        before = constituents.by_name(conn, MINISTRY).recipient()
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
+    late = await hand_out.view(tirana.log, before, 0, hand_out.ROWS, utc_now())
+    assert late.rows == ()
+
+
+async def test_one_that_came_back_since_it_asked_gets_what_it_missed(tirana: Station) -> None:
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
+    await tirana.publish(told(TIRANA, 1))
+    with tirana.log.read() as conn:
+        before = constituents.by_name(conn, MINISTRY).recipient()
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=False)
+    await hand_out.view(tirana.log, before, 0, hand_out.ROWS, utc_now())
+    assert await kinds(tirana) == [(1, "object", name(1))]
+
+
+@pytest.mark.parametrize("change", [{"suspended": True}, {"clearance": Tlp.CLEAR}])
+async def test_what_another_s_word_still_gives_is_not_withdrawn_from_one_that_gets_nothing_now(
+    tirana: Station, station: Callable[..., Station], change: dict[str, Any]
+) -> None:
+    vendors = told(TIRANA, 1, created_by_ref="identity--00000000-0000-4000-8000-00000000c15a")
+    podgorica = station(PODGORICA)
+    await podgorica.links(tirana)
+    await podgorica.publish(vendors, to=["tirana"])
+    await deliver(podgorica, tirana)
+    await tirana.publish(vendors)
+    head = (await view(tirana)).head
+    await flow.change(tirana.log, MINISTRY, "officer", **change)
+    await recall.recall(tirana.log, tirana.author, tirana.members, recall.Request(name(1)), "officer")
+    assert await kinds(tirana, head) == []
+    await flow.change(tirana.log, MINISTRY, "officer", suspended=False, clearance=Tlp.AMBER)
+    assert await kinds(tirana, head) == []
 
 
 async def test_another_clearance_counts_at_once(tirana: Station) -> None:

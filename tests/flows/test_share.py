@@ -228,6 +228,53 @@ async def test_a_peer_suspended_after_numbering_is_sent_nothing(four: Four) -> N
     ]  # the roster, the object
 
 
+# --- who may have it changes while it is decided --------------------------------------------------------------------
+
+
+async def test_a_peer_suspended_since_its_link_looked_is_sent_nothing(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await tirana.publish(told(TIRANA, 1))
+    before = tirana.peer(podgorica).recipient()
+    await share.decide(tirana.log, before)
+    await introduce.change(tirana.log, "podgorica", PeerState.SUSPENDED, "test")
+    with tirana.log.read() as conn:
+        packed = share.pack(conn, before, "incarnation", 0, utc_now())
+    assert [one.kind for one in packed.batch.frames] == [FrameKind.VOID]
+
+
+async def test_a_peer_suspended_since_its_link_looked_is_given_no_number(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    before = tirana.peer(podgorica).recipient()
+    await introduce.change(tirana.log, "podgorica", PeerState.SUSPENDED, "test")
+    await tirana.publish(told(TIRANA, 1))
+    await share.decide(tirana.log, before)
+    assert given(tirana, podgorica) == 0
+    await introduce.change(tirana.log, "podgorica", PeerState.ACTIVE, "test")
+    await share.decide(tirana.log, tirana.peer(podgorica).recipient())
+    assert given(tirana, podgorica) == 1
+
+
+async def test_a_clearance_given_since_its_link_looked_counts(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await introduce.clear(tirana.log, "podgorica", Tlp.CLEAR, "test")
+    await tirana.publish(told(TIRANA, 1), tlp=Tlp.AMBER, to=["podgorica"])
+    before = tirana.peer(podgorica).recipient()
+    await share.decide(tirana.log, before)
+    await introduce.clear(tirana.log, "podgorica", Tlp.AMBER, "test")
+    await share.decide(tirana.log, before)
+    assert await tirana.withheld(podgorica) == {}
+    assert given(tirana, podgorica) == 1
+
+
+async def test_a_stranger_is_given_nothing(four: Four, station: Callable[..., Station]) -> None:
+    tirana, podgorica, *_ = four
+    stranger = replace(
+        tirana.peer(podgorica).recipient(), id="identity--00000000-0000-4000-8000-00000000dead"
+    )
+    await tirana.publish(told(TIRANA, 1))
+    assert (await share.decide(tirana.log, stranger)).number == 0
+
+
 # --- batches --------------------------------------------------------------------------------------------------------
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from tests.web.conftest import Answer, Served, indicator
+from tests.web.conftest import Answer, Served, indicator, link
 
 from lezha.access.rights import Role
+from lezha.flows import export
 from lezha.store import schema
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
@@ -78,6 +79,18 @@ def test_every_way_of_looking_at_a_restricted_object_is_written_down(tirana: Ser
         row for row in audit(tirana, "looks", "by=arta") if row["way"] == way and row["object"] == OPEN["id"]
     ]
     assert bool(others) == (way == "export")
+
+
+def test_an_export_ends_with_its_token(tirana: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def first(log: Log, *given: Any) -> export.Page:
+        tirana.call("POST", "/tokens/revoke", {"name": "visitor"})
+        return page(log, *given)
+
+    guest = tirana.call("POST", "/tokens", {"name": "visitor", "role": "analyst"})["token"]
+    page = export.page
+    monkeypatch.setattr(export, "_OBJECTS", 1)
+    monkeypatch.setattr(export, "page", first)
+    assert '"last":true' not in ask(tirana, "/api/v1/export", guest).text
 
 
 def test_exact_bytes_are_a_look(tirana: Served) -> None:
@@ -168,6 +181,20 @@ def test_reading_the_audit_is_written_down(tirana: Served) -> None:
     audit(tirana, "looks", f"object={SECRET['id']}")
     last = events(tirana, "audited")[-1]
     assert (last.actor, json.loads(last.detail)["question"]) == ("vera", f"object={SECRET['id']}")
+
+
+def test_what_a_recall_would_take_back_is_a_look(tirana: Served) -> None:
+    tirana.call("POST", "/recall", {"id": SECRET["id"], "dry_run": True})
+    (one,) = [row for row in audit(tirana, "looks") if row["way"] == "recall"]
+    assert (one["object"], one["question"]) == (SECRET["id"], SECRET["id"])
+
+
+def test_reading_what_is_kept_of_a_peer_is_written_down(served: Callable[[str], Served]) -> None:
+    here, there = served("Skopje"), served("Podgorica")
+    link(here, there)
+    here.call("GET", "/audit/kept?peer=podgorica")
+    last = events(here, "audited")[-1]
+    assert json.loads(last.detail) == {"what": "kept", "question": "peer=podgorica"}
 
 
 def test_no_report_tells_a_name_of_an_object(tirana: Served) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import stat
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,7 @@ def test_a_ministry_is_admitted_receives_and_loses_its_token(node: RunningNode, 
     lezha("constituent", "clear", "ministry", "amber", *home)
     suspended = lezha("constituent", "suspend", "ministry", *home)
     assert suspended.stdout == "ministry is suspended, and receives up to TLP:AMBER.\n"
-    assert [row["kind"] for row in view(node, out)["rows"]] == ["nothing"]
+    assert view(node, out)["rows"] == []
     assert lezha("constituent", "resume", "ministry", *home).returncode == 0
 
     assert lezha("constituent", "renew", "ministry", "--out", str(again), *home).returncode == 0
@@ -74,6 +76,32 @@ def test_a_constituent_may_ask_for_its_view_and_for_nothing_else(node: RunningNo
         assert node.call(method, path, b"{}" if method == "POST" else None, token=token).status == 403
     assert node.call("GET", "/view", query={"after": "-1"}, token=token).status == 400
     assert node.call("GET", "/view", query={"afer": "1"}, token=token).status == 400
+
+
+def test_a_token_that_ends_while_its_request_waits_is_given_nothing_more(
+    node: RunningNode, tmp_path: Path
+) -> None:
+    home = ("--home", str(node.home))
+    school, zeek = tmp_path / "school.token", tmp_path / "zeek.token"
+    assert lezha("constituent", "admit", "school", "--out", str(school), *home).returncode == 0
+    made = lezha("token", "create", "zeek", "--role", "sensor", *home)
+    zeek.write_text(made.stdout.split()[-1])
+
+    def waits(path: str, token: str) -> int:
+        head = node.call("GET", path, token=token).json()["head"]
+        answer = node.call("GET", path, query={"after": str(head), "wait": "20"}, token=token)
+        return answer.status
+
+    with ThreadPoolExecutor() as pool:
+        asked = [
+            pool.submit(waits, path, token.read_text().strip())
+            for path, token in (("/view", school), ("/sensor/indicators", zeek))
+        ]
+        time.sleep(1)
+        assert lezha("constituent", "renew", "school", "--out", str(tmp_path / "new"), *home).returncode == 0
+        assert lezha("token", "revoke", "zeek", *home).returncode == 0
+        node.publish(bundle([indicator("late.example")]), "everyone")
+        assert [one.result() for one in asked] == [401, 401]
 
 
 def test_a_token_for_a_constituent_is_not_made_apart_from_it(node: RunningNode) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Final
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 
 from lezha.flows import share
 from lezha.sharing.release import Facts, Recipient, Released, effective_pap, effective_tlp
-from lezha.store import engine, policies, statements, views
+from lezha.store import engine, policies, recipients, statements, views
 from lezha.store.log import Log
 from lezha.store.statements import Subject
 from lezha.store.views import Entry, ViewKind
@@ -53,7 +54,8 @@ class Handout(msgspec.Struct, frozen=True):
 async def view(log: Log, recipient: Recipient, after: int, limit: int, now: str) -> Handout:
     """Bring the view up to date and return what follows row `after`: at most `limit` rows and 8 MiB, at least one.
 
-    What takes longer than 5 s to decide is left for the next time; `more` says so.
+    What takes longer than 5 s to decide is left for the next time; `more` says so. To one that is suspended its view
+    ends before the next row that gives something.
     """
     end = time.monotonic() + _DECIDING_S
     while (head := await share.decide_some(log, recipient)) is None and time.monotonic() < end:
@@ -64,7 +66,12 @@ async def view(log: Log, recipient: Recipient, after: int, limit: int, now: str)
 
 def _read(log: Log, recipient: Recipient, after: int, limit: int, now: str) -> Handout:
     with log.read() as conn:
+        # Deciding may have taken seconds: who was suspended meanwhile is handed nothing.
+        recipient = recipients.present(conn, recipient)
         entries = views.entries(conn, recipient.id, after, limit + 1)
+        if recipient.suspended:
+            # What it was to be given waits for it: passed over now, it would never be given.
+            entries = list(takewhile(lambda one: one.kind is ViewKind.CHANGE, entries))
         rows = _rows(conn, recipient, entries[:limit], now)
         incarnation = engine.get_meta(conn, "incarnation") or ""
     return Handout(tuple(rows), rows[-1].number if rows else after, len(rows) < len(entries), incarnation)

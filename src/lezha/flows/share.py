@@ -2,7 +2,8 @@
 
 `decide` looks at what has changed since it last looked for a recipient, asks the release kernel, and numbers what is
 released, all in one commit. `pack` packs numbered rows for sending and asks once more: what has been denied since
-goes as a void frame.
+goes as a void frame. Both ask the log, and not their caller, whether the recipient is suspended and what it is cleared
+for: a suspension counts before the next sending, and no change is decided by what was so before it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from lezha.store import (
     documents,
     policies,
     posts,
+    recipients,
     statements,
     tombstones,
     views,
@@ -115,6 +117,7 @@ def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, n
 
     What has been denied since it was numbered goes as a void frame, and does so whenever it is sent again.
     """
+    recipient = recipients.present(conn, recipient)
     previous = _chain_at(conn, recipient.id, after)
     entries = views.entries(conn, recipient.id, after, frame.BATCH_FRAMES)
     parcels, denied = _parcels(conn, entries, recipient, now)
@@ -165,6 +168,10 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     They are taken in order, so that the order of a view does not depend on how many there are of which it tells
     nothing: what waits behind a roster or an admission waits until all that was withheld has been decided anew.
     """
+    active, recipient = not recipient.suspended, recipients.present(tx.conn, recipient)
+    if active and recipient.suspended and recipient.standing is Standing.MEMBER:
+        # Suspended since its link looked: all but recalls waits (`decide_recalls`).
+        return views.head(tx.conn, recipient.id)
     place = views.cursor(tx.conn, recipient.id)
     if place.again is not None:
         _decide_again(tx, policies.gate(tx.conn, recipient, tx.at), place)
@@ -212,7 +219,7 @@ def _decide_fresh(tx: Tx, gate: Gate, changes: Sequence[Change]) -> bool:
     if standing is Standing.OWN:
         _tell_own(tx, gate, changes, told_late)
     elif standing is Standing.CONSTITUENT:
-        _tell_constituent(tx, gate, changes)
+        _tell_constituent(tx, gate.recipient, changes)
     views.move_cursor(tx, gate.recipient.id, Cursor(changes[-1].seq))
     return True
 
@@ -288,23 +295,35 @@ def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence
     rows += _changes([one.content for one in statements.subjects(tx.conn, recalled)], "was recalled")
     rows += _changes(told_late, "was told of when it was over")
     for member in dict.fromkeys(change.subject for change in changes if change.kind == "peer"):
-        claimed = statements.claims(tx.conn, member)
+        claimed = statements.claims(tx.conn, member, "indicator")
         rows += _changes(views.not_changed(tx.conn, recipient.id, claimed, _CLAIMED), _CLAIMED)
     _number(tx, recipient.id, rows)
 
 
-def _tell_constituent(tx: Tx, gate: Gate, changes: Sequence[Change]) -> None:
+def _tell_constituent(tx: Tx, recipient: Recipient, changes: Sequence[Change]) -> None:
     """Say what does not count any more of what a constituent was given by any statement, and of nothing else."""
-    recipient = gate.recipient
     recalled = [change.subject for change in changes if change.kind in _TAKEN_BACK]
     ended = [change.subject for change in changes if change.kind in _ENDING]
     ended += [one.content for one in statements.subjects(tx.conn, recalled)]
+    # What names as its creator a member that has been linked since needs that member's own word.
+    linked = dict.fromkeys(change.subject for change in changes if change.kind == "peer")
+    named = [key for member in linked for key in statements.claims(tx.conn, member, "")]
+    claimed = dict.fromkeys(views.not_changed(tx.conn, recipient.id, named, _CLAIMED), _CLAIMED)
+    ended += claimed
     about = walk.statements_about(tx.conn, ended)
     told = views.offered(tx.conn, recipient.id, [key for keys in about.values() for key in keys])
-    decisions = [gate.decide(one) for one in statements.facts(tx.conn, list(told))]
-    live = {one.content for one in decisions if isinstance(one, Released)}
+    # By what it was given, and not by what it would get now: who is suspended has it all the same, and nobody tells it
+    # again, once it is back, what it has been told to drop.
+    live = {one.content for one in statements.facts(tx.conn, list(told)) if _stands(one, tx.at)}
     over = [key for key, keys in about.items() if key not in live and not told.isdisjoint(keys)]
-    _number(tx, recipient.id, _changes(over, "does not count any more"))
+    rows = [row for key in over for row in _changes([key], claimed.get(key, "does not count any more"))]
+    _number(tx, recipient.id, rows)
+
+
+def _stands(one: Facts, now: str) -> bool:
+    """True if nothing has ended what a statement says: whoever was given it may go by it."""
+    expired = one.terms is not None and one.terms.expires is not None and one.terms.expires <= now
+    return not (one.recalled or one.quarantined or one.purged or expired)
 
 
 def _changes(contents: Sequence[str], rule: str) -> list[_Row]:

@@ -79,7 +79,7 @@ class Witness:
         """Have it durable that `who` was shown these contents, given by number, on this `way`. Raises StoreError.
 
         `way` is a word: search, page, about, object, bytes, sightings, desk, sensor, view, explained, gaps,
-        tear-line.
+        tear-line, recall.
         """
         shown = set(contents)
         if not shown:

@@ -62,6 +62,15 @@ def by_name(conn: Connection, name: str) -> Constituent:
     return _constituent(row._mapping)
 
 
+def by_id(conn: Connection, recipient: str) -> Constituent:
+    """Return the constituent whose view has this id. Raises NotFound."""
+    name = recipient.removeprefix(recipient_id(""))
+    found = by_name(conn, name)
+    if recipient != recipient_id(name):
+        raise NotFound(f"{recipient!r} is the id of no constituent.")
+    return found
+
+
 def listed(conn: Connection) -> list[Constituent]:
     """Return all constituents by name."""
     return [_constituent(row._mapping) for row in conn.execute(select(_TABLE).order_by(_TABLE.c.name))]

@@ -271,15 +271,19 @@ def subjects_of(conn: Connection, hashes: Iterable[str]) -> list[Subject]:
     ]
 
 
-def claims(conn: Connection, member: str) -> list[str]:
-    """Return contents of indicators that name a member known here as creator and that not it alone has told of."""
+def claims(conn: Connection, member: str, stix_type: str) -> list[str]:
+    """Return contents that name a member known here as creator and that not it alone has told of.
+
+    Of one type unless it is empty.
+    """
+    of_type = (_CONTENTS.c.type == stix_type,) if stix_type else ()
     by_others = exists().where(_SUBJECT, _STATEMENTS.c.origin != member).correlate(_CONTENTS)
     brought = exists().where(schema.posts.c.content == _CONTENTS.c.seq).correlate(_CONTENTS)
     rows = conn.execute(
         select(_CONTENTS.c.hash)
         .where(
             _CONTENTS.c.creator == member,
-            _CONTENTS.c.type == "indicator",
+            *of_type,
             CLAIMS_A_MEMBER,
             or_(by_others, brought),
         )

@@ -167,6 +167,7 @@ async def recall_object(
     log: NamedDependency[Log],
     author: NamedDependency[Author],
     members: NamedDependency[Members],
+    witness: NamedDependency[Witness],
     data: JSONBody[Recall],
 ) -> Recalled:
     """Take back this member's word on an object, and what of its own would go on telling of it.
@@ -175,7 +176,11 @@ async def recall_object(
     """
     asked = recall.Request(data.id, data.version, data.why, data.keep_derived)
     if data.dry_run:
-        return await asyncio.to_thread(recall.preview, log, author, members, asked, utc_now())
+        outlook = await asyncio.to_thread(recall.preview, log, author, members, asked, utc_now())
+        with log.read() as conn:
+            shown = looks.restricted(conn, (), {one.id for one in outlook.recalled})
+        await witness.saw(who(request), "recall", data.id, shown)
+        return outlook
     return await recall.recall(log, author, members, asked, request.user.name)
 
 

@@ -117,8 +117,9 @@ async def checkpoint(
 
 
 @get("/kept", guards=[needs(Right.AUDIT)])
-async def kept(log: NamedDependency[Log], peer: FromQuery[str]) -> KeptCommitments:
+async def kept(request: _Request, log: NamedDependency[Log], peer: FromQuery[str]) -> KeptCommitments:
     """Return what this node keeps of a peer's commitments to its own log: for whoever oversees the peer."""
+    await _note(request, log, "kept")
     with log.read() as conn:
         member = peers.by_name(conn, peer).member
         found = [

@@ -19,6 +19,7 @@ from lezha.web import source
 
 SESSION_S: Final = 12 * 3600
 _MAX_SESSIONS: Final = 1000
+_ASK: Final = {"WWW-Authenticate": 'Bearer realm="lezha"'}
 
 
 class Sessions:
@@ -95,6 +96,25 @@ class Authentication(AbstractAuthenticationMiddleware):
         return AuthenticationResult(user=user, auth="session")
 
 
+def still_valid(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Say whether the token or the session that began a request is good yet: what waits or goes on asks again."""
+    user: Principal = connection.user
+    if connection.auth == "session":
+        held: Sessions = connection.app.state.sessions
+        present = held.principal(connection.cookies.get(held.cookie, ""))
+        return present is not None and present.id == user.id
+    log: Log = connection.app.state.log
+    with log.read() as conn:
+        kept = tokens.get(conn, user.id)
+    return kept is not None and not kept.revoked
+
+
+def check_still_valid(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """Refuse a request whose token or session ended while it waited. Raises NotAuthorizedException."""
+    if not still_valid(connection):
+        raise NotAuthorizedException("The token ended while this request waited.", headers=_ASK)
+
+
 def who(connection: ASGIConnection[Any, Any, Any, Any]) -> Who:
     """Return who asks, and from where, as looks are written down."""
     return Who(connection.user.name, source.of(connection.scope))
@@ -111,9 +131,7 @@ def needs(right: Right) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRou
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         user: Principal | None = connection.user
         if user is None:
-            raise NotAuthorizedException(
-                "A valid token is needed.", headers={"WWW-Authenticate": 'Bearer realm="lezha"'}
-            )
+            raise NotAuthorizedException("A valid token is needed.", headers=_ASK)
         if not user.may(right):
             raise PermissionDeniedException(f"The token {user.name!r} ({user.role.value}) may not do this.")
         # A page of another site can't make a signed-in browser change anything here.

@@ -19,7 +19,7 @@ from lezha.sharing.tlp import Tlp
 from lezha.store import constituents, looks
 from lezha.store.log import Log
 from lezha.web import parameters
-from lezha.web.auth import needs, who
+from lezha.web.auth import check_still_valid, needs, who
 
 _Request = Request[Principal, str, Any]
 
@@ -122,6 +122,7 @@ async def view(
         found = await hand_out.view(log, recipient, after, limit, utc_now())
         left = end - loop.time()
         if found.rows or left <= 0:
+            check_still_valid(request)
             await _witnessed(request, log, witness, recipient.id, after, found.head)
             return Response(msgspec.json.encode(found), media_type="application/json")
         if not found.more:

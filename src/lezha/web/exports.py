@@ -16,7 +16,7 @@ from lezha.flows.witness import Witness
 from lezha.node.clock import utc_now
 from lezha.store.log import Log
 from lezha.web import times
-from lezha.web.auth import needs, question, who
+from lezha.web.auth import needs, question, still_valid, who
 
 _Request = Request[Principal, str, Any]
 
@@ -50,7 +50,8 @@ async def export_objects(
     async def pages() -> AsyncIterator[bytes]:
         page, rest = first, where
         yield await told(page, rest.after)
-        while not page.head.last:
+        # A token that was revoked meanwhile gets no further page: without its last one the export is not whole.
+        while not page.head.last and still_valid(request):
             rest = msgspec.structs.replace(where, after=page.head.cursor)
             page = await asyncio.to_thread(export.page, log, peer, own, rest, utc_now())
             yield await told(page, rest.after)

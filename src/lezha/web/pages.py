@@ -33,13 +33,13 @@ from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.sharing.terms import Terms
 from lezha.stix.lines import State
-from lezha.store import contents, looks, search, tokens
+from lezha.store import contents, looks, search
 from lezha.store.contents import Purge
 from lezha.store.log import Log
 from lezha.store.search import Page, Said
 from lezha.web import forms, rendering, words
 from lezha.web.asked import LEVELS, Asked
-from lezha.web.auth import Sessions, needs, question, who
+from lezha.web.auth import needs, question, still_valid, who
 from lezha.web.live import Board, Boards
 from lezha.web.problems import told
 
@@ -119,30 +119,18 @@ async def show_peers(
 @get("/live", guards=[needs(Right.LOOK)])
 async def stream(
     request: _Request,
-    log: NamedDependency[Log],
-    sessions: NamedDependency[Sessions],
     boards: NamedDependency[Boards],
     witness: NamedDependency[Witness],
     page: FromQuery[Literal["desk", "peers"]] = "desk",
 ) -> Stream:
     """Send what changes on a page, for as long as its reader is signed in."""
-    user, key = request.user, request.cookies.get(sessions.cookie, "")
-    by_session = request.auth == "session"
-
-    def may_stay() -> bool:
-        if by_session:
-            present = sessions.principal(key)
-            return present is not None and present.id == user.id
-        with log.read() as conn:
-            kept = tokens.get(conn, user.id)
-        return kept is not None and not kept.revoked
 
     async def saw(board: Board) -> None:
         if page == "desk":
             await witness.saw(who(request), "desk", "", board.shown)
 
     return Stream(
-        boards.stream(page, may_stay, saw),
+        boards.stream(page, partial(still_valid, request), saw),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},
     )

@@ -67,6 +67,8 @@ async def frames(
     """Take a batch and answer with the signed receipt; of a suspended peer's take recalls alone."""
     peer = _authenticated(request, log)
     sent = frame.decode(await request.body())
+    with log.read() as conn:  # a peer may send for hours, and be suspended meanwhile
+        peer = peers.by_member(conn, peer.member)
     if link := links.get(peer.member):
         link.contact()
     _check_clock(peer, sent.sent)

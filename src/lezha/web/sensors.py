@@ -21,7 +21,7 @@ from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
 from lezha.store import looks
 from lezha.store.log import Log
-from lezha.web.auth import needs, who
+from lezha.web.auth import check_still_valid, needs, who
 
 _Request = Request[Principal, str, Any]
 
@@ -47,6 +47,7 @@ async def indicators(
         found = await detect.feed(log, _sensor(request.user), after, utc_now())
         left = end - loop.time()
         if found.head > after or left <= 0 or incarnation not in ("", found.incarnation):
+            check_still_valid(request)
             await _witnessed(request, log, witness, after, found.head)
             return found
         if not found.more:
