@@ -190,8 +190,8 @@ class _Comparison:
         now: str,
     ) -> None:
         present, old = communities.current(conn), policies.current(conn)
-        recipients = [one.recipient() for one in (*linked, *served)]
-        asking = recipients[len(linked) :]
+        asking = [one.recipient() for one in served]
+        recipients = [*(peer.recipient() for peer in linked), *asking]
         self.ids = [one.id for one in recipients]
         self.heads = kinds.acknowledged(conn) | {one.id: _LAST for one in asking}
         self.undecided = {
