@@ -38,7 +38,7 @@ Out = Annotated[Path | None, typer.Option(help="A new file to write to.", show_d
 
 @app.command("report")
 def report(
-    peer: Annotated[str, typer.Option(help="What this peer was told.")] = "",
+    peer: Annotated[str, typer.Option(help="What this peer, or this constituent, was told.")] = "",
     looks: Annotated[
         bool, typer.Option("--looks", help="Who was shown objects above TLP:GREEN, instead.")
     ] = False,
