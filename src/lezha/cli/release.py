@@ -111,6 +111,10 @@ def gaps(
         [_circle(one) for one in found["communities"]],
         "There are no communities yet.",
     )
+    for one in found["communities"]:
+        if unlinked := one["unlinked_members"]:
+            more = ", …" if one["unlinked"] > len(unlinked) else ""
+            say(f"no link with members of {one['community']}: {', '.join(unlinked)}{more}")
     _show_remedies(found["peers"])
 
 
