@@ -4,7 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.battery.nodes import RunningNode, lezha
+from tests.battery.nodes import RunningNode, bundle, indicator, lezha
 
 from lezha.sharing import cedar
 
@@ -30,6 +30,23 @@ def test_a_policy_that_changes_nothing_says_so(node: RunningNode, tmp_path: Path
         "It can be used. Compared with no policy, as now, it changes nothing about what is here."
     )
     assert done.stderr == ""
+
+
+def test_a_constituent_is_listed_with_what_it_would_get_no_more(node: RunningNode, tmp_path: Path) -> None:
+    assert lezha("constituent", "admit", "treasury", "--home", node.home).returncode == 0
+    raw = indicator("treasury.example")
+    node.publish(bundle([raw]), "everyone", "green")
+    text = f'{ALL}@id("not to ours")\nforbid (principal is Constituent, action, resource);'
+    done = check(node, tmp_path / "ours.cedar", text, "--limit", "1000")
+    assert done.returncode == 0, done.stderr
+    assert "treasury (constituent)" in done.stdout
+    what = f"{json.loads(raw)['id']} treasury.example (not to ours (line 2))"
+    assert f"  treasury (constituent) waits for it: {what}" in done.stdout.splitlines()
+    found = json.loads(check(node, tmp_path / "ours.cedar", None, "--limit", "1", "--json").stdout)
+    (effect,) = [one for one in found["constituents"] if one["constituent"] == "treasury"]
+    assert effect["waiting"] >= 1
+    assert list(effect["rules"]) == ["not to ours (line 2)"]
+    assert [one["rules"] for one in found["peers"]] == [{}] * len(found["peers"])
 
 
 def test_whom_nobody_knows_and_what_never_applies_is_pointed_out(node: RunningNode, tmp_path: Path) -> None:

@@ -68,6 +68,28 @@ def test_an_object_is_explained_in_words(node: RunningNode, told: dict[str, Any]
     assert "own systems" not in shown
 
 
+def test_an_explanation_says_once_why_and_what_can_be_done(node: RunningNode, told: dict[str, Any]) -> None:
+    shown = run(node, "release", "explain", told["kept"], "--peer", "podgorica").stdout
+    why = "the recipient is not cleared for its marking"
+    (line,) = [line for line in shown.splitlines() if line.startswith("podgorica")]
+    assert line.count(why) == 1
+    assert shown.splitlines()[-1].startswith(f"{why}: Publish a tear-line, or clear the peer for more")
+
+
+def test_what_was_recalled_is_explained_too(pair: tuple[RunningNode, ...], tmp_path: Path) -> None:
+    node = pair[0]
+    raw = indicator("recalled.example")
+    run(node, "publish", written(tmp_path, raw), "--tlp", "green", "--to", "podgorica")
+    stix_id = json.loads(raw)["id"]
+    until(lambda: _recorded(node, stix_id) == ["received"], 20)
+    run(node, "recall", stix_id)
+    until(lambda: _recorded(node, stix_id) == ["received", "recall received"], 20)
+    shown = run(node, "release", "explain", stix_id).stdout
+    (line,) = [line for line in shown.splitlines() if line.startswith("podgorica")]
+    assert "has it, and would not get it now" in line
+    assert line.rstrip().endswith(", receipt signed")
+
+
 def test_an_explanation_as_json_has_everything(node: RunningNode, told: dict[str, Any]) -> None:
     found = asked(node, "release", "explain", told["kept"], "--peer", "podgorica")
     (version,) = found["versions"]

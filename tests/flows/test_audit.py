@@ -16,7 +16,7 @@ from tests.flows.alliance import INCARNATION, VIENNA, Station, deliver, found, p
 from lezha.federation import checkpoint, frame
 from lezha.federation.checkpoint import Commitment
 from lezha.federation.frame import Batch
-from lezha.flows import attest, audit, chain, look, purge, share, verify
+from lezha.flows import attest, audit, chain, constituents, hand_out, look, purge, share, verify
 from lezha.flows.attest import Sealer
 from lezha.flows.audit import Span
 from lezha.flows.verify import Given, Verdict
@@ -24,6 +24,8 @@ from lezha.flows.witness import Who, Witness
 from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
 from lezha.store import activity, archive, checkpoints, engine, lives, looks, schema, sequencer, views
+from lezha.store import constituents as kept
+from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx, asked_from
 
 _events, _views, _looks = schema.events, schema.views, schema.looks
@@ -437,6 +439,37 @@ async def test_a_report_says_what_was_denied_before_it_was_sent_and_what_is_offe
     assert states[told(TIRANA, 3)["id"]] == ("void", "expired")
     assert states[told(TIRANA, 4)["id"]] == ("offered", "")
     assert words(verified(tirana)) == ""
+
+
+async def test_a_report_says_what_was_taken_back_and_by_which_tombstone(tirana: Station) -> None:
+    there: Station = tirana.there  # type: ignore[attr-defined]
+    await tirana.recall(told(TIRANA, 1)["id"])
+    head = await share.decide(tirana.log, tirana.peer(there).recipient())
+    taken = {one.kind: one for one in rows_told(tirana) if one.object == told(TIRANA, 1)["id"]}
+    assert taken["statement"].state == "recalled"
+    assert taken["statement"].received
+    assert (taken["tombstone"].number, taken["tombstone"].state) == (head.number, "offered")
+    assert taken["tombstone"].by == TIRANA.member
+    await tirana.log.write(lambda tx: views.keep_receipt(tx, there.member, head.number, b"receipt", ()))
+    taken = {one.kind: one for one in rows_told(tirana) if one.object == told(TIRANA, 1)["id"]}
+    assert (taken["statement"].state, taken["tombstone"].state) == ("recall received", "received")
+
+
+async def test_a_report_says_what_a_constituent_was_told(tirana: Station) -> None:
+    await constituents.admit(tirana.log, "ministry", "", Tlp.AMBER, "officer")
+    with tirana.log.read() as conn:
+        recipient = kept.by_name(conn, "ministry").recipient()
+        assert audit.recipient_named(conn, "ministry") == recipient.id
+        assert audit.recipient_named(conn, "constituent:ministry") == recipient.id
+        with pytest.raises(NotFound, match="no peer and no constituent 'nobody'"):
+            audit.recipient_named(conn, "nobody")
+    await hand_out.view(tirana.log, recipient, 0, hand_out.ROWS, utc_now())
+    await tirana.recall(told(TIRANA, 1)["id"])
+    await hand_out.view(tirana.log, recipient, 0, hand_out.ROWS, utc_now())
+    found = [one for block in audit.told(tirana.log, recipient.id, Span()) for one in block]
+    of_it = [(one.kind, one.state) for one in found if one.object == told(TIRANA, 1)["id"]]
+    assert of_it == [("statement", "recalled"), ("change", "withdrawn")]
+    assert {one.state for one in found} <= {"given", "recalled", "withdrawn"}
 
 
 async def test_a_report_says_what_was_exported_for_a_peer(tirana: Station) -> None:

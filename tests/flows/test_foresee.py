@@ -7,11 +7,12 @@ from tests.federation.keys import PODGORICA, TIRANA
 from tests.flows.alliance import VIENNA, Station, alliance, deliver, found, told
 from tests.flows.test_national_policy import ALL, NO_RED, NOTHING, put
 
-from lezha.flows import foresee
+from lezha.flows import constituents, foresee, hand_out
 from lezha.flows.foresee import Effect, Foreseen
 from lezha.node.clock import utc_now
 from lezha.sharing.cedar import CedarPolicy
-from lezha.sharing.tlp import Pap
+from lezha.sharing.tlp import Pap, Tlp
+from lezha.store import constituents as kept
 from lezha.store import kinds, views
 from lezha.store.log import Log
 
@@ -42,6 +43,26 @@ def seen(tirana: Station, text: str, limit: int = 5) -> Foreseen:
 
 def effect(found: Foreseen, peer: str) -> Effect:
     (one,) = [one for one in found.peers if one.peer == peer]
+    return one
+
+
+MINISTRY = "ministry"
+
+
+async def admit(here: Station, clearance: Tlp = Tlp.AMBER) -> None:
+    await constituents.admit(here.log, MINISTRY, "Ministry of Finance", clearance, "officer")
+
+
+async def asks(here: Station) -> None:
+    """Let the ministry ask for its view."""
+    with here.log.read() as conn:
+        recipient = kept.by_name(conn, MINISTRY).recipient()
+    await hand_out.view(here.log, recipient, 0, hand_out.ROWS, utc_now())
+
+
+def served(found: Foreseen) -> Effect:
+    (one,) = found.constituents
+    assert one.constituent == MINISTRY
     return one
 
 
@@ -88,6 +109,56 @@ async def test_what_it_says_is_what_comes_about(three: Three) -> None:
     for one in (podgorica, vienna):
         await deliver(tirana, one)
         assert one.holds(*IDS[1:5]) == [True] * 4
+
+
+async def test_a_constituent_has_what_it_was_handed_and_waits_for_what_it_would_get(three: Three) -> None:
+    tirana, *_ = three
+    await admit(tirana)
+    await tirana.publish(told(TIRANA, 1), pap=Pap.RED)
+    assert changes(served(seen(tirana, NO_RED))) == (0, 1, 0)
+    await asks(tirana)
+    assert changes(served(seen(tirana, NO_RED))) == (1, 0, 0)
+    await tirana.publish(told(TIRANA, 2), pap=Pap.RED)
+    await tirana.publish(told(TIRANA, 3))
+    await tirana.publish(told(TIRANA, 4), pap=Pap.RED, tlp=Tlp.STRICT)
+    found = seen(tirana, NO_RED)
+    assert changes(served(found)) == (1, 1, 0)
+    assert served(found).rules == {RULE: 2}
+    assert [(one.id, one.change) for one in served(found).examples] == [
+        (IDS[1], "told"),
+        (IDS[2], "waiting"),
+    ]
+    assert [one.withholds for one in found.rules] == [None, 2]
+
+
+async def test_what_a_constituent_would_get_is_what_it_then_gets(three: Three) -> None:
+    tirana, *_ = three
+    await admit(tirana)
+    await put(tirana, NO_RED)
+    await tirana.publish(told(TIRANA, 1), pap=Pap.RED)
+    assert changes(served(seen(tirana, ALL))) == (0, 0, 1)
+    await asks(tirana)
+    assert changes(served(seen(tirana, ALL))) == (0, 0, 1)
+    await put(tirana, ALL)
+    await asks(tirana)
+    assert changes(served(seen(tirana, NO_RED))) == (1, 0, 0)
+
+
+async def test_a_suspended_constituent_waits_for_nothing(three: Three) -> None:
+    tirana, *_ = three
+    await admit(tirana)
+    await constituents.change(tirana.log, MINISTRY, "officer", suspended=True)
+    await tirana.publish(told(TIRANA, 1), pap=Pap.RED)
+    assert changes(served(seen(tirana, NO_RED))) == (0, 0, 0)
+
+
+async def test_a_rule_about_constituents_changes_nothing_for_peers(three: Three) -> None:
+    tirana, *_ = three
+    await admit(tirana)
+    await tirana.publish(told(TIRANA, 1))
+    found = seen(tirana, f"{ALL}forbid (principal is Constituent, action, resource);")
+    assert changes(served(found)) == (0, 1, 0)
+    assert [changes(one) for one in found.peers] == [(0, 0, 0)] * 2
 
 
 async def test_what_is_withheld_by_another_rule_is_not_counted(three: Three) -> None:

@@ -14,9 +14,10 @@ from tests.stix.examples import RED
 from lezha.federation import statement
 from lezha.federation.frame import FrameKind, Parcel
 from lezha.federation.roster import draft
-from lezha.flows import convene, ingest, publish
+from lezha.flows import constituents, convene, ingest, publish
 from lezha.flows.errors import FlowError, NothingTaken
 from lezha.node.clock import later, utc_now
+from lezha.sharing.release import Standing
 from lezha.sharing.terms import Audience, CommunityTerm
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode, objects
@@ -300,6 +301,17 @@ async def test_the_author_sees_who_will_get_it_and_who_will_not_and_why(tirana: 
     }
     assert outcome.outlook[0].words == {"clearance": "the recipient is not cleared for its marking"}
     assert outcome.outlook[0].rules == ("member of NATO, roster 1",)
+
+
+async def test_the_author_sees_which_constituents_will_get_it(tirana: Station) -> None:
+    await constituents.admit(tirana.log, "ministry", "", Tlp.AMBER, "officer")
+    await constituents.admit(tirana.log, "bank", "", Tlp.GREEN, "officer")
+    outcome = await tirana.publish(told(TIRANA, 1), told(TIRANA, 2), to=["NATO"], tlp=Tlp.AMBER)
+    served = [one for one in outcome.outlook if one.standing is Standing.CONSTITUENT]
+    assert [(one.peer, one.gets, one.withheld) for one in served] == [
+        ("bank", 0, {"clearance": 2}),
+        ("ministry", 2, {}),
+    ]
 
 
 async def test_the_outlook_is_what_then_happens(tirana: Station) -> None:

@@ -276,12 +276,15 @@ async def test_what_is_not_one_s_own_or_does_not_count_cannot_be_torn(tirana: St
         "value": "198.51.100.3",
     }
     vendor = TIMES | {"type": "tool", "id": "tool--00000000-0000-4000-8000-000000000078", "name": "x"}
-    await tirana.publish(address, vendor)
+    whose = "identity--00000000-0000-4000-8000-000000000079"
+    theirs = vendor | {"id": "tool--00000000-0000-4000-8000-000000000079", "created_by_ref": whose}
+    await tirana.publish(address, vendor, theirs)
     revoked = mine(modified="2023-01-01T00:00:00.000Z", revoked=True)
     await tirana.publish(revoked, to=["NATO"])
     for stix_id, words in (
         (address["id"], "can't be torn: the id of ipv4-addr objects follows from their value"),
-        (vendor["id"], "is not this member's own"),
+        (vendor["id"], f"names no author, .* that names this member, {tirana.member}, as created_by_ref"),
+        (theirs["id"], "is not this member's own: ask its author"),
         (ID, r"No version of report--.* counts \(revoked\)"),
     ):
         with pytest.raises(FlowError, match=words):

@@ -38,7 +38,7 @@ Out = Annotated[Path | None, typer.Option(help="A new file to write to.", show_d
 
 @app.command("report")
 def report(
-    peer: Annotated[str, typer.Option(help="What this peer was told.")] = "",
+    peer: Annotated[str, typer.Option(help="What this peer, or this constituent, was told.")] = "",
     looks: Annotated[
         bool, typer.Option("--looks", help="Who was shown objects above TLP:GREEN, instead.")
     ] = False,
@@ -198,7 +198,8 @@ def _show(found: "Verdict") -> None:
         )
     elif found.newest_outside < found.events:
         after = found.events - found.newest_outside
-        note(f"The last {after:,} events came after the newest of these: whether more came, they can't tell.")
+        last = "The last event" if after == 1 else f"The last {after:,} events"
+        note(f"{last} came after the newest of these: whether more came, they can't tell.")
 
 
 def _verify(home: Path, checkpoints: Sequence[Path], peer_copies: Sequence[Path]) -> "Verdict":

@@ -27,17 +27,17 @@ _CHANGES: Final = {"told": "has it", "waiting": "waits for it", "released": "wou
 @app.command("check")
 def check(
     file: Annotated[Path, typer.Argument(help="The policy, a Cedar file.", show_default=False)],
-    limit: Annotated[int, typer.Option(min=0, max=1000, help="Examples of objects for each peer.")] = 5,
+    limit: Annotated[int, typer.Option(min=0, max=1000, help="Examples of objects for each recipient.")] = 5,
     home: Home = DEFAULT_HOME,
     json: Json = False,
 ) -> None:
-    """Say whether a policy can be used, and which peers and objects it would change, before it is switched on.
+    """Say whether a policy can be used, and what it would change for whom, before it is switched on.
 
-    Reads the node's database itself, whether the node runs or not, and changes nothing. What it finds is compared with
-    the policy in force. Exits with 1 if the policy can't be used.
+    It names peers, constituents and objects. It reads the node's database itself, whether the node runs or not, and
+    changes nothing. What it finds is compared with the policy in force. Exits with 1 if the policy can't be used.
 
     To switch it on, put it into the node's folder, write policy = "policy.cedar" into lezha.toml, and start the node
-    again. What peers have already stays with them.
+    again. What recipients have already stays with them.
 
     Example: lezha policy check policy.cedar
     """
@@ -113,18 +113,25 @@ def _tell(found: "Foreseen") -> None:
             note(
                 f'Line {one.line} names {one.kind}::"{one.id}", which nobody here knows: it is about nobody.'
             )
+    effects = _effects(found)
     table(
-        ("peer", "has", "waits for", "would get after all", "by which rules"),
-        [_row(one) for one in found.peers],
-        "This node has no peers: it changes nothing.",
+        ("recipient", "has", "waits for", "would get after all", "by which rules"),
+        [_row(name, one) for name, one in effects],
+        "This node has no peers and no constituents: it changes nothing.",
     )
-    for effect in found.peers:
+    for name, effect in effects:
         for example in effect.examples:
             what = f"{example.id} {example.name}".rstrip()
-            say(f"  {effect.peer} {_CHANGES[example.change]}: {what} ({example.rule})")
+            say(f"  {name} {_CHANGES[example.change]}: {what} ({example.rule})")
     idle = [_called(one) for one in found.rules if one.withholds == 0]
     if idle and found.sha256 != found.in_force:
         note(f"Withhold nothing that is here: {'; '.join(idle)}.")
+
+
+def _effects(found: "Foreseen") -> "list[tuple[str, Effect]]":
+    """Return what changes by recipient, a constituent named as such: a peer may have the same name."""
+    served = [(f"{one.constituent} (constituent)", one) for one in found.constituents]
+    return [*((one.peer, one) for one in found.peers), *served]
 
 
 def _in_short(found: "Foreseen") -> str:
@@ -132,17 +139,17 @@ def _in_short(found: "Foreseen") -> str:
     if found.sha256 == found.in_force:
         return f"This very policy is in force. {looked}."
     beside = "the policy in force" if found.in_force else "no policy, as now"
-    if not any(one.told or one.waiting or one.released for one in found.peers):
+    if not any(one.told or one.waiting or one.released for _, one in _effects(found)):
         return f"It can be used. Compared with {beside}, it changes nothing about what is here. {looked}."
     return (
-        f"It can be used. Compared with {beside}, of what each peer has or waits for it would withhold as much as "
-        f"follows; what peers have stays with them. {looked}."
+        f"It can be used. Compared with {beside}, of what each recipient has or waits for it would withhold as much as "
+        f"follows; what they have stays with them. {looked}."
     )
 
 
-def _row(one: "Effect") -> tuple[str, ...]:
+def _row(name: str, one: "Effect") -> tuple[str, ...]:
     rules = "; ".join(f"{rule}: {count:,}" for rule, count in sorted(one.rules.items()))
-    return (one.peer, f"{one.told:,}", f"{one.waiting:,}", f"{one.released:,}", rules)
+    return (name, f"{one.told:,}", f"{one.waiting:,}", f"{one.released:,}", rules)
 
 
 def _called(one: "RuleEffect") -> str:

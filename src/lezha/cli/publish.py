@@ -67,12 +67,17 @@ def publish(
 
 
 def show_outlook(outlook: Sequence[Mapping[str, Any]]) -> None:
-    """Show what each peer gets and what not."""
+    """Show what each peer and each constituent gets and what not."""
     table(
-        ("peer", "gets", "withheld, and why"),
+        ("recipient", "gets", "withheld, and why"),
         [_outlook(one) for one in outlook],
-        "There are no peers yet.",
+        "There are no peers and no constituents yet.",
     )
+
+
+def recipient(one: Mapping[str, Any]) -> str:
+    """Return what a recipient of an outlook is called, a constituent named as such."""
+    return f"{one['peer']} (constituent)" if one["standing"] == "constituent" else str(one["peer"])
 
 
 def terms(tlp: Tlp, to: Sequence[str], pap: Pap, onward: bool, expires: str) -> Query:
@@ -163,4 +168,4 @@ def show_rejected(rejected: Sequence[Mapping[str, str]]) -> None:
 def _outlook(one: Mapping[str, Any]) -> tuple[str, str, str]:
     why = [f"{count}: {one['words'][reason]}" for reason, count in one["withheld"].items()]
     rules = f" ({'; '.join(one['rules'])})" if one["rules"] else ""
-    return one["peer"], f"{one['gets']}{rules}", "; ".join(why) or "nothing"
+    return recipient(one), f"{one['gets']}{rules}", "; ".join(why) or "nothing"

@@ -24,6 +24,8 @@ _STANDING: Final = {
     "refused": "it refused it {at}: {words}",
     "void": "held back before it was sent {at}: {words}",
     "withheld": "withheld since {at}: {words}",
+    "recalled": "recalled {at}, not signed for yet",
+    "recall received": "recalled {at}, receipt signed",
 }
 
 
@@ -109,6 +111,10 @@ def gaps(
         [_circle(one) for one in found["communities"]],
         "There are no communities yet.",
     )
+    for one in found["communities"]:
+        if unlinked := one["unlinked_members"]:
+            more = ", …" if one["unlinked"] > len(unlinked) else ""
+            say(f"no link with members of {one['community']}: {', '.join(unlinked)}{more}")
     _show_remedies(found["peers"])
 
 
@@ -200,6 +206,9 @@ def _show_version(one: Mapping[str, Any]) -> None:
         [_answer(answer, len(one["statements"])) for answer in one["recipients"]],
         "There is nobody to give it to.",
     )
+    reasons = [answer["because"] for answer in one["recipients"] if answer["because"]["remedy"]]
+    for words, remedy in {reason["words"]: reason["remedy"] for reason in reasons}.items():
+        say(f"{words}: {remedy}")
 
 
 def _statement(word: Mapping[str, Any]) -> str:
@@ -233,7 +242,7 @@ def _answer(answer: Mapping[str, Any], statements: int) -> tuple[str, ...]:
     name = answer["name"] + (f" ({answer['state']})" if answer["state"] not in ("", "active") else "")
     return (
         name,
-        answer["words"],
+        answer["words"].removesuffix(f": {because['words']}"),
         because["words"] + several,
         because["clause"],
         "; ".join(recorded) or "nothing",
@@ -244,7 +253,7 @@ def _explain_bundle(done: Mapping[str, Any], peer: str, json: bool) -> None:
     shown = [one for one in done["outlook"] if peer in ("", one["peer"])]
     if peer and not shown:
         known = ", ".join(one["peer"] for one in done["outlook"])
-        raise CliError(f"There is no peer {peer!r}. There are: {known}.")
+        raise CliError(f"There is no recipient {peer!r} here. There are: {known}.")
     if json:
         show_json(dict(done) | {"outlook": shown, "dry_run": True})
         return
@@ -252,17 +261,21 @@ def _explain_bundle(done: Mapping[str, Any], peer: str, json: bool) -> None:
     rows = []
     for one in shown:
         rows += [
-            (one["peer"], "gets", str(one["gets"]), rule, "docs/design.md, Release", "")
+            (publish.recipient(one), "gets", str(one["gets"]), rule, "docs/design.md, Release", "")
             for rule in one["rules"]
         ]
         rows += [
             (
-                one["peer"], "does not get", str(count), one["words"][code], one["clauses"][code],
+                publish.recipient(one), "does not get", str(count), one["words"][code], one["clauses"][code],
                 f"{one['remedies'][code]} (e.g. {', '.join(one['examples'][code])})",
             )
             for code, count in one["withheld"].items()
         ]  # fmt: skip
-    table(("peer", "", "objects", "why", "rule", "what to do"), rows, "There are no peers yet.")
+    table(
+        ("recipient", "", "objects", "why", "rule", "what to do"),
+        rows,
+        "There are no peers and no constituents yet.",
+    )
 
 
 def _show_gaps(title: str, peers: Sequence[Mapping[str, Any]], which: str) -> None:

@@ -10,10 +10,13 @@ import msgspec
 from sqlalchemy import Connection
 
 from lezha.flows.findings import Reads
-from lezha.store import looks, releases, search, survey
+from lezha.store import constituents, ledger, looks, peers, releases, search, survey, tombstones
+from lezha.store.errors import NotFound
+from lezha.store.ledger import Fate
 from lezha.store.looks import Look
 from lezha.store.releases import Row
 from lezha.store.survey import Event
+from lezha.store.views import ViewKind
 
 _BLOCK: Final = 1000
 _RECEIPTS: Final = 5000
@@ -29,11 +32,13 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """One thing that a peer was told: a row of its view, or an object of an export that was made for it.
+    """One thing that a peer or a constituent was told: a row of its view, or an object of an export made for a peer.
 
     `number` is that of the row, or of the event of the export. `by` is who signed the statement. `state` is offered,
-    received (the peer has signed for it), refused or void (denied before it was sent); `why` is the code of the latter
-    two, and of an export who made it.
+    received (the peer has signed for it), refused or void (denied before it was sent); of a statement that was taken
+    back recalled, or recall received once the peer has signed for that. Constituents sign nothing: what they were
+    handed is given, or withdrawn. `why` is the code of what was refused or void, and of an export who made it. A
+    tombstone names the object of the statement that it takes back; `statement` is its own hash.
     """
 
     number: int
@@ -97,18 +102,35 @@ class _Way(msgspec.Struct, frozen=True):
     last: str = ""
 
 
+def recipient_named(conn: Connection, name: str) -> str:
+    """Return the id of the recipient whom `name` names: a peer, or a constituent, with or without `constituent:`.
+
+    Raises NotFound.
+    """
+    served = {one.name: one.recipient().id for one in constituents.listed(conn)}
+    linked = {one.name: one.member for one in peers.listed(conn)}
+    by_name = {recipient: recipient for recipient in served.values()} | served | linked
+    if name not in by_name:
+        raise NotFound(
+            f"There is no peer and no constituent {name[:100]!r}: `lezha peer list` and `lezha constituent list` show "
+            "those there are."
+        )
+    return by_name[name]
+
+
 def told(log: Reads, recipient: str, span: Span) -> Iterator[list[Told]]:
-    """Give what a member was told, in blocks: the rows of its view, and then what was exported for it."""
+    """Give what a member or a constituent was told, in blocks: the rows of its view, then what was exported for it."""
     with log.read() as conn:
         after = releases.before(conn, recipient, span.since) if span.since else 0
         upto = releases.before(conn, recipient, span.until) if span.until else None
-    taken = _Receipts(recipient, after)
+    taken, signs = _Receipts(recipient, after), not constituents.is_one(recipient)
     while upto is None or after < upto:
         with log.read() as conn:
             rows = releases.rows(
                 conn, recipient, after, _BLOCK if upto is None else min(_BLOCK, upto - after)
             )
-            block = [_told(row, taken.at(conn, row.number)) for row in rows]
+            ends = _taken_back(conn, recipient, rows)
+            block = [_told(row, taken.at(conn, row.number), ends.get(row.ref), signs=signs) for row in rows]
         if not rows:
             break
         after = rows[-1].number
@@ -168,13 +190,26 @@ class _Receipts:
             self._left = block[::-1]
 
 
-def _told(row: Row, received: str) -> Told:
+def _taken_back(conn: Connection, recipient: str, rows: Sequence[Row]) -> dict[str, Fate]:
+    """Return what became of those statements that were given and taken back."""
+    given = [row.ref for row in rows if row.kind == ViewKind.STATEMENT]
+    stones = tombstones.about(conn, given)
+    return {ref: line.fate for ref, line in ledger.lines(conn, recipient, list(stones)).items()}
+
+
+def _told(row: Row, received: str, taken_back: Fate | None, *, signs: bool) -> Told:
     if row.void:
         state, received = "void", ""
     elif row.refused:
         state = "refused"
-    else:
+    elif taken_back is not None:
+        state = taken_back.value
+    elif row.kind == ViewKind.CHANGE:
+        state = "withdrawn"
+    elif signs:
         state = "received" if received else "offered"
+    else:
+        state = "given"
     return Told(
         number=row.number,
         kind=row.kind,

@@ -151,7 +151,7 @@ async def accept(log: Log, raw: bytes, actor: str, only: Choice | None = None) -
     try:
         known = roster.read(raw)
     except Refused as refused:
-        raise FlowError(str(refused)) from refused
+        raise FlowError(_too_few(raw) or str(refused)) from refused
     kept = kept_roster(known)
 
     def work(tx: Tx) -> Community | Conflict:
@@ -171,6 +171,21 @@ async def accept(log: Log, raw: bytes, actor: str, only: Choice | None = None) -
     if isinstance(outcome, Conflict):
         raise FlowError(str(outcome)) from outcome
     return outcome
+
+
+def _too_few(raw: bytes) -> str:
+    """Say how many stewards must still sign a roster; empty if that is not what it lacks, or if it can't be read."""
+    try:
+        draft, signed = roster.peek(raw), len(roster.signed_by(raw))
+    except Refused:
+        return ""
+    if signed >= draft.charter.threshold:
+        return ""
+    return (
+        f"{draft.charter.threshold} stewards of {draft.charter.name} must sign roster {draft.number}, and "
+        f"{signed} {'has' if signed == 1 else 'have'}: `lezha community show` says who; let another one sign it with "
+        "`lezha community sign`."
+    )
 
 
 async def approve(log: Log, community: str, wanted: Choice, actor: str) -> Community:

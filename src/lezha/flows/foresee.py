@@ -6,7 +6,7 @@ is changed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
@@ -17,15 +17,17 @@ from sqlalchemy import Connection
 from lezha.sharing import policy
 from lezha.sharing.cedar import NO_RULE, CedarPolicy
 from lezha.sharing.policy import Refusal
-from lezha.sharing.release import Facts
+from lezha.sharing.release import Facts, Gate, Released
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Tlp
-from lezha.store import communities, kinds, peers, policies
+from lezha.store import communities, constituents, kinds, peers, policies, statements, views
+from lezha.store.constituents import Constituent
 from lezha.store.kinds import Spoken
 from lezha.store.peers import Peer, PeerState
 
 _BLOCK: Final = 5000
 _KINDS: Final = 20_000
+_LAST: Final = 2**62
 Progress = Callable[[int, int], None]
 """Is told how many statements were looked at, and how many there are."""
 
@@ -40,7 +42,7 @@ class Reads(Protocol):
 class Example(msgspec.Struct, frozen=True):
     """An object that a policy changes something about, by which of its rules.
 
-    `change` is "told" (the peer has it and would not be told it now), "waiting" (it would not be sent any more) or
+    `change` is "told" (the recipient has it and would not be told it now), "waiting" (it would not be sent any more) or
     "released" (it would be sent after all).
     """
 
@@ -52,15 +54,26 @@ class Example(msgspec.Struct, frozen=True):
 
 
 class Effect(msgspec.Struct):
-    """What changes for one peer, in statements; `rules` counts what each would withhold, told or waiting."""
+    """What changes for one recipient, in statements; `rules` counts what each would withhold, told or waiting."""
 
-    peer: str
-    member: str
     told: int = 0
     waiting: int = 0
     released: int = 0
     rules: dict[str, int] = {}
     examples: list[Example] = []
+
+
+class PeerEffect(Effect, kw_only=True):
+    """What changes for one peer."""
+
+    peer: str
+    member: str
+
+
+class ConstituentEffect(Effect, kw_only=True):
+    """What changes for one constituent: `told` is what it was handed out, `waiting` what it would get on asking."""
+
+    constituent: str
 
 
 class Name(msgspec.Struct, frozen=True):
@@ -73,7 +86,7 @@ class Name(msgspec.Struct, frozen=True):
 
 
 class RuleEffect(msgspec.Struct, frozen=True):
-    """A rule, and how many statements it would withhold that the peers have or wait for; None for one that permits."""
+    """A rule, and how many statements it would withhold that recipients have or wait for; None for one that permits."""
 
     line: int
     name: str
@@ -93,11 +106,12 @@ class Foreseen(msgspec.Struct, frozen=True):
     unpermitted: int
     rules: list[RuleEffect]
     names: list[Name]
-    peers: list[Effect]
+    peers: list[PeerEffect]
+    constituents: list[ConstituentEffect]
 
 
 class _Turn(NamedTuple):
-    """What changes for one peer about one kind: withheld by a rule from now on, or released by none any more."""
+    """What changes for one recipient about one kind: withheld by a rule from now on, or released by none any more."""
 
     place: int
     withheld: bool
@@ -115,7 +129,7 @@ def foresee(
     limit: int,
     progress: Progress = lambda _done, _all: None,
 ) -> Foreseen:
-    """Compare `new` with the policy in force, for each peer of the member `own`; at most `limit` examples for each.
+    """Compare `new` with the policy in force, for each recipient of the member `own`, with at most `limit` examples.
 
     `now` decides which rosters have expired.
 
@@ -123,11 +137,14 @@ def foresee(
     """
     with log.read() as conn:
         linked = [peer for peer in peers.listed(conn) if peer.state is not PeerState.PENDING]
-        comparison = _Comparison(conn, linked, new, now)
+        served = constituents.listed(conn)
+        comparison = _Comparison(conn, linked, served, new, now)
         last, total = kinds.extent(conn)
         names = _names(conn, own, linked, new)
         old = policies.current(conn)
-    effects = [Effect(peer.name, peer.member) for peer in linked]
+    toward_peers = [PeerEffect(peer=peer.name, member=peer.member) for peer in linked]
+    toward_served = [ConstituentEffect(constituent=one.name) for one in served]
+    effects: list[Effect] = [*toward_peers, *toward_served]
     done = 0
     while block := _block(log, last):
         with log.read() as conn:
@@ -140,7 +157,15 @@ def foresee(
     rules = [RuleEffect(one.line, one.name, None if one.permits else withheld[str(one)]) for one in new.rules]
     permits = any(one.permits for one in new.rules)
     return Foreseen(
-        new.digest, old.digest if old else "", done, permits, withheld[NO_RULE], rules, names, effects
+        sha256=new.digest,
+        in_force=old.digest if old else "",
+        statements=done,
+        permits=permits,
+        unpermitted=withheld[NO_RULE],
+        rules=rules,
+        names=names,
+        peers=toward_peers,
+        constituents=toward_served,
     )
 
 
@@ -150,13 +175,29 @@ def _block(log: Reads, before: int) -> list[Spoken]:
 
 
 class _Comparison:
-    """The policy in force and a new one, asked about kinds of statements toward each peer."""
+    """The policy in force and a new one, asked about kinds of statements toward each recipient.
 
-    def __init__(self, conn: Connection, linked: Sequence[Peer], new: CedarPolicy, now: str) -> None:
+    `heads` is up to which number each has what it was given: a constituent, which signs nothing, all of it. What comes
+    after its number in `undecided` is decided when it next asks, by the gate beside that number.
+    """
+
+    def __init__(
+        self,
+        conn: Connection,
+        linked: Sequence[Peer],
+        served: Sequence[Constituent],
+        new: CedarPolicy,
+        now: str,
+    ) -> None:
         present, old = communities.current(conn), policies.current(conn)
-        recipients = [peer.recipient() for peer in linked]
-        self.members = [peer.member for peer in linked]
-        self.heads = kinds.acknowledged(conn)
+        asking = [one.recipient() for one in served]
+        recipients = [*(peer.recipient() for peer in linked), *asking]
+        self.ids = [one.id for one in recipients]
+        self.heads = kinds.acknowledged(conn) | {one.id: _LAST for one in asking}
+        self.undecided = {
+            place: (views.cursor(conn, one.id).seq, Gate(one, present, now))
+            for place, one in enumerate(asking, len(linked))
+        }
         self._before = [policy.toward(old, one, present, now) for one in recipients]
         self._after = [policy.toward(new, one, present, now) for one in recipients]
         self._terms = lru_cache(_KINDS)(_bare)
@@ -204,25 +245,49 @@ def _add(
         if verdict := comparison.verdict(one):
             alike.setdefault(verdict, {})[one.hash] = one
     for verdict, spoken in alike.items():
-        withheld = {comparison.members[turn.place]: turn for turn in verdict if turn.withheld}
-        released = {comparison.members[turn.place]: turn for turn in verdict if not turn.withheld}
-        for member, (told, waiting) in kinds.given(conn, spoken, list(withheld), comparison.heads).items():
-            turn = withheld[member]
+        withheld = {comparison.ids[turn.place]: turn for turn in verdict if turn.withheld}
+        released = {comparison.ids[turn.place]: turn for turn in verdict if not turn.withheld}
+        for recipient, (told, waiting) in kinds.given(conn, spoken, list(withheld), comparison.heads).items():
+            turn = withheld[recipient]
             effect = effects[turn.place]
             effect.told += told
             effect.waiting += waiting
-            effect.rules[turn.rule] = effect.rules.get(turn.rule, 0) + told + waiting
-            head = comparison.heads.get(member, 0)
-            room = limit - len(effect.examples)
-            for ref, number in kinds.rows_of(conn, spoken, member, room):
+            _withhold(effect, turn, told + waiting)
+            head = comparison.heads.get(recipient, 0)
+            for ref, number in kinds.rows_of(conn, spoken, recipient, limit - len(effect.examples)):
                 change = "told" if number <= head else "waiting"
                 effect.examples.append(_example(spoken[ref], change, turn.rule))
-        for member, refs in kinds.withheld_by_policy(conn, spoken, list(released)).items():
-            turn = released[member]
-            effect = effects[turn.place]
-            effect.released += len(refs)
-            for ref in refs[: max(0, limit - len(effect.examples))]:
-                effect.examples.append(_example(spoken[ref], "released", turn.rule))
+        for recipient, refs in kinds.withheld_by_policy(conn, spoken, list(released)).items():
+            turn = released[recipient]
+            _count(effects[turn.place], turn, [spoken[ref] for ref in refs], limit)
+        for turn in verdict:
+            if turn.place in comparison.undecided:
+                seq, gate = comparison.undecided[turn.place]
+                _count(effects[turn.place], turn, _would_get(conn, gate, seq, spoken.values()), limit)
+
+
+def _would_get(conn: Connection, gate: Gate, after: int, spoken: Iterable[Spoken]) -> list[Spoken]:
+    """Return those statements after `after` that the rules release at a gate, whatever a policy says."""
+    later = {one.hash: one for one in spoken if one.seq > after}
+    decided = [gate.decide(one) for one in statements.facts(conn, list(later))]
+    return [later[one.statement] for one in decided if isinstance(one, Released)]
+
+
+def _count(effect: Effect, turn: _Turn, spoken: Sequence[Spoken], limit: int) -> None:
+    """Count what would be withheld though it waits, or released after all, with examples as far as there is room."""
+    if turn.withheld:
+        effect.waiting += len(spoken)
+        _withhold(effect, turn, len(spoken))
+    else:
+        effect.released += len(spoken)
+    change = "waiting" if turn.withheld else "released"
+    for one in spoken[: max(0, limit - len(effect.examples))]:
+        effect.examples.append(_example(one, change, turn.rule))
+
+
+def _withhold(effect: Effect, turn: _Turn, count: int) -> None:
+    if count:
+        effect.rules[turn.rule] = effect.rules.get(turn.rule, 0) + count
 
 
 def _example(one: Spoken, change: str, rule: str) -> Example:

@@ -20,10 +20,10 @@ from lezha.flows.errors import FlowError, NothingTaken, Rejected, Stopped
 from lezha.flows.warn import Caution
 from lezha.sharing.audience import within
 from lezha.sharing.community import Communities, Community
-from lezha.sharing.release import Facts, Reason, Released, Withheld
+from lezha.sharing.release import Facts, Reason, Released, Standing, Withheld
 from lezha.sharing.remedies import remedy
 from lezha.sharing.terms import Audience, CommunityTerm, Terms
-from lezha.store import communities, contents, peers, reached, statements
+from lezha.store import communities, constituents, contents, peers, reached, statements
 from lezha.store.contents import Content
 from lezha.store.log import Log, Tx
 from lezha.store.statements import Signed
@@ -58,13 +58,15 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Outlook(msgspec.Struct, frozen=True):
-    """What one peer gets of a publication and what not: reason -> count, by code.
+    """What one recipient gets of a publication and what not: reason -> count, by code.
 
-    Of each reason there are the words, the clause where its rule is written, what can be done about it, and the first
-    three objects. `rules` are those by which the peer gets something.
+    `peer` is the name of a peer, or of a constituent, as `standing` says. Of each reason there are the words, the
+    clause where its rule is written, what can be done about it, and the first three objects. `rules` are those by which
+    the recipient gets something.
     """
 
     peer: str
+    standing: Standing
     gets: int
     withheld: dict[str, int]
     words: dict[str, str]
@@ -405,7 +407,7 @@ def unknown_to(conn: Connection, targets: Collection[str], terms: Terms, now: st
 def foresee(
     conn: Connection, author: Author, content: Content, terms: Terms, now: str
 ) -> tuple[Outlook, ...]:
-    """Say what each peer would get of one content on some terms, whatever else must be so that it may be published."""
+    """Say what each recipient would get of one content on some terms, if it may be published at all."""
     return _outlook(conn, [prospective(content, terms, author, now)], [content.stix_id], now)
 
 
@@ -435,20 +437,25 @@ def _facts(one: _Item, author: Author, now: str) -> Facts:
 
 
 def _outlook(conn: Connection, facts: Sequence[Facts], ids: Sequence[str], now: str) -> tuple[Outlook, ...]:
-    """Say what each peer gets of statements about the objects `ids`, in that order."""
+    """Say what each peer and each constituent gets of statements about the objects `ids`, in that order."""
+    linked = [(one.name, one.recipient()) for one in peers.listed(conn)]
+    served = [(one.name, one.recipient()) for one in constituents.listed(conn)]
     return tuple(
-        _of_peer(peer.name, share.preview(conn, facts, [peer.recipient()], now), ids)
-        for peer in peers.listed(conn)
+        _toward(name, recipient.standing, share.preview(conn, facts, [recipient], now), ids)
+        for name, recipient in (*linked, *served)
     )
 
 
-def _of_peer(name: str, decisions: Sequence[Released | Withheld], ids: Sequence[str]) -> Outlook:
+def _toward(
+    name: str, standing: Standing, decisions: Sequence[Released | Withheld], ids: Sequence[str]
+) -> Outlook:
     denied: dict[Reason, list[str]] = {}
     for one, stix_id in zip(decisions, ids, strict=True):
         if isinstance(one, Withheld):
             denied.setdefault(one.reason, []).append(stix_id)
     return Outlook(
         peer=name,
+        standing=standing,
         gets=len(decisions) - sum(map(len, denied.values())),
         withheld={reason.value: len(objects) for reason, objects in denied.items()},
         words={reason.value: reason.words for reason in denied},

@@ -153,6 +153,11 @@ def _original(conn: Connection, member: str, stix_id: str) -> tuple[str, dict[st
     versions = look.listed(conn, search.versions(conn, stix_id))
     if why := tearline.refuse(versions[0].type):
         raise FlowError(f"{stix_id} can't be torn: {why}.")
+    if not versions[0].creator:
+        raise FlowError(
+            f"{stix_id} names no author, and a tear-line says whose it is: publish a later version that names this "
+            f"member, {member}, as created_by_ref."
+        )
     if versions[0].creator != member:
         raise FlowError(f"{stix_id} is not this member's own: ask its author for a tear-line.")
     current = [one for one in versions if one.state is State.CURRENT]

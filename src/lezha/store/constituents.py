@@ -38,6 +38,11 @@ def recipient_id(name: str) -> str:
     return f"constituent:{name}"
 
 
+def is_one(recipient: str) -> bool:
+    """True if this is the id of the view of a constituent."""
+    return recipient.startswith(recipient_id(""))
+
+
 def add(tx: Tx, name: str, title: str, clearance: Tlp, actor: str) -> None:
     """Add a constituent. Raises Conflict if there is one of that name."""
     if tx.conn.scalar(select(_TABLE.c.name).where(_TABLE.c.name == name)) is not None:

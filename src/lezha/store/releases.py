@@ -13,6 +13,8 @@ from lezha.store.rows import KEYS, each
 
 _VIEWS, _VOIDS, _RECEIPTS, _REFUSALS = schema.views, schema.voids, schema.receipts, schema.refusals
 _STATEMENTS, _CONTENTS, _EVENTS = schema.statements, schema.contents, schema.events
+_STONES: Final = schema.tombstones
+_GIVEN: Final = _CONTENTS.alias("given")
 _ROWS: Final = (
     select(
         _VIEWS.c.number,
@@ -22,15 +24,17 @@ _ROWS: Final = (
         _VIEWS.c.at,
         _STATEMENTS.c.origin,
         _STATEMENTS.c.terms,
-        _CONTENTS.c.hash.label("content"),
-        _CONTENTS.c.stix_id,
-        _CONTENTS.c.version,
+        func.coalesce(_CONTENTS.c.hash, _GIVEN.c.hash).label("content"),
+        func.coalesce(_CONTENTS.c.stix_id, _GIVEN.c.stix_id).label("stix_id"),
+        func.coalesce(_CONTENTS.c.version, _GIVEN.c.version).label("version"),
         _CONTENTS.c.markings,
         _VOIDS.c.reason.label("void"),
         _REFUSALS.c.code.label("refused"),
     )
-    .outerjoin(_STATEMENTS, _STATEMENTS.c.hash == _VIEWS.c.ref)
+    .outerjoin(_STONES, _STONES.c.hash == _VIEWS.c.ref)
+    .outerjoin(_STATEMENTS, _STATEMENTS.c.hash == func.coalesce(_STONES.c.statement, _VIEWS.c.ref))
     .outerjoin(_CONTENTS, _CONTENTS.c.seq == _STATEMENTS.c.content)
+    .outerjoin(_GIVEN, _GIVEN.c.hash == _VIEWS.c.ref)
     .outerjoin(_VOIDS, (_VOIDS.c.recipient == _VIEWS.c.recipient) & (_VOIDS.c.number == _VIEWS.c.number))
     .outerjoin(
         _REFUSALS, (_REFUSALS.c.recipient == _VIEWS.c.recipient) & (_REFUSALS.c.number == _VIEWS.c.number)
@@ -50,9 +54,10 @@ _HEADS: Final = (
 class Row(msgspec.Struct, frozen=True):
     """A row of a recipient's view as an audit shows it: never with a name or a value.
 
-    `ref` is the hash of what was given: a statement, whose `content` and object stand beside it, or a roster or a
-    commitment, of which they are empty. `tlp` is the narrowest of the statement's and the object's own. `void` says why
-    it was denied before it was sent, `refused` by which code the recipient refused it; both may be empty.
+    `ref` is the hash of what was given: a statement, whose `content` and object stand beside it, a tombstone, beside
+    which are those of the statement that it takes back, a content, or a roster or a commitment, of which they are
+    empty. `tlp` is the narrowest of the statement's and the object's own. `void` says why it was denied before it was
+    sent, `refused` by which code the recipient refused it; both may be empty.
     """
 
     number: int

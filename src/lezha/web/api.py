@@ -150,8 +150,8 @@ async def publish_bundle(
 ) -> Published:
     """Publish the STIX 2.1 bundle in the body under these terms, or with `dry_run` say who would get it.
 
-    `outlook` says for each peer what it gets and by which rules, what not and why; `warnings` what there is to think
-    about. With `stop_on`, codes of warnings or `any`, nothing is published if there is one.
+    `outlook` says for each peer and each constituent what it gets and by which rules, what not and why; `warnings` what
+    there is to think about. With `stop_on`, codes of warnings or `any`, nothing is published if there is one.
     """
     raw = await request.body()
     terms = release.terms(log, tlp, to, pap, onward, future_members, expires)

@@ -63,12 +63,13 @@ async def told(
     until: FromQuery[str] = "",
     format: FromQuery[Format] = Format.JSON,  # noqa: A002  # the name in the query string
 ) -> Stream:
-    """Say what a peer was told: object, version, statement, TLP, by which rule, when offered and when received.
+    """Say what a peer or a constituent was told: object, version, statement, TLP, rule, when offered and received.
 
-    What was exported for it follows. Objects are named by ids and hashes, never by names or values.
+    `peer` is its name; `constituent:NAME` is the constituent where a peer has the same name. What was exported for a
+    peer follows. Objects are named by ids and hashes, never by names or values.
     """
     with log.read() as conn:
-        recipient = peers.by_name(conn, peer).member
+        recipient = audit.recipient_named(conn, peer)
     span = _span(since, until)
     await _note(request, log, "told")
     return _stream(audit.told(log, recipient, span), Told, format)
