@@ -235,7 +235,9 @@ class Link:
         self._fault("held", "The peer has suspended this member: it takes recalls, and nothing else.")
         after = max(head, self._told_apart)
         with self._log.read() as conn:
-            batch = share.pack_recalls(conn, self._peer.recipient(), self._incarnation, after, self._world.now())
+            batch = share.pack_recalls(
+                conn, self._peer.recipient(), self._incarnation, after, self._world.now()
+            )
         if batch.frames:
             raw = await client.send(frame.encode(batch))
             frame.read_receipt(raw, self._keys, self._member, self._identity.member)
