@@ -115,13 +115,11 @@ async def test_a_document_ends_its_batch_and_what_comes_with_it_all_the_same_is_
     assert (receipt.head, receipt.refused, podgorica.holds(ONE)) == (2, (), [True])
 
 
-async def test_whoever_joined_later_was_introduced_by_it_already(three: Three) -> None:
-    tirana, podgorica, _ = three
+async def test_whoever_joined_later_was_introduced_by_it_already(station: Callable[[Party], Station]) -> None:
+    tirana, podgorica = station(TIRANA), station(PODGORICA)
+    await tirana.links(podgorica, since=later(utc_now(), minutes=1))
     await announce(tirana, later_document(tirana))
-    after = replace(
-        podgorica.peer(tirana).recipient(), id=podgorica.member, since=later(utc_now(), minutes=1)
-    )
-    head = await share.decide(tirana.log, after)
+    head = await share.decide(tirana.log, tirana.peer(podgorica).recipient())
     assert head.number == 0
 
 
