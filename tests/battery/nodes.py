@@ -54,7 +54,15 @@ class Answer(NamedTuple):
 class RunningNode:
     """One node. `log` is what it wrote to stderr over all its lives, `database` empty for SQLite."""
 
-    def __init__(self, folder: Path, name: str, max_bundle_bytes: int = 64 << 20, database: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        max_bundle_bytes: int = 64 << 20,
+        database: str = "",
+        *,
+        reachable: bool = True,
+    ) -> None:
         self.name: Final = name
         self.database: Final = database
         self.home = folder / name
@@ -68,7 +76,7 @@ class RunningNode:
             name=name,
             listen=f"127.0.0.1:{self.port}",
             link_listen=f"127.0.0.1:{self.link_port}",
-            endpoint=f"https://127.0.0.1:{self.link_port}",
+            endpoint=f"https://127.0.0.1:{self.link_port}" if reachable else "",
             max_bundle_bytes=max_bundle_bytes,
             database=database,
         )

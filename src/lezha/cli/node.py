@@ -28,7 +28,13 @@ def init(
     name: Annotated[
         str, typer.Option(help="Short name, as peers will call this node by default, e.g. tirana.")
     ],
-    endpoint: Annotated[str, typer.Option(help="Where peers reach it, e.g. https://lezha.example.al:8441.")],
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            help="Where peers reach it, e.g. https://lezha.example.al:8441. Leave it out if nobody can connect to it, "
+            "as behind a firewall: it asks its peers then."
+        ),
+    ] = "",
     title: Annotated[str, typer.Option(help="The organisation's full name.")] = "",
     home: Home = DEFAULT_HOME,
     listen: Annotated[
@@ -56,7 +62,7 @@ def init(
     home = home.expanduser()
     for address in (listen, link_listen):
         node_settings.address(address)
-    if not is_endpoint(endpoint):
+    if endpoint and not is_endpoint(endpoint):
         raise CliError("--endpoint must be an https:// URL, as https://192.0.2.10:8441: links use TLS.", 2)
     if not name or not name.replace("-", "").isalnum() or len(name) > 60:
         raise CliError(f"{name!r} can't name a node: use letters, digits and -.", 2)

@@ -16,6 +16,7 @@ import uvloop
 from lezha.cli import logs
 from lezha.cli.console import note
 from lezha.cli.errors import CliError
+from lezha.node import identity as identities
 from lezha.node import settings as node_settings
 from lezha.node.node import Node
 from lezha.node.settings import Settings
@@ -29,8 +30,9 @@ _LOCK: Final = "serve.lock"
 def run(home: Path) -> None:
     """Run the node in `home` until SIGTERM or SIGINT. Raises CliError, NodeError, StoreError."""
     settings = _prepare(home)
-    for listen in (settings.listen, settings.link_listen):
-        _check_free(listen)
+    _check_free(settings.listen)
+    if identities.load(home).known.document.endpoint:
+        _check_free(settings.link_listen)
     with _alone(home):
         uvloop.run(_serve(home))
 
@@ -58,13 +60,16 @@ def _prepare(home: Path) -> Settings:
 async def _serve(home: Path) -> None:
     node = Node(home)
     settings = node.settings
-    note(f"{settings.name}: people and tools at {_shown(settings.listen)}, peers at {settings.link_listen}")
-    link_host, link_port = node_settings.address(settings.link_listen)
-    await _until_told(
-        node,
-        listeners.people_server(people.app(node), *node_settings.address(settings.listen), settings.proxies),
-        listeners.peers_server(peers.app(node), link_host, link_port, node.link_tls),
-    )
+    servers = [
+        listeners.people_server(people.app(node), *node_settings.address(settings.listen), settings.proxies)
+    ]
+    where = "asks its peers"
+    if node.identity.known.document.endpoint:
+        link_host, link_port = node_settings.address(settings.link_listen)
+        servers.append(listeners.peers_server(peers.app(node), link_host, link_port, node.link_tls))
+        where = f"peers at {settings.link_listen}"
+    note(f"{settings.name}: people and tools at {_shown(settings.listen)}, {where}")
+    await _until_told(node, *servers)
 
 
 async def _serve_people(home: Path, listen: str) -> None:

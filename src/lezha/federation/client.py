@@ -8,13 +8,14 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from lezha.federation import enrolment, frame, tls
+from lezha.federation import enrolment, frame, polled, tls
 from lezha.federation.document import KnownDocument, read
-from lezha.federation.errors import EnrolmentError, LinkFault, Refused
+from lezha.federation.errors import EnrolmentError, Fenced, LinkFault, Refused
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=20)
 _MAX_REPLY: Final = 256 * 1024
-_DONE, _NOT_OPEN = 200, 409
+_DONE, _NOTHING, _NOT_OPEN, _REFUSED = 200, 204, 409, 422
+_ASKING: Final = aiohttp.ClientTimeout(total=90, sock_connect=5, sock_read=polled.HOLD_S + 20)
 
 
 class PeerClient:
@@ -30,6 +31,13 @@ class PeerClient:
     async def send(self, batch: bytes) -> bytes:
         """Post a batch and return the receipt's envelope, not yet verified. Raises LinkFault."""
         return await self._post("/link/v1/frames", batch, frame.MEDIA_TYPE)
+
+    async def ask(self, receipt: bytes) -> bytes:
+        """Ask for the next batch, with the receipt for the one before, if there is one; return nothing if none comes.
+
+        Raises LinkFault.
+        """
+        return await self._post("/link/v1/pull", receipt, "application/json", _ASKING, frame.MAX_BATCH_BYTES)
 
     async def commit(self, message: enrolment.Commit) -> enrolment.Committed:
         """First step of enrolment. Raises LinkFault, EnrolmentError."""
@@ -47,7 +55,14 @@ class PeerClient:
         """Close the connection."""
         await self._session.close()
 
-    async def _post(self, path: str, body: bytes, media_type: str) -> bytes:
+    async def _post(
+        self,
+        path: str,
+        body: bytes,
+        media_type: str,
+        patience: aiohttp.ClientTimeout = TIMEOUT,
+        most: int = _MAX_REPLY,
+    ) -> bytes:
         try:
             async with self._session.post(
                 self._url.with_path(path),
@@ -55,15 +70,21 @@ class PeerClient:
                 headers={"Content-Type": media_type},
                 server_hostname=self._server_name,
                 allow_redirects=False,
+                timeout=patience,
             ) as response:
-                reply = await response.content.read(_MAX_REPLY + 1)
-                while not response.content.at_eof() and len(reply) <= _MAX_REPLY:
-                    reply += await response.content.read(_MAX_REPLY + 1 - len(reply))
+                reply = await response.content.read(most + 1)
+                while not response.content.at_eof() and len(reply) <= most:
+                    reply += await response.content.read(most + 1 - len(reply))
         except (aiohttp.ClientError, TimeoutError, OSError, ssl.SSLError) as error:
             raise LinkFault(f"{self._url.authority} can't be reached: {_words(error)}") from error
-        if len(reply) > _MAX_REPLY:
-            raise LinkFault(f"{self._url.authority} answered more than {_MAX_REPLY} bytes.")
-        if response.status != _DONE:
+        if len(reply) > most:
+            raise LinkFault(f"{self._url.authority} answered more than {most} bytes.")
+        if response.status == _REFUSED and _code(reply) == frame.SUPERSEDED:
+            raise Fenced(
+                f"{self._url.authority} takes nothing from this node any more: another database speaks for this "
+                "member, restored from a backup of it. Stop one of the two."
+            )
+        if response.status not in (_DONE, _NOTHING):
             raise LinkFault(f"{self._url.authority} answered {response.status}: {_title(reply)}")
         return reply
 
@@ -132,7 +153,15 @@ def _tls(error: BaseException) -> str:
 
 
 def _title(reply: bytes) -> str:
+    return _field(reply, "title") or "no reason given"
+
+
+def _code(reply: bytes) -> str:
+    return _field(reply, "code")
+
+
+def _field(reply: bytes, name: str) -> str:
     try:
-        return str(msgspec.json.decode(reply)["title"])[:200]
-    except (msgspec.MsgspecError, KeyError, TypeError):
-        return "no reason given"
+        return str(msgspec.json.decode(reply)[name])[:200]
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -22,5 +22,9 @@ class LinkFault(FederationError):
     """A connection or a reply failed; trying again may help."""
 
 
+class Fenced(FederationError):
+    """A peer takes nothing from this database any more: another one speaks for the member since."""
+
+
 class EnrolmentError(FederationError):
     """Two nodes could not be introduced to one another."""

@@ -26,6 +26,7 @@ _HASH_BYTES: Final = 32
 _Code = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]{1,40}\Z")]
 """Why a frame was refused, in a word."""
 SUSPENDED: Final = "suspended"
+SUPERSEDED: Final = "superseded"
 
 
 class FrameKind(StrEnum):

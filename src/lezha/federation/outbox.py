@@ -44,6 +44,12 @@ class Fork(Exception):
     """The receiver's word contradicts this node's record of the stream. Somebody has to look at it."""
 
 
+def pause(failures: int, jitter: float) -> float:
+    """Return for how many seconds to do nothing after so many failures; `jitter` lies in [0, 1)."""
+    longest: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (min(failures, 16) - 1))
+    return longest * (0.5 + jitter / 2)
+
+
 class Outbox:
     """Decide what to do next on the stream to one peer.
 
@@ -62,8 +68,7 @@ class Outbox:
         """Return what to do now that the own view ends at `head`."""
         if self._pause_due:
             self._pause_due = False
-            longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (min(self.failures, 16) - 1))
-            return Pause(longest * (0.5 + self._jitter() / 2))
+            return Pause(pause(self.failures, self._jitter()))
         if self.acknowledged is None or self._quiet:
             return Greet()
         return Send(self.acknowledged) if self.acknowledged < head else Wait()

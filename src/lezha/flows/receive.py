@@ -121,6 +121,7 @@ async def recalls(log: Log, receiver: Receiver, sender: str, sent: Batch) -> byt
     known = [found for _, found in checked if isinstance(found, KnownTombstone)]
 
     def work(tx: Tx) -> tuple[Head, str]:
+        _check_life(tx, sender, sent)
         _keep_tombstones(tx, sender, known)
         return inbound.head(tx.conn, sender, sent.incarnation), tx.at
 
@@ -280,6 +281,7 @@ def _take(
     checked: Sequence[tuple[Frame, _Checked]],
     said: Mapping[str, str],
 ) -> tuple[Head, list[tuple[int, str]], str]:
+    _check_life(tx, sender, sent)
     start = head = inbound.head(tx.conn, sender, sent.incarnation)
     taken: list[tuple[Frame, _Checked]] = []
     for one, found in checked:
@@ -298,6 +300,15 @@ def _take(
     first = sent.frames[0].number if sent.frames else head.number + 1
     refused = inbound.refusals(tx.conn, sender, sent.incarnation, first - 1, len(sent.frames))
     return head, refused, tx.at
+
+
+def _check_life(tx: Tx, sender: str, sent: Batch) -> None:
+    """Refuse what comes from an earlier life of the sender's database. Raises Refused."""
+    if not inbound.is_alive(tx, sender, sent.incarnation):
+        raise Refused(
+            frame.SUPERSEDED,
+            "Another database speaks for this member since, restored from a backup of this one.",
+        )
 
 
 def _keep(

@@ -22,6 +22,7 @@ from lezha.store import (
     checkpoints,
     communities,
     documents,
+    isolation,
     policies,
     posts,
     recipients,
@@ -52,6 +53,7 @@ KINDS: Final = frozenset(
         "commitment",
         documents.ANNOUNCED,
         documents.DISCREDITED,
+        isolation.ISOLATED,
     }
 )
 """The events that may change what a recipient is given."""

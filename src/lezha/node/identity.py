@@ -77,7 +77,7 @@ def create(home: Path, settings: Settings, title: str, contact: Contact, now: dt
         root=envelope.public_hex(root),
         signing_keys=(envelope.public_hex(signing),),
         tls_root=tls_root.certificate.decode(),
-        endpoints=(settings.endpoint,),
+        endpoints=(settings.endpoint,) if settings.endpoint else (),
         contact=contact,
         number=1,
         issued=stamp(now),

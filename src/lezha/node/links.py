@@ -15,16 +15,17 @@ import structlog
 
 from lezha.federation import document, frame
 from lezha.federation.client import PeerClient
-from lezha.federation.errors import FederationError
+from lezha.federation.errors import FederationError, Fenced
 from lezha.federation.frame import Batch
 from lezha.federation.outbox import Fork, Greet, Outbox, Pause, Send, Wait
+from lezha.federation.polled import Polled
 from lezha.federation.tls import client_context
 from lezha.flows import share
 from lezha.flows.share import Packed
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
-from lezha.store import peers, statements, tombstones, views
+from lezha.store import isolation, peers, statements, tombstones, views
 from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
 from lezha.store.views import Head
@@ -32,6 +33,7 @@ from lezha.store.views import Head
 _IDLE_S: Final = 30.0
 _FORK_PAUSE_S: Final = 30.0
 _ERROR_PAUSE_S: Final = 5.0
+_ASKED_S: Final = 60.0
 _LATENCIES_KEPT: Final = 10_000
 _logger = structlog.get_logger()
 
@@ -91,8 +93,11 @@ class Link:
         self._due = 0
         self._recalls = -1
         self._told_apart = 0
+        self._isolated = False
         self._know(peer)
         self._contact = asyncio.Event()
+        self._polled = Polled()
+        self._asked = -_ASKED_S
         self._heard = world.seconds()
         self._outbox = Outbox(incarnation, world.chance)
         self.state = LinkState()
@@ -108,21 +113,37 @@ class Link:
     async def run(self) -> None:
         """Run until cancelled."""
         while True:
-            known = self._peer.document
-            client = self._world.dial(self._document.endpoint, self._member, self._context)
+            known, asked = self._peer.document, self._is_asked()
+            client: Line = self._polled
+            if not asked:
+                client = self._world.dial(self._document.endpoint, self._member, self._context)
             try:
-                await self._run(client, known)
+                await self._run(client, known, asked=asked)
             finally:
                 await client.close()
             self._know(self._peer)
 
-    async def _run(self, client: Line, known: bytes) -> None:
-        """Run for as long as the peer's document is the one that is `known`."""
-        while self._peer.document == known:
+    async def ask(self, receipt: bytes) -> bytes:
+        """Give the peer, which asks, the next batch, or nothing after a while; `receipt` is for the one before."""
+        self._asked = self._world.seconds()
+        self.contact()
+        return await self._polled.ask(receipt)
+
+    def _is_asked(self) -> bool:
+        """Whether the peer fetches its batches: nobody can connect to it, or it has asked of late."""
+        return not self._document.endpoint or self._world.seconds() - self._asked < _ASKED_S
+
+    async def _run(self, client: Line, known: bytes, *, asked: bool) -> None:
+        """Run for as long as the peer's document is the one that is `known`, and the way to it stays the same."""
+        while self._peer.document == known and self._is_asked() is asked:
             try:
                 await self._step(client)
             except Fork as fork:
                 self._fault("fork", str(fork))
+                await self._pause(_FORK_PAUSE_S)
+            except Fenced as fenced:
+                self._fault("fenced off", str(fenced))
+                self._outbox.failed()
                 await self._pause(_FORK_PAUSE_S)
             except FederationError as error:
                 self._fault("unreachable", str(error))
@@ -143,8 +164,8 @@ class Link:
         serial = self._changes.serial
         if serial != self._decided and await self._decide():
             self._decided = serial
-        if self._peer.state is not PeerState.ACTIVE and not self._owes():
-            self.state.phase = self._peer.state.value
+        if self._isolated or (self._peer.state is not PeerState.ACTIVE and not self._owes()):
+            self.state.phase = "isolated" if self._isolated else self._peer.state.value
             await self._changes.beyond(serial, _IDLE_S)
             return
         match self._outbox.next(self._due):
@@ -176,6 +197,7 @@ class Link:
         """
         with self._log.read() as conn:
             self._peer = peers.by_member(conn, self._member)
+            self._isolated = isolation.present(conn) is not None
             newest = tombstones.newest(conn)
         if self._peer.state is PeerState.ACTIVE:
             head = await share.decide_some(self._log, self._peer.recipient())

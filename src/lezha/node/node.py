@@ -31,7 +31,9 @@ from lezha.node import settings as node_settings
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
+from lezha.node.intake import Intake
 from lezha.node.links import Link, Links
+from lezha.node.pulls import Pull, Pulls
 from lezha.stix import objects, schema
 from lezha.store import engine, lives, peers, policies
 from lezha.store.contents import Content
@@ -70,6 +72,8 @@ class Node:
             self.incarnation = self._take_lead() if leads else self._follow()
             self.witness = Witness(self.log, utc_now)
             self.links = Links(self._link, here=leads)
+            self.intake = Intake(self.log, lambda: self.receiver, self.refresh)
+            self.pulls = Pulls(lambda peer: Pull(self.log, lambda: self.identity, self.intake, peer))
             self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
             self.members: Members = directory.known([])
             self._trusted: set[str] = set()
@@ -134,6 +138,7 @@ class Node:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self.pulls.stop()
             await self.links.stop()
             with contextlib.suppress(StoreError):  # counts of what is in the log already
                 await self.witness.close()
@@ -149,6 +154,8 @@ class Node:
                 present = self.refresh()
                 if self._leads:
                     self.links.keep(present)
+                    if self.settings.pull or not self.identity.known.document.endpoint:
+                        self.pulls.keep(present)
                     self._renew_keys()
             except StoreError as error:
                 _logger.warning("node.database", reason=str(error))

@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `proxies` are the addresses of reverse proxies that are believed when they say from where a request comes.
     `checkpoint_hours` is how often peers are given a commitment to this node's log, 0 for never. `constituency` are the
     networks and domains of which publishing warns.
+    With `pull` this node asks peers for what they have for it, also though they could connect; a node without an
+    endpoint always does.
     `max_bundle_bytes`, 1 KiB to 1 GiB, is what is taken in one request.
     """
 
@@ -59,6 +61,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proxies: tuple[str, ...] = ()
     checkpoint_hours: Annotated[int, msgspec.Meta(ge=0, le=_MOST_HOURS)] = 24
     constituency: tuple[str, ...] = ()
+    pull: bool = False
 
     def __post_init__(self) -> None:
         """Raise ValueError if an entry of `constituency` is no network and no domain."""

@@ -16,6 +16,7 @@ MOST_NAMES: Final = 64
 """A frame that names more objects than that is not kept."""
 PURGED: Final = "purged"
 """All that is said of a frame whose bytes may not be here."""
+_MOST_LIVES: Final = 1000
 _NOT_KEPT: Final = "not kept"  # words may quote what was refused, and could not be purged by any name
 
 
@@ -59,6 +60,24 @@ def move(tx: Tx, member: str, incarnation: str, to: Head) -> None:
                 member=member, incarnation=incarnation, head=to.number, chain=to.chain, at=tx.at
             )
         )
+
+
+def is_alive(tx: Tx, member: str, incarnation: str) -> bool:
+    """Note which life of its database a peer sends from; say whether it is the one that was seen last, or a new one.
+
+    An earlier one was copied, or brought back, while another one that was restored from its backup speaks for the
+    member. After 1,000 lives no new one is taken.
+    """
+    table = schema.incarnations
+    of = select(table.c.incarnation).where(table.c.member == member).order_by(table.c.seq.desc())
+    if tx.conn.scalar(of.limit(1)) == incarnation:
+        return True
+    known = list(tx.conn.scalars(of.limit(_MOST_LIVES)))
+    if incarnation in known or len(known) == _MOST_LIVES:
+        return False
+    seq = tx.event("incarnation", member, member, incarnation=incarnation)
+    tx.conn.execute(insert(table).values(member=member, incarnation=incarnation, seq=seq))
+    return True
 
 
 def put_aside(tx: Tx, items: Sequence[Quarantined]) -> None:

@@ -421,6 +421,14 @@ inbound: Final = Table(
     Column("at", String(27), nullable=False),
 )
 
+incarnations: Final = Table(
+    "incarnations",
+    metadata,
+    Column("member", Text, primary_key=True),
+    Column("incarnation", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False, comment="of the event that it was seen first"),
+)
+
 quarantine: Final = Table(
     "quarantine",
     metadata,

@@ -4,7 +4,6 @@ Every route but enrolment's three demands a client certificate that was issued b
 peer and names it. Others learn nothing, not even whether a member is known here.
 """
 
-from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,11 +15,10 @@ from litestar.params import FromPath
 
 from lezha.federation import document, enrolment, frame, tls
 from lezha.federation.errors import EnrolmentError, Refused
-from lezha.federation.frame import FrameKind
-from lezha.flows import introduce, receive
+from lezha.flows import introduce
 from lezha.flows.introduce import Host
-from lezha.flows.receive import Receiver
-from lezha.node.clock import later, utc_now
+from lezha.node.clock import utc_now
+from lezha.node.intake import Intake
 from lezha.node.links import Links
 from lezha.node.node import Node
 from lezha.store import peers
@@ -31,8 +29,8 @@ from lezha.web.problems import HANDLERS
 from lezha.web.serve import client_certificate
 from lezha.web.source import sourced
 
-_CLOCK_MINUTES: Final = 5
 _MAX_ENROLMENT: Final = 128 * 1024
+_MAX_RECEIPT: Final = 256 * 1024
 _logger = structlog.get_logger()
 T = TypeVar("T")
 
@@ -40,13 +38,12 @@ T = TypeVar("T")
 def app(node: Node) -> Litestar:
     """Return the application of the peers' listener."""
     return Litestar(
-        route_handlers=[frames, own_document, commit, reveal],
+        route_handlers=[frames, pull, own_document, commit, reveal],
         dependencies={
             "log": Provide(lambda: node.log, sync_to_thread=False),
             "host": Provide(lambda: node.host, sync_to_thread=False),
-            "receiver": Provide(lambda: node.receiver, sync_to_thread=False),
             "links": Provide(lambda: node.links, sync_to_thread=False),
-            "refresh": Provide(lambda: node.refresh, sync_to_thread=False),
+            "intake": Provide(lambda: node.intake, sync_to_thread=False),
         },
         middleware=[sourced],
         exception_handlers=HANDLERS,
@@ -60,23 +57,28 @@ def app(node: Node) -> Litestar:
 async def frames(
     request: Request[Any, Any, Any],
     log: NamedDependency[Log],
-    receiver: NamedDependency[Receiver],
     links: NamedDependency[Links],
-    refresh: NamedDependency[Callable[[], object]],
+    intake: NamedDependency[Intake],
 ) -> Response[bytes]:
     """Take a batch and answer with the signed receipt; of a suspended peer's take recalls alone."""
     peer = _authenticated(request, log)
     sent = frame.decode(await request.body())
-    with log.read() as conn:  # a peer may send for hours, and be suspended meanwhile
-        peer = peers.by_member(conn, peer.member)
     if link := links.get(peer.member):
         link.contact()
-    _check_clock(peer, sent.sent)
-    latest = later(utc_now(), minutes=_CLOCK_MINUTES)
-    receipt = await receive.from_peer(log, receiver, peer, sent, latest)
-    if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
-        refresh()  # the next batch may be signed by a key that this one has told of
+    receipt = await intake.take(peer.member, sent)
     return Response(receipt, media_type="application/json")
+
+
+@post("/link/v1/pull", status_code=200, request_max_body_size=_MAX_RECEIPT)
+async def pull(
+    request: Request[Any, Any, Any], log: NamedDependency[Log], links: NamedDependency[Links]
+) -> Response[bytes]:
+    """Give a peer the next batch that is for it, once there is one; take the receipt for the one before."""
+    peer = _authenticated(request, log)
+    receipt = await request.body()
+    link = links.get(peer.member)
+    batch = await link.ask(receipt) if link else b""
+    return Response(batch, media_type=frame.MEDIA_TYPE, status_code=200 if batch else 204)
 
 
 @get("/link/v1/document/{invitation:str}")
@@ -122,13 +124,6 @@ def _authenticated(request: Request[Any, Any, Any], log: Log) -> Peer:
         _logger.warning("peer.refused", claims=member, reason=peer.state.value)
         raise PermissionDeniedException("This certificate is not that of an active peer.")
     return peer
-
-
-def _check_clock(peer: Peer, sent: str) -> None:
-    # Order never depends on clocks, but a statement from ahead of ours is refused: somebody should know why.
-    now = utc_now()
-    if not later(now, minutes=-_CLOCK_MINUTES) <= sent <= later(now, minutes=_CLOCK_MINUTES):
-        _logger.warning("peer.clock", peer=peer.name, sent=sent[:40])
 
 
 def _message(raw: bytes, kind: type[T]) -> T:

@@ -24,6 +24,12 @@ CREATE TABLE discredited (
   PRIMARY KEY (statement),
   FOREIGN KEY(statement) REFERENCES statements (seq)
 );
+CREATE TABLE incarnations (
+  member TEXT NOT NULL,
+  incarnation TEXT NOT NULL,
+  seq BIGINT NOT NULL,
+  PRIMARY KEY (member, incarnation)
+);
 CREATE TABLE reintroductions (
   member TEXT NOT NULL,
   document {bytes} NOT NULL,
@@ -33,8 +39,15 @@ CREATE TABLE reintroductions (
 )
 """
 
+# Those of before have no event; the one that sent last was seen last.
+_LIVES: Final = """
+INSERT INTO incarnations (member, incarnation, seq)
+SELECT member, incarnation, ROW_NUMBER() OVER (PARTITION BY member ORDER BY at, incarnation) FROM inbound
+"""
+
 
 def migrate(conn: Connection) -> None:
-    """Bring the tables of version 2 to version 3: three more, empty."""
+    """Bring the tables of version 2 to version 3: four more, of which one tells which life of a peer was seen last."""
     for statement in _SCRIPT.format(**_TYPES[conn.dialect.name]).split(";\n"):
         conn.exec_driver_sql(statement.strip())
+    conn.exec_driver_sql(_LIVES)

@@ -1,0 +1,44 @@
+"""What peers send is taken here, however it comes: pushed, asked for, or carried in a file."""
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from lezha.federation.frame import Batch, FrameKind
+from lezha.flows import receive
+from lezha.flows.receive import Receiver
+from lezha.node.clock import later, utc_now
+from lezha.store import peers
+from lezha.store.log import Log
+from lezha.store.peers import Peer
+
+_CLOCK_MINUTES: Final = 5
+_logger = structlog.get_logger()
+
+
+class Intake:
+    """Take batches in the name of this node. `refresh` has the node learn its members' documents anew."""
+
+    def __init__(self, log: Log, receiver: Callable[[], Receiver], refresh: Callable[[], object]) -> None:
+        self._log = log
+        self._receiver = receiver
+        self._refresh = refresh
+
+    async def take(self, member: str, sent: Batch) -> bytes:
+        """Take a batch from a confirmed peer as its state allows; return the receipt's envelope. Raises Refused."""
+        with self._log.read() as conn:  # a peer may send for hours, and be suspended meanwhile
+            peer = peers.by_member(conn, member)
+        _check_clock(peer, sent.sent)
+        latest = later(utc_now(), minutes=_CLOCK_MINUTES)
+        receipt = await receive.from_peer(self._log, self._receiver(), peer, sent, latest)
+        if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
+            self._refresh()  # the next batch may be signed by a key that this one has told of
+        return receipt
+
+
+def _check_clock(peer: Peer, sent: str) -> None:
+    # Order never depends on clocks, but a statement from ahead of ours is refused: somebody should know why.
+    now = utc_now()
+    if not later(now, minutes=-_CLOCK_MINUTES) <= sent <= later(now, minutes=_CLOCK_MINUTES):
+        _logger.warning("peer.clock", peer=peer.name, sent=sent[:40])

@@ -1,0 +1,94 @@
+"""Asking peers for what they have for this node, where they can't connect to it: one task per peer."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from lezha.federation import document, frame
+from lezha.federation.client import PeerClient
+from lezha.federation.errors import FederationError
+from lezha.federation.outbox import pause
+from lezha.federation.tls import client_context
+from lezha.node.identity import Identity
+from lezha.node.intake import Intake
+from lezha.store import peers
+from lezha.store.errors import StoreError
+from lezha.store.log import Log
+from lezha.store.peers import Peer, PeerState
+
+_ERROR_PAUSE_S: Final = 5.0
+_logger = structlog.get_logger()
+
+
+class Pull:
+    """Ask one peer for its batches, for ever. Nothing that the peer or the network does ends the task."""
+
+    def __init__(self, log: Log, identity: Callable[[], Identity], intake: Intake, peer: Peer) -> None:
+        self._log = log
+        self._identity = identity
+        self._intake = intake
+        self._peer = peer
+        self._failures = 0
+        self._fault = ""
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            known = document.read(self._peer.document).document
+            if not known.endpoint:
+                return  # neither can connect to the other: what they have for one another is carried
+            context = client_context(self._identity().leaf, known.tls_root)
+            client = PeerClient(known.endpoint, self._peer.member, context)
+            try:
+                await self._ask(client)
+            except (FederationError, StoreError) as error:
+                self._tell(str(error))
+            except Exception:
+                _logger.exception("pull.error", peer=self._peer.name)
+                await asyncio.sleep(_ERROR_PAUSE_S)
+            finally:
+                await client.close()
+            self._failures += 1
+            await asyncio.sleep(pause(self._failures, random.random()))  # noqa: S311  # no secret
+            with self._log.read() as conn:
+                self._peer = peers.by_member(conn, self._peer.member)
+
+    async def _ask(self, client: PeerClient) -> None:
+        receipt = b""
+        while True:
+            raw = await client.ask(receipt)
+            if raw:
+                receipt = await self._intake.take(self._peer.member, frame.decode(raw))
+            self._failures = 0
+            self._tell("")
+
+    def _tell(self, fault: str) -> None:
+        if fault and fault != self._fault:
+            _logger.warning("pull.fault", peer=self._peer.name, fault=fault)
+        self._fault = fault
+
+
+class Pulls:
+    """All tasks that ask; one begins when its peer is confirmed."""
+
+    def __init__(self, make: Callable[[Peer], Pull]) -> None:
+        self._make = make
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def keep(self, present: list[Peer]) -> None:
+        """Begin to ask peers that are not asked yet, or were not while nobody could connect to them."""
+        for peer in present:
+            running = self._running.get(peer.member)
+            if peer.state is not PeerState.PENDING and peer.endpoint and (running is None or running.done()):
+                self._running[peer.member] = asyncio.create_task(
+                    self._make(peer).run(), name=f"pull {peer.name}"
+                )
+
+    async def stop(self) -> None:
+        """End all tasks. What was not acknowledged is asked for after the next start."""
+        for task in self._running.values():
+            task.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
