@@ -18,6 +18,7 @@ from lezha.cli import (
     identity,
     importing,
     interrupt,
+    isolate,
     node,
     objects,
     peer,
@@ -46,6 +47,7 @@ app.command("init")(node.init)
 app.command("serve")(node.serve)
 app.command("publish")(publish.publish)
 app.command("recall")(recall.recall)
+app.command("isolate")(isolate.isolate)
 app.command("import")(importing.import_files)
 app.command("export")(exporting.export)
 app.command("sensor")(sensor.sensor)

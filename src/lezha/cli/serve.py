@@ -33,7 +33,7 @@ def run(home: Path) -> None:
     _check_free(settings.listen)
     if identities.load(home).known.document.endpoint:
         _check_free(settings.link_listen)
-    with _alone(home):
+    with alone(home):
         uvloop.run(_serve(home))
 
 
@@ -108,7 +108,7 @@ def _shown(listen: str) -> str:
 
 
 @contextlib.contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def alone(home: Path) -> Iterator[None]:
     """Hold the folder's lock, which ends with the process however that ends. Raises CliError if another holds it."""
     try:
         with (home / _LOCK).open("ab") as lock:

@@ -22,6 +22,7 @@ from lezha.store import (
     communities,
     contents,
     disputes,
+    isolation,
     peers,
     search,
     statements,
@@ -29,6 +30,7 @@ from lezha.store import (
     views,
 )
 from lezha.store.activity import RecentEvent, RecentStatement
+from lezha.store.isolation import Isolation
 from lezha.store.tombstones import Taken
 
 _STATEMENTS: Final = 200
@@ -170,6 +172,7 @@ class Desk(msgspec.Struct, frozen=True):
     communities: tuple[CommunityReport, ...]
     offered: int
     warnings: tuple[Warned, ...]
+    isolation: Isolation | None
     complete: bool
 
 
@@ -260,6 +263,7 @@ def desk(
         communities=tuple(rosters.accepted(conn, who, now)),
         offered=communities.count_offered(conn),
         warnings=tuple(rosters.warnings(conn, who, now, soon)),
+        isolation=isolation.present(conn),
         complete=no_act_left and none_left,
     )
 

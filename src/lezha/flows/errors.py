@@ -9,6 +9,15 @@ class FlowError(Exception):
     """The request can't be fulfilled as it stands."""
 
 
+class Isolated(FlowError):
+    """This node is isolated: nothing goes out."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This node gives nothing out for now: it was isolated. What is there waits; ask again later."
+        )
+
+
 class Rejected(msgspec.Struct, frozen=True):
     """One object that was not taken: its id as far as known, the clause it breaks, and why in words."""
 

@@ -10,8 +10,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from lezha.flows import share
+from lezha.flows.errors import Isolated
 from lezha.sharing.release import Facts, Recipient, Released, effective_pap, effective_tlp
-from lezha.store import engine, policies, recipients, statements, views
+from lezha.store import engine, isolation, policies, recipients, statements, views
 from lezha.store.log import Log
 from lezha.store.statements import Subject
 from lezha.store.views import Entry, ViewKind
@@ -55,7 +56,7 @@ async def view(log: Log, recipient: Recipient, after: int, limit: int, now: str)
     """Bring the view up to date and return what follows row `after`: at most `limit` rows and 8 MiB, at least one.
 
     What takes longer than 5 s to decide is left for the next time; `more` says so. To one that is suspended its view
-    ends before the next row that gives something.
+    ends before the next row that gives something. Raises Isolated.
     """
     end = time.monotonic() + _DECIDING_S
     while (head := await share.decide_some(log, recipient)) is None and time.monotonic() < end:
@@ -66,6 +67,8 @@ async def view(log: Log, recipient: Recipient, after: int, limit: int, now: str)
 
 def _read(log: Log, recipient: Recipient, after: int, limit: int, now: str) -> Handout:
     with log.read() as conn:
+        if isolation.present(conn) is not None:
+            raise Isolated
         # Deciding may have taken seconds: who was suspended meanwhile is handed nothing.
         recipient = recipients.present(conn, recipient)
         entries = views.entries(conn, recipient.id, after, limit + 1)

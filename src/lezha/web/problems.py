@@ -12,7 +12,7 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DataError
 
 from lezha.federation.errors import EnrolmentError, LinkFault, Refused
-from lezha.flows.errors import FlowError, NothingTaken, Stopped
+from lezha.flows.errors import FlowError, Isolated, NothingTaken, Stopped
 from lezha.store.errors import Conflict, NoRoom, NotFound, StoreError
 from lezha.web import parameters
 
@@ -22,6 +22,7 @@ _STATUS: Final[dict[type[Exception], int]] = {
     Conflict: 409,
     EnrolmentError: 409,
     Refused: 422,
+    Isolated: 503,
     FlowError: 422,
     LinkFault: 502,
     NoRoom: 507,
