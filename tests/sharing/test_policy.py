@@ -1,5 +1,7 @@
 """A national policy narrows what the kernel releases, refuses what it can't decide, and is read strictly."""
 
+import hashlib
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -32,7 +34,7 @@ from tests.sharing.examples import (
 from tests.sharing.test_release_oracle import TIMES, all_facts, recipients, rosters
 
 from lezha.sharing import cedar
-from lezha.sharing.cedar import MAX_BYTES, MAX_NESTING, MAX_RULE, CedarPolicy, Named
+from lezha.sharing.cedar import MAX_BYTES, MAX_NESTING, MAX_RULE, CedarPolicy, Named, Rule
 from lezha.sharing.community import Communities, Community
 from lezha.sharing.errors import PolicyError
 from lezha.sharing.policy import PolicedGate, Policy, What, Who, narrowed, toward
@@ -326,13 +328,53 @@ def test_a_policy_says_whom_it_names_and_where() -> None:
     text = (
         f'{ALL}forbid (principal in Community::"{EU}", action, resource)\nwhen {{ resource.origin == '
         f'Member::"{ALBANIA}" || [Member::"{KOSOVO}"].contains(resource.origin) }};\n'
-        f'forbid (principal == Member::"{ALBANIA}", action, resource);'
+        f'forbid (principal == Member::"{ALBANIA}", action, resource);\n'
+        'forbid (principal == Constituent::"ministry", action, resource) when { resource.tlp == Tlp::"red" };'
     )
     assert set(CedarPolicy(text).named) == {
         Named("Community", EU, 2),
         Named("Member", ALBANIA, 2),
         Named("Member", KOSOVO, 2),
+        Named("Constituent", "ministry", 5),
     }
+
+
+def test_a_policy_tells_its_rules_as_the_file_has_them() -> None:
+    text = (
+        f'// ü\n{ALL}@id("it") forbid (principal, action, resource);\n@other("a") {ALL}@id {ALL}@id("") {ALL}'
+    )
+    policy = CedarPolicy(text)
+    assert policy.rules == (
+        Rule(2, "", True),
+        Rule(3, "it", False),
+        Rule(4, "", True),
+        Rule(5, "", True),
+        Rule(6, "", True),
+    )
+    assert [str(one) for one in policy.rules[:2]] == ["the rule in line 2", "it (line 3)"]
+    assert (policy.text, policy.digest) == (text, hashlib.sha256(text.encode("utf-8")).hexdigest())
+
+
+def test_a_name_may_have_200_characters() -> None:
+    assert CedarPolicy(f'@id("{"é" * 200}") {ALL}').rules[0].name == "é" * 200
+
+
+def test_the_engine_is_asked_once_about_each_kind() -> None:
+    policy = CedarPolicy(ALL)
+    assert policy.asked == 0
+    for one in (INDICATOR, replace(INDICATOR, content="another"), replace(INDICATOR, type="report")):
+        assert isinstance(by(policy, one, ALLY), Released)
+    assert policy.asked == 2
+
+
+def test_without_the_engine_a_policy_is_refused_and_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "cedarpy", None)
+    with pytest.raises(
+        PolicyError, match=r"^A national policy needs .* cedarpy: pip install 'lezha\[policy\]' \("
+    ):
+        CedarPolicy(ALL)
 
 
 def test_the_schema_that_is_shipped_is_one() -> None:
