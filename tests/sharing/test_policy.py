@@ -297,6 +297,18 @@ def test_a_mistake_is_named_with_its_line(text: str, words: str) -> None:
         CedarPolicy(text, "policy.cedar")
 
 
+def test_every_rule_that_the_schema_does_not_bear_is_named_once() -> None:
+    with pytest.raises(PolicyError) as caught:
+        CedarPolicy(
+            forbid("resource.one") + forbid("resource.two").replace('@id("it")\n', ""), "policy.cedar"
+        )
+    first, second = (f"attribute `{name}` on entity type `Object` not found." for name in ("one", "two"))
+    assert sorted(str(caught.value).split(" policy.cedar, ")) in (
+        [f"line 4: {second}", f"policy.cedar, line 2 (it): {first}"],
+        [f"line 2 (it): {first}", f"policy.cedar, line 4: {second}"],
+    )
+
+
 def test_whatever_is_written_is_a_policy_or_a_policy_error() -> None:
     pieces = st.sampled_from(
         [
