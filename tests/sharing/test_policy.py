@@ -271,6 +271,7 @@ def test_an_odd_name_is_nothing_but_a_name() -> None:
     ("text", "words"),
     [
         (f"{ALL}\npermit (principal, action", r"policy\.cedar, line 3: this is not Cedar \(unexpected end"),
+        ("permit (principal, action", r"^policy\.cedar, line 1: this is not Cedar"),
         (f"{ALL}/* */", r"policy\.cedar, line 2: this is not Cedar"),
         (forbid('resource.tlp == Tlp::"gren"'), r'policy\.cedar, line 2 \(it\): entity `Tlp::"gren"`'),
         (forbid("resource.marking"), r"policy\.cedar, line 2 \(it\): attribute `marking`"),
@@ -285,8 +286,11 @@ def test_an_odd_name_is_nothing_but_a_name() -> None:
         ),
         (forbid("true", "principal is Peer, action, resource"), "line 2"),
         (f"{ALL}forbid (principal == ?principal, action, resource);", "line 2: a template"),
-        ('@id("a")\n' + ALL + '@id("a")\n' + ALL, "line 3: another rule has the @id 'a' already"),
-        (f'@id("{"n" * 201}") {ALL}', "line 1: its @id is longer than 200 characters"),
+        (
+            '@id("a")\n' + ALL + '@id("a")\n' + ALL,
+            r"^policy\.cedar, line 3: another rule has the @id 'a' already",
+        ),
+        (f'@id("{"n" * 201}") {ALL}', r"^policy\.cedar, line 1: its @id is longer than 200 characters"),
         (forbid("(" * (MAX_NESTING + 1)), "line 3: brackets are nested more than 50 deep"),
         (forbid(f'resource.type == "{"t" * MAX_RULE}"'), "line 2: the rule is longer than 16 KiB"),
         (f"// {'c' * MAX_BYTES}\n{ALL}", "larger than 256 KiB"),
