@@ -17,6 +17,7 @@ from tests.sharing.examples import (
     BEFORE,
     EU,
     KOSOVO,
+    LATER,
     MINISTRY,
     MONTENEGRO,
     NATO,
@@ -187,6 +188,11 @@ def test_a_gate_with_a_policy_gives_what_the_policy_leaves_of_the_kernels_decisi
 
 def test_a_gate_asks_about_the_communities_of_its_moment() -> None:
     policy = CedarPolicy(forbid("true", f'principal in Community::"{NATO}", action, resource'))
+    to_nato = facts(terms(Tlp.GREEN, TO_NATO), type="indicator")
+    assert isinstance(PolicedGate(ALLY, ROSTERS, NOW, CedarPolicy(ALL)).decide(to_nato), Released)
+    late = PolicedGate(ALLY, ROSTERS, LATER, CedarPolicy(ALL)).decide(to_nato)
+    assert isinstance(late, Withheld)
+    assert late.reason is not Reason.POLICY
     without = {NATO: replace(ROSTERS[NATO], members={ALBANIA: 1})}
     to_all = replace(INDICATOR, terms=terms(Tlp.GREEN, TO_ALL))
     assert isinstance(PolicedGate(ALLY, ROSTERS, NOW, policy).decide(to_all), Withheld)
