@@ -1,5 +1,7 @@
 """A national policy narrows what the kernel releases, refuses what it can't decide, and is read strictly."""
 
+import hashlib
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -15,6 +17,7 @@ from tests.sharing.examples import (
     BEFORE,
     EU,
     KOSOVO,
+    LATER,
     MINISTRY,
     MONTENEGRO,
     NATO,
@@ -32,7 +35,7 @@ from tests.sharing.examples import (
 from tests.sharing.test_release_oracle import TIMES, all_facts, recipients, rosters
 
 from lezha.sharing import cedar
-from lezha.sharing.cedar import MAX_BYTES, MAX_NESTING, MAX_RULE, CedarPolicy, Named
+from lezha.sharing.cedar import MAX_BYTES, MAX_NESTING, MAX_RULE, CedarPolicy, Named, Rule
 from lezha.sharing.community import Communities, Community
 from lezha.sharing.errors import PolicyError
 from lezha.sharing.policy import PolicedGate, Policy, What, Who, narrowed, toward
@@ -185,6 +188,11 @@ def test_a_gate_with_a_policy_gives_what_the_policy_leaves_of_the_kernels_decisi
 
 def test_a_gate_asks_about_the_communities_of_its_moment() -> None:
     policy = CedarPolicy(forbid("true", f'principal in Community::"{NATO}", action, resource'))
+    to_nato = facts(terms(Tlp.GREEN, TO_NATO), type="indicator")
+    assert isinstance(PolicedGate(ALLY, ROSTERS, NOW, CedarPolicy(ALL)).decide(to_nato), Released)
+    late = PolicedGate(ALLY, ROSTERS, LATER, CedarPolicy(ALL)).decide(to_nato)
+    assert isinstance(late, Withheld)
+    assert late.reason is not Reason.POLICY
     without = {NATO: replace(ROSTERS[NATO], members={ALBANIA: 1})}
     to_all = replace(INDICATOR, terms=terms(Tlp.GREEN, TO_ALL))
     assert isinstance(PolicedGate(ALLY, ROSTERS, NOW, policy).decide(to_all), Withheld)
@@ -269,6 +277,7 @@ def test_an_odd_name_is_nothing_but_a_name() -> None:
     ("text", "words"),
     [
         (f"{ALL}\npermit (principal, action", r"policy\.cedar, line 3: this is not Cedar \(unexpected end"),
+        ("permit (principal, action", r"^policy\.cedar, line 1: this is not Cedar"),
         (f"{ALL}/* */", r"policy\.cedar, line 2: this is not Cedar"),
         (forbid('resource.tlp == Tlp::"gren"'), r'policy\.cedar, line 2 \(it\): entity `Tlp::"gren"`'),
         (forbid("resource.marking"), r"policy\.cedar, line 2 \(it\): attribute `marking`"),
@@ -283,8 +292,11 @@ def test_an_odd_name_is_nothing_but_a_name() -> None:
         ),
         (forbid("true", "principal is Peer, action, resource"), "line 2"),
         (f"{ALL}forbid (principal == ?principal, action, resource);", "line 2: a template"),
-        ('@id("a")\n' + ALL + '@id("a")\n' + ALL, "line 3: another rule has the @id 'a' already"),
-        (f'@id("{"n" * 201}") {ALL}', "line 1: its @id is longer than 200 characters"),
+        (
+            '@id("a")\n' + ALL + '@id("a")\n' + ALL,
+            r"^policy\.cedar, line 3: another rule has the @id 'a' already",
+        ),
+        (f'@id("{"n" * 201}") {ALL}', r"^policy\.cedar, line 1: its @id is longer than 200 characters"),
         (forbid("(" * (MAX_NESTING + 1)), "line 3: brackets are nested more than 50 deep"),
         (forbid(f'resource.type == "{"t" * MAX_RULE}"'), "line 2: the rule is longer than 16 KiB"),
         (f"// {'c' * MAX_BYTES}\n{ALL}", "larger than 256 KiB"),
@@ -293,6 +305,18 @@ def test_an_odd_name_is_nothing_but_a_name() -> None:
 def test_a_mistake_is_named_with_its_line(text: str, words: str) -> None:
     with pytest.raises(PolicyError, match=words):
         CedarPolicy(text, "policy.cedar")
+
+
+def test_every_rule_that_the_schema_does_not_bear_is_named_once() -> None:
+    with pytest.raises(PolicyError) as caught:
+        CedarPolicy(
+            forbid("resource.one") + forbid("resource.two").replace('@id("it")\n', ""), "policy.cedar"
+        )
+    first, second = (f"attribute `{name}` on entity type `Object` not found." for name in ("one", "two"))
+    assert sorted(str(caught.value).split(" policy.cedar, ")) in (
+        [f"line 4: {second}", f"policy.cedar, line 2 (it): {first}"],
+        [f"line 2 (it): {first}", f"policy.cedar, line 4: {second}"],
+    )
 
 
 def test_whatever_is_written_is_a_policy_or_a_policy_error() -> None:
@@ -326,13 +350,53 @@ def test_a_policy_says_whom_it_names_and_where() -> None:
     text = (
         f'{ALL}forbid (principal in Community::"{EU}", action, resource)\nwhen {{ resource.origin == '
         f'Member::"{ALBANIA}" || [Member::"{KOSOVO}"].contains(resource.origin) }};\n'
-        f'forbid (principal == Member::"{ALBANIA}", action, resource);'
+        f'forbid (principal == Member::"{ALBANIA}", action, resource);\n'
+        'forbid (principal == Constituent::"ministry", action, resource) when { resource.tlp == Tlp::"red" };'
     )
     assert set(CedarPolicy(text).named) == {
         Named("Community", EU, 2),
         Named("Member", ALBANIA, 2),
         Named("Member", KOSOVO, 2),
+        Named("Constituent", "ministry", 5),
     }
+
+
+def test_a_policy_tells_its_rules_as_the_file_has_them() -> None:
+    text = (
+        f'// ü\n{ALL}@id("it") forbid (principal, action, resource);\n@other("a") {ALL}@id {ALL}@id("") {ALL}'
+    )
+    policy = CedarPolicy(text)
+    assert policy.rules == (
+        Rule(2, "", True),
+        Rule(3, "it", False),
+        Rule(4, "", True),
+        Rule(5, "", True),
+        Rule(6, "", True),
+    )
+    assert [str(one) for one in policy.rules[:2]] == ["the rule in line 2", "it (line 3)"]
+    assert (policy.text, policy.digest) == (text, hashlib.sha256(text.encode("utf-8")).hexdigest())
+
+
+def test_a_name_may_have_200_characters() -> None:
+    assert CedarPolicy(f'@id("{"é" * 200}") {ALL}').rules[0].name == "é" * 200
+
+
+def test_the_engine_is_asked_once_about_each_kind() -> None:
+    policy = CedarPolicy(ALL)
+    assert policy.asked == 0
+    for one in (INDICATOR, replace(INDICATOR, content="another"), replace(INDICATOR, type="report")):
+        assert isinstance(by(policy, one, ALLY), Released)
+    assert policy.asked == 2
+
+
+def test_without_the_engine_a_policy_is_refused_and_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "cedarpy", None)
+    with pytest.raises(
+        PolicyError, match=r"^A national policy needs .* cedarpy: pip install 'lezha\[policy\]' \("
+    ):
+        CedarPolicy(ALL)
 
 
 def test_the_schema_that_is_shipped_is_one() -> None:
