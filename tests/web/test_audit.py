@@ -189,6 +189,15 @@ def test_what_a_recall_would_take_back_is_a_look(tirana: Served) -> None:
     assert (one["object"], one["question"]) == (SECRET["id"], SECRET["id"])
 
 
+def test_a_roster_that_this_member_signs_as_a_steward_is_written_down(tirana: Served) -> None:
+    first = tirana.call("POST", "/communities", {"name": "WB6", "members": ["self"]})
+    tirana.call("POST", "/communities/accept", json.dumps(first).encode())
+    again = tirana.call("POST", "/communities/revise", {"community": "WB6", "expires": "2030-01-01"})
+    tirana.call("POST", "/communities/sign", json.dumps(again).encode())
+    written = [(one.actor, json.loads(one.detail)["number"]) for one in events(tirana, "roster signed")]
+    assert written == [("admin", 1), ("admin", 2), ("admin", 2)]
+
+
 def test_reading_what_is_kept_of_a_peer_is_written_down(served: Callable[[str], Served]) -> None:
     here, there = served("Skopje"), served("Podgorica")
     link(here, there)

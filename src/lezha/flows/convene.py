@@ -143,6 +143,17 @@ def cosign(conn: Connection, convener: Convener, raw: bytes) -> bytes:
         raise FlowError(str(refused)) from refused
 
 
+async def handed_out(log: Log, raw: bytes, actor: str) -> bytes:
+    """Have it in the log that this member signed a roster, and return it: whoever has it may show it to others."""
+    signed, digest = roster.peek(raw), roster.digest(raw)
+
+    def work(tx: Tx) -> None:
+        tx.event("roster signed", digest, actor, community=signed.charter.community, number=signed.number)
+
+    await log.write(work)
+    return raw
+
+
 async def accept(log: Log, raw: bytes, actor: str, only: Choice | None = None) -> Community:
     """Take a roster as true and admit the members it names, or with `only` some of them and this node's own member.
 

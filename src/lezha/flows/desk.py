@@ -270,9 +270,8 @@ def desk(
 
 def named(shown: Desk) -> set[str]:
     """Return the ids of the objects that a desk tells of."""
-    found = {one.object_id for one in shown.happenings}
-    found.update(one.object_id for one in shown.disputes)
-    found.update(one.object_id for one in shown.recalls)
+    found = {one.object_id for one in shown.happenings} | {one.object_id for one in shown.disputes}
+    found |= {one.object_id for one in shown.recalls}
     return (found | {key for one in shown.sightings for key in (one.of, *one.ids)}) - {""}
 
 

@@ -81,7 +81,10 @@ async def one_community(
 
 @post("/communities", guards=[needs(Right.COMMUNITIES)], status_code=200)
 async def found_community(
-    log: NamedDependency[Log], convener: NamedDependency[Convener], data: JSONBody[NewCommunity]
+    request: _Request,
+    log: NamedDependency[Log],
+    convener: NamedDependency[Convener],
+    data: JSONBody[NewCommunity],
 ) -> Response[bytes]:
     """Draft the first roster of a community and sign it; nothing is in force until it is accepted."""
     now = utc_now()
@@ -89,11 +92,13 @@ async def found_community(
     ends = _ends(data.until, data.members)
     draft = Draft(data.name, data.members, data.stewards, data.threshold, now, expires, ends)
     with log.read() as conn:
-        return Response(convene.found(conn, convener, draft), media_type="application/json")
+        raw = convene.found(conn, convener, draft)
+    return await _handed_out(log, raw, request)
 
 
 @post("/communities/revise", guards=[needs(Right.COMMUNITIES)], status_code=200)
 async def revise_community(
+    request: _Request,
     log: NamedDependency[Log],
     members: NamedDependency[Members],
     convener: NamedDependency[Convener],
@@ -109,7 +114,8 @@ async def revise_community(
         expires=times.end(data.expires) if data.expires else "",
     )
     with log.read() as conn:
-        return Response(convene.revise(conn, convener, members, wanted), media_type="application/json")
+        raw = convene.revise(conn, convener, members, wanted)
+    return await _handed_out(log, raw, request)
 
 
 @post("/communities/sign", guards=[needs(Right.COMMUNITIES)], status_code=200)
@@ -117,9 +123,10 @@ async def sign_roster(
     request: _Request, log: NamedDependency[Log], convener: NamedDependency[Convener]
 ) -> Response[bytes]:
     """Add this member's signature as a steward to the roster in the body, if it follows the one held here."""
-    raw = await request.body()
+    given = await request.body()
     with log.read() as conn:
-        return Response(convene.cosign(conn, convener, raw), media_type="application/json")
+        raw = convene.cosign(conn, convener, given)
+    return await _handed_out(log, raw, request)
 
 
 @post("/communities/review", guards=[needs(Right.LOOK)], status_code=200)
@@ -160,6 +167,11 @@ async def approve_admissions(
     found = await convene.approve(log, data.community, chosen, request.user.name)
     with log.read() as conn:
         return rosters.one(conn, rosters.known(conn, members), found.id, utc_now())
+
+
+async def _handed_out(log: Log, raw: bytes, request: _Request) -> Response[bytes]:
+    signed = await convene.handed_out(log, raw, request.user.name)
+    return Response(signed, media_type="application/json")
 
 
 def _ends(until: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
