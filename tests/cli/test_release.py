@@ -76,6 +76,18 @@ def test_an_explanation_says_once_why_and_what_can_be_done(node: RunningNode, to
     assert shown.splitlines()[-1].startswith(f"{why}: Publish a tear-line, or clear the peer for more")
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [((), "not to later members"), (("--future-members",), "also to later members")],
+)
+def test_the_author_says_whether_later_members_get_it(
+    node: RunningNode, tmp_path: Path, option: tuple[str, ...], said: str
+) -> None:
+    raw = indicator("later.example")
+    run(node, "publish", written(tmp_path, raw), "--tlp", "amber", "--to", "podgorica", *option)
+    assert f"; {said};" in run(node, "release", "explain", json.loads(raw)["id"]).stdout
+
+
 def test_what_was_recalled_is_explained_too(pair: tuple[RunningNode, ...], tmp_path: Path) -> None:
     node = pair[0]
     raw = indicator("recalled.example")

@@ -618,6 +618,17 @@ def test_an_object_says_that_its_own_marking_is_narrower_than_what_was_signed(ti
     assert "its own marking makes it TLP:RED" in tirana.page(f"/objects/{one['id']}")
 
 
+def test_an_object_names_a_constituent_as_such_and_does_not_look_for_it_among_the_peers(
+    tirana: Served,
+) -> None:
+    tirana.call("POST", "/constituents", {"name": "treasury", "clearance": "amber"})
+    one = indicator("203.0.113.25")
+    tirana.publish(one)
+    page = tirana.page(f"/objects/{one['id']}")
+    assert 'treasury <span class="more">constituent</span>' in page
+    assert "/peers#treasury" not in page
+
+
 def test_the_peers_page_says_whom_to_call(served_pair: tuple[Served, Served]) -> None:
     tirana, podgorica = served_pair
     page = unescape(tirana.page("/peers"))

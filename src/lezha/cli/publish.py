@@ -24,6 +24,12 @@ TlpOption = Annotated[Tlp, typer.Option(help="The TLP 2.0 label of the statement
 To = Annotated[list[str], typer.Option(help="A community, a peer, or everyone. May be given several times.")]
 PapOption = Annotated[Pap, typer.Option(help="What recipients may do with it.")]
 Onward = Annotated[bool, typer.Option(help="Let recipients pass it on where TLP allows.")]
+FutureMembers = Annotated[
+    bool | None,
+    typer.Option(
+        help="Give it to members who join later, too.", show_default="so for clear and green, else not"
+    ),
+]
 Expires = Annotated[str, typer.Option(help="Not to be sent after this time, e.g. 2026-03-31T12:00:00Z.")]
 StopOn = Annotated[
     list[str],
@@ -38,6 +44,7 @@ def publish(
     to: To,
     pap: PapOption = Pap.GREEN,
     onward: Onward = False,
+    future_members: FutureMembers = None,
     expires: Expires = "",
     strict: Annotated[bool, typer.Option(help="Take all objects or none.")] = False,
     stop_on: StopOn = [],  # noqa: B006  # typer copies it
@@ -53,9 +60,11 @@ def publish(
 
     Example: lezha publish wiper.json --tlp amber --to nato --dry-run
 
+    Example: lezha publish wiper.json --tlp amber --to nato --future-members
+
     Example: lezha publish wiper.json --tlp amber --to nato --stop-on own_identity --stop-on red_to_many
     """
-    query = terms(tlp, to, pap, onward, expires)
+    query = terms(tlp, to, pap, onward, future_members, expires)
     query += [("strict", "true")] if strict else []
     query += [("stop_on", code) for code in stop_on]
     done = asked(home, url, token_file, file, query, json, dry_run=dry_run)
@@ -80,10 +89,13 @@ def recipient(one: Mapping[str, Any]) -> str:
     return f"{one['peer']} (constituent)" if one["standing"] == "constituent" else str(one["peer"])
 
 
-def terms(tlp: Tlp, to: Sequence[str], pap: Pap, onward: bool, expires: str) -> Query:
+def terms(
+    tlp: Tlp, to: Sequence[str], pap: Pap, onward: bool, future_members: bool | None, expires: str
+) -> Query:
     """Return terms as the API takes them."""
     query = [("tlp", tlp.value), ("pap", pap.value), *(("to", name) for name in to)]
     query += [("onward", "true")] if onward else []
+    query += [("future_members", str(future_members).lower())] if future_members is not None else []
     return query + ([("expires", expires)] if expires else [])
 
 

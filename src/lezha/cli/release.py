@@ -11,7 +11,7 @@ from lezha.cli.api import Api, Refusal
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
-from lezha.cli.publish import Expires, Onward, PapOption, StopOn, TlpOption, To
+from lezha.cli.publish import Expires, FutureMembers, Onward, PapOption, StopOn, TlpOption, To
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import objects
 
@@ -41,6 +41,7 @@ def explain(
     ] = [],  # noqa: B006  # typer copies it
     pap: PapOption = Pap.GREEN,
     onward: Onward = False,
+    future_members: FutureMembers = None,
     expires: Expires = "",
     home: Home = DEFAULT_HOME,
     url: Url = "",
@@ -59,7 +60,7 @@ def explain(
                 f"{what} is no STIX id. To explain a bundle before it is published, say on which terms: --tlp, --to.",
                 2,
             )
-        terms = publish.terms(tlp, to, pap, onward, expires)
+        terms = publish.terms(tlp, to, pap, onward, future_members, expires)
         _explain_bundle(publish.asked(home, url, token_file, Path(what), terms, json), peer, json)
         return
     if tlp is not None or to:
@@ -133,6 +134,7 @@ def tearline(
     set_description: Annotated[str | None, typer.Option(help="Give it another description.")] = None,
     pap: PapOption = Pap.GREEN,
     onward: Onward = False,
+    future_members: FutureMembers = None,
     expires: Expires = "",
     stop_on: StopOn = [],  # noqa: B006  # typer copies it
     dry_run: Annotated[
@@ -153,7 +155,7 @@ def tearline(
     """
     given: dict[str, object] = {
         "id": id, "tlp": tlp.value, "to": to, "without": without, "pap": pap.value, "onward": onward,
-        "stop_on": stop_on, "dry_run": dry_run,
+        "future_members": future_members, "stop_on": stop_on, "dry_run": dry_run,
     }  # fmt: skip
     texts = {"set_name": set_name, "set_description": set_description, "expires": expires or None}
     given |= {name: text for name, text in texts.items() if text is not None}

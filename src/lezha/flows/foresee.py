@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from lezha.sharing import policy
 from lezha.sharing.cedar import NO_RULE, CedarPolicy
 from lezha.sharing.policy import Refusal
-from lezha.sharing.release import Facts, Gate, Released
+from lezha.sharing.release import Facts, Gate, Reason, Released, Withheld
 from lezha.sharing.terms import Terms
 from lezha.sharing.tlp import Tlp
 from lezha.store import communities, constituents, kinds, peers, policies, statements, views
@@ -195,7 +195,7 @@ class _Comparison:
         self.ids = [one.id for one in recipients]
         self.heads = kinds.acknowledged(conn) | {one.id: _LAST for one in asking}
         self.undecided = {
-            place: (views.cursor(conn, one.id).seq, Gate(one, present, now))
+            place: (views.cursor(conn, one.id).seq, policies.gate(conn, one, now))
             for place, one in enumerate(asking, len(linked))
         }
         self._before = [policy.toward(old, one, present, now) for one in recipients]
@@ -263,14 +263,19 @@ def _add(
         for turn in verdict:
             if turn.place in comparison.undecided:
                 seq, gate = comparison.undecided[turn.place]
-                _count(effects[turn.place], turn, _would_get(conn, gate, seq, spoken.values()), limit)
+                _count(effects[turn.place], turn, _undecided(conn, gate, seq, spoken.values()), limit)
 
 
-def _would_get(conn: Connection, gate: Gate, after: int, spoken: Iterable[Spoken]) -> list[Spoken]:
-    """Return those statements after `after` that the rules release at a gate, whatever a policy says."""
+def _undecided(conn: Connection, gate: Gate, after: int, spoken: Iterable[Spoken]) -> list[Spoken]:
+    """Return those statements after `after` that a gate releases, or that only the policy in force withholds at it."""
     later = {one.hash: one for one in spoken if one.seq > after}
     decided = [gate.decide(one) for one in statements.facts(conn, list(later))]
-    return [later[one.statement] for one in decided if isinstance(one, Released)]
+    return [later[one.statement] for one in decided if _but_for_policy(one)]
+
+
+def _but_for_policy(outcome: Released | Withheld) -> bool:
+    """True if the rules release, whatever a policy says: it is asked last."""
+    return isinstance(outcome, Released) or outcome.reason is Reason.POLICY
 
 
 def _count(effect: Effect, turn: _Turn, spoken: Sequence[Spoken], limit: int) -> None:
