@@ -7,7 +7,6 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable
 
-import aiohttp
 import pytest
 from tests.federation.keys import TIRANA
 
@@ -81,7 +80,7 @@ async def test_no_word_of_the_http_library_is_told(
     async def fails(*_: object, **__: object) -> None:
         raise cause
 
-    monkeypatch.setattr(aiohttp.connector.aiohappyeyeballs, "start_connection", fails)
+    monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", fails)
     client = PeerClient("https://192.0.2.1:8441", TIRANA.member, ssl.create_default_context())
     try:
         with pytest.raises(LinkFault) as raised:

@@ -274,7 +274,9 @@ async def test_one_recipient_alone_may_be_asked_for(tirana: Station) -> None:
         NotFound, match=r"'atlantis' here\. There are: own systems, podgorica, pristina, vienna"
     ):
         explained(tirana, peer="atlantis")
-    with pytest.raises(NotFound, match="No object indicator--"):
+    with pytest.raises(
+        NotFound, match=r"No object indicator--.* is held here\. Look for it .*`lezha objects search`"
+    ):
         explained(tirana, "indicator--00000099-0000-4000-8000-000000000000")
 
 

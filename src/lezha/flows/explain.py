@@ -286,9 +286,9 @@ def _recorded(
     for row in told.given(conn, refs):
         found.setdefault(row.recipient, []).append(_as_given(row, row.recipient in signs))
     served = {one.recipient.id for one in ground.recipients if one.recipient.standing is Standing.CONSTITUENT}
-    for row in told.withdrawn(conn, facts) if served else ():
-        if row.recipient in served:
-            found.setdefault(row.recipient, []).append(_as_withdrawn(row))
+    for over in told.withdrawn(conn, facts) if served else ():
+        if over.recipient in served:
+            found.setdefault(over.recipient, []).append(_as_withdrawn(over))
     for kept in told.withheld(conn, refs, ours):
         words = Reason(kept.reason).words
         found.setdefault(kept.recipient, []).append(Recorded(kept.statement, "withheld", kept.at, 0, words))
