@@ -11,6 +11,7 @@ import lezha
 from lezha.cli import (
     audit,
     backup,
+    carry,
     community,
     console,
     constituent,
@@ -57,6 +58,7 @@ app.add_typer(backup.app, name="backup")
 app.add_typer(objects.app, name="objects")
 app.add_typer(identity.app, name="identity")
 app.add_typer(peer.app, name="peer")
+app.add_typer(carry.app, name="carry")
 app.add_typer(community.app, name="community")
 app.add_typer(constituent.app, name="constituent")
 app.add_typer(policy.app, name="policy")

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 
 from lezha.federation.frame import Batch, FrameKind
+from lezha.federation.members import Members
 from lezha.flows import receive
 from lezha.flows.receive import Receiver
 from lezha.node.clock import later, utc_now
@@ -25,11 +26,20 @@ class Intake:
         self._receiver = receiver
         self._refresh = refresh
 
-    async def take(self, member: str, sent: Batch) -> bytes:
-        """Take a batch from a confirmed peer as its state allows; return the receipt's envelope. Raises Refused."""
+    @property
+    def members(self) -> Members:
+        """The members that this node knows now."""
+        return self._receiver().members
+
+    async def take(self, member: str, sent: Batch, *, in_time: bool = True) -> bytes:
+        """Take a batch from a confirmed peer as its state allows; return the receipt's envelope.
+
+        What was carried does not come `in_time`. Raises Refused.
+        """
         with self._log.read() as conn:  # a peer may send for hours, and be suspended meanwhile
             peer = peers.by_member(conn, member)
-        _check_clock(peer, sent.sent)
+        if in_time:
+            _check_clock(peer, sent.sent)
         latest = later(utc_now(), minutes=_CLOCK_MINUTES)
         receipt = await receive.from_peer(self._log, self._receiver(), peer, sent, latest)
         if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):

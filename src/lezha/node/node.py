@@ -28,6 +28,7 @@ from lezha.flows.witness import Witness
 from lezha.node import database, national, rotation, upkeep
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
+from lezha.node.carry import Carrier
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
@@ -73,6 +74,11 @@ class Node:
             self.witness = Witness(self.log, utc_now)
             self.links = Links(self._link, here=leads)
             self.intake = Intake(self.log, lambda: self.receiver, self.refresh)
+            self.carrier = (
+                Carrier(home, self.log, lambda: self.identity, self.incarnation, self.intake)
+                if leads
+                else None
+            )
             self.pulls = Pulls(lambda peer: Pull(self.log, lambda: self.identity, self.intake, peer))
             self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
             self.members: Members = directory.known([])

@@ -393,6 +393,16 @@ cursors: Final = Table(
     Column("again", BigInteger, comment="of the last statement decided anew; null if none is to be"),
 )
 
+carried: Final = Table(
+    "carried",
+    metadata,
+    Column("recipient", Text, primary_key=True),
+    Column(
+        "number", BigInteger, nullable=False, comment="of the last frame that was written into a file for it"
+    ),
+    Column("at", String(27), nullable=False),
+)
+
 receipts: Final = Table(
     "receipts",
     metadata,

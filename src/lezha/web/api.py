@@ -34,7 +34,7 @@ from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
-from lezha.web import communities, constituents, exports, isolation, parameters, release, times, tokens
+from lezha.web import carry, communities, constituents, exports, isolation, parameters, release, times, tokens
 from lezha.web.auth import needs, question, who
 
 _INVITATION_HOURS: Final = 24
@@ -467,6 +467,6 @@ router = Router(
         purge_objects, retention_due, retire_now, exact_bytes, exports.export_objects, list_peers,
         latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, clear, remove, *communities.routes, *tokens.routes,
-        *constituents.routes, *isolation.routes, *release.routes, list_sightings,
+        *constituents.routes, *carry.routes, *isolation.routes, *release.routes, list_sightings,
     ],
 )  # fmt: skip

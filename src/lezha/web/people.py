@@ -46,6 +46,7 @@ def app(node: Node) -> Litestar:
         dependencies={
             "log": Provide(lambda: node.log, sync_to_thread=False),
             "identity": Provide(lambda: node.identity, sync_to_thread=False),
+            "carrier": Provide(lambda: node.carrier, sync_to_thread=False),
             "author": Provide(lambda: node.author, sync_to_thread=False),
             "members": Provide(lambda: node.members, sync_to_thread=False),
             "convener": Provide(lambda: node.convener, sync_to_thread=False),

@@ -1,4 +1,4 @@
-"""Version 2 to 3: own documents as peers are told of them, statements spoilt by a key given away, peers met again."""
+"""Version 2 to 3: own documents, statements spoilt by a key given away, peers met again and their lives, files."""
 
 from typing import Final
 
@@ -24,6 +24,12 @@ CREATE TABLE discredited (
   PRIMARY KEY (statement),
   FOREIGN KEY(statement) REFERENCES statements (seq)
 );
+CREATE TABLE carried (
+  recipient TEXT NOT NULL,
+  number BIGINT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (recipient)
+);
 CREATE TABLE incarnations (
   member TEXT NOT NULL,
   incarnation TEXT NOT NULL,
@@ -47,7 +53,7 @@ SELECT member, incarnation, ROW_NUMBER() OVER (PARTITION BY member ORDER BY at, 
 
 
 def migrate(conn: Connection) -> None:
-    """Bring the tables of version 2 to version 3: four more, of which one tells which life of a peer was seen last."""
+    """Bring the tables of version 2 to version 3: five more, of which one tells which life of a peer was seen last."""
     for statement in _SCRIPT.format(**_TYPES[conn.dialect.name]).split(";\n"):
         conn.exec_driver_sql(statement.strip())
     conn.exec_driver_sql(_LIVES)
