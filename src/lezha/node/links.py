@@ -95,13 +95,23 @@ class Link:
         self._keys = self._document.verification_keys()
         self._context = client_context(identity.leaf, self._document.tls_root)
         self._contact = asyncio.Event()
+        self._idling: asyncio.Future[int] | None = None
+        self._life = ""
         self._heard = world.seconds()
         self._outbox = Outbox(incarnation, world.chance)
         self.state = LinkState()
 
-    def contact(self) -> None:
-        """Note that the peer made contact: end a pause."""
+    def contact(self, incarnation: str) -> None:
+        """Note that the peer made contact: end a pause.
+
+        In a new life of its database it may lack what an earlier one acknowledged: it is greeted, to learn that.
+        """
         self._contact.set()
+        if incarnation != self._life:
+            self._life = incarnation
+            self._outbox.quiet()
+            if self._idling is not None:
+                self._idling.cancel()
 
     def renew(self, leaf: Path) -> None:
         """Show the certificate in `leaf` on connections from now on."""
@@ -134,7 +144,7 @@ class Link:
             self._decided = serial
         if self._peer.state is not PeerState.ACTIVE and not self._owes():
             self.state.phase = self._peer.state.value
-            await self._changes.beyond(serial, _IDLE_S)
+            await self._idle(serial)
             return
         match self._outbox.next(self._due):
             case Greet():
@@ -145,7 +155,7 @@ class Link:
                 return  # there is more to decide
             case Wait():
                 self.state.phase = "up to date"
-                await self._changes.beyond(serial, _IDLE_S)
+                await self._idle(serial)
                 if self._world.seconds() - self._heard >= _IDLE_S:
                     self._outbox.quiet()
             case Pause(seconds):
@@ -224,7 +234,9 @@ class Link:
         self._fault("held", "The peer has suspended this member: it takes recalls, and nothing else.")
         after = max(head, self._told_apart)
         with self._log.read() as conn:
-            batch = share.pack_recalls(conn, self._peer.recipient(), self._incarnation, after, self._world.now())
+            batch = share.pack_recalls(
+                conn, self._peer.recipient(), self._incarnation, after, self._world.now()
+            )
         if batch.frames:
             raw = await client.send(frame.encode(batch))
             frame.read_receipt(raw, self._keys, self._member, self._identity.member)
@@ -244,6 +256,14 @@ class Link:
             seqs = statements.seqs_in_view(conn, self._member, before, head)
         instants = [self._changes.committed_at(seq) for seq in seqs]
         self.state.latencies.extend((arrived - instant) * 1e3 for instant in instants if instant is not None)
+
+    async def _idle(self, serial: int) -> None:
+        """Wait for something new, for a new life of the peer, or for long."""
+        self._idling = asyncio.ensure_future(self._changes.beyond(serial, _IDLE_S))
+        try:
+            await asyncio.wait([self._idling])
+        finally:
+            self._idling.cancel()
 
     async def _pause(self, seconds: float) -> None:
         self._contact.clear()

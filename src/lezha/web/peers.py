@@ -64,7 +64,7 @@ async def frames(
     peer = _authenticated(request, log)
     sent = frame.decode(await request.body())
     if link := links.get(peer.member):
-        link.contact()
+        link.contact(sent.incarnation)
     _check_clock(peer, sent.sent)
     latest = later(utc_now(), minutes=_CLOCK_MINUTES)
     receipt = await receive.from_peer(log, receiver, peer, sent, latest)
