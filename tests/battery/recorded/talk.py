@@ -194,7 +194,7 @@ class Talk:
             self._compare_receipt(found, await self.receiver.answer(Party(SENDER).member, found.raw))
 
     def _next(self, batch: bytes) -> Exchange:
-        """Return what is next on the tape. A greeting that changes nothing may be repeated as often as the link likes."""
+        """Return what is next on the tape. A greeting that changes nothing may be repeated at will."""
         if self._said < len(self.tape) and self.tape[self._said].step == self.step:
             self._said += 1
             return self.tape[self._said - 1]
