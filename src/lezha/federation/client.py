@@ -134,5 +134,5 @@ def _tls(error: BaseException) -> str:
 def _title(reply: bytes) -> str:
     try:
         return str(msgspec.json.decode(reply)["title"])[:200]
-    except (ValueError, RecursionError, KeyError, TypeError):  # msgspec's errors and those of UTF-8 are ValueErrors
+    except (ValueError, RecursionError, KeyError, TypeError):  # msgspec's and UTF-8's are ValueErrors
         return "no reason given"
