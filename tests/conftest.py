@@ -56,6 +56,7 @@ def _module(name: str) -> str | None:
 # Each tells what is missing, or None. A tool that is not here is looked for on PATH under its own name.
 NEEDS: dict[str, Callable[[], str | None]] = {
     "age": lambda: _program("age", "age"),
+    "atheris": lambda: None if find_spec("atheris") else "atheris is not installed (make soak installs it)",
     "axe": lambda: _file("node_modules/axe-core/axe.min.js", "make pages, with npm"),
     "chromium": lambda: _program("chromium", "chromium"),
     "pages": lambda: _file("src/lezha/web/static/vendor/htmx.min.js", "make pages, with npm"),

@@ -163,5 +163,5 @@ def _code(reply: bytes) -> str:
 def _field(reply: bytes, name: str) -> str:
     try:
         return str(msgspec.json.decode(reply)[name])[:200]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):  # msgspec's and UTF-8's are ValueErrors
         return ""

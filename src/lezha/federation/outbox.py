@@ -3,7 +3,7 @@
 start ──Greet──▶ greeted ──Send──▶ receipted ─┐
   ▲ ▲               │ nothing to send: Wait   │
   │ └─── quiet ─────┴──────────◀──────────────┘
-  └──Pause── failed (0.2 s, doubling to 30 s, with jitter)
+  └──Pause── failed (0.2 s, doubling to 8 s, with jitter)
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import msgspec
 from lezha.federation.frame import Receipt
 
 FIRST_PAUSE_S: Final = 0.2
-LONGEST_PAUSE_S: Final = 30.0
+LONGEST_PAUSE_S: Final = 8.0
 
 
 class Greet(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ class Outbox:
         self._quiet = False
 
     def quiet(self) -> None:
-        """Note that nothing was heard for long: greet, to learn whether the peer is there."""
+        """Note that nothing was heard for long, or that the peer began anew: greet, to learn where it is."""
         self._quiet = True
 
     def failed(self) -> None:

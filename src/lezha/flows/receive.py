@@ -306,7 +306,7 @@ def _check_life(tx: Tx, sender: str, sent: Batch) -> None:
     """Refuse what comes from an earlier life of the sender's database. Raises Refused."""
     if not inbound.is_alive(tx, sender, sent.incarnation):
         raise Refused(
-            frame.SUPERSEDED,
+            "superseded",
             "Another database speaks for this member since, restored from a backup of this one.",
         )
 

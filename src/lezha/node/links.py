@@ -98,13 +98,27 @@ class Link:
         self._contact = asyncio.Event()
         self._polled = Polled()
         self._asked = -_ASKED_S
+        self._idling: asyncio.Future[int] | None = None
+        self._life = ""
         self._heard = world.seconds()
         self._outbox = Outbox(incarnation, world.chance)
         self.state = LinkState()
 
-    def contact(self) -> None:
-        """Note that the peer made contact: end a pause."""
+    def contact(self, incarnation: str) -> None:
+        """Note that the peer made contact: end a pause.
+
+        In a new life of its database it may lack what an earlier one acknowledged: it is greeted, to learn that.
+        """
         self._contact.set()
+        if incarnation != self._life:
+            self._life = incarnation
+            self._greet()
+
+    def _greet(self) -> None:
+        """Greet the peer next, and do that now if nothing else is to be done."""
+        self._outbox.quiet()
+        if self._idling is not None:
+            self._idling.cancel()
 
     def renew(self, leaf: Path) -> None:
         """Show the certificate in `leaf` on connections from now on."""
@@ -126,7 +140,9 @@ class Link:
     async def ask(self, receipt: bytes) -> bytes:
         """Give the peer, which asks, the next batch, or nothing after a while; `receipt` is for the one before."""
         self._asked = self._world.seconds()
-        self.contact()
+        self._contact.set()
+        if not receipt:  # it begins anew: what it holds may be less than it has acknowledged
+            self._greet()
         return await self._polled.ask(receipt)
 
     def _is_asked(self) -> bool:
@@ -166,7 +182,7 @@ class Link:
             self._decided = serial
         if self._isolated or (self._peer.state is not PeerState.ACTIVE and not self._owes()):
             self.state.phase = "isolated" if self._isolated else self._peer.state.value
-            await self._changes.beyond(serial, _IDLE_S)
+            await self._idle(serial)
             return
         match self._outbox.next(self._due):
             case Greet():
@@ -177,7 +193,7 @@ class Link:
                 return  # there is more to decide
             case Wait():
                 self.state.phase = "up to date"
-                await self._changes.beyond(serial, _IDLE_S)
+                await self._idle(serial)
                 if self._world.seconds() - self._heard >= _IDLE_S:
                     self._outbox.quiet()
             case Pause(seconds):
@@ -279,6 +295,14 @@ class Link:
             seqs = statements.seqs_in_view(conn, self._member, before, head)
         instants = [self._changes.committed_at(seq) for seq in seqs]
         self.state.latencies.extend((arrived - instant) * 1e3 for instant in instants if instant is not None)
+
+    async def _idle(self, serial: int) -> None:
+        """Wait for something new, for a new life of the peer, or for long."""
+        self._idling = asyncio.ensure_future(self._changes.beyond(serial, _IDLE_S))
+        try:
+            await asyncio.wait([self._idling])
+        finally:
+            self._idling.cancel()
 
     async def _pause(self, seconds: float) -> None:
         self._contact.clear()

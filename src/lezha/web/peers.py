@@ -64,7 +64,7 @@ async def frames(
     peer = _authenticated(request, log)
     sent = frame.decode(await request.body())
     if link := links.get(peer.member):
-        link.contact()
+        link.contact(sent.incarnation)
     receipt = await intake.take(peer.member, sent)
     return Response(receipt, media_type="application/json")
 
