@@ -63,7 +63,7 @@ class Member:
         self.ruled = 0.0
         """When its rules changed last: a peer's state, a roster."""
         self._identity = Identity(
-            self.member, self.known, self.party.signer, self.party.public, leaf(number, folder)
+            self.member, self.known, {self.party.public: self.party.signer}, leaf(number, folder)
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._crashing = asyncio.Lock()
@@ -150,11 +150,11 @@ class Member:
 
     @property
     def receiver(self) -> Receiver:
-        return Receiver(self.member, self.party.signer, self.members)
+        return Receiver(self.member, self.known.document, self.party.signer, self.members)
 
     @property
     def convener(self) -> Convener:
-        return Convener(self.member, self.name, self.party.signer, self.party.public)
+        return Convener(self.member, self.name, {self.party.public: self.party.signer})
 
     def _line(self, _endpoint: str, member: str, _context: object) -> SimulatedLine:
         return SimulatedLine(
