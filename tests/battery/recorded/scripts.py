@@ -113,6 +113,14 @@ async def suspended_here(talk: Talk) -> None:
     await talk.settle()
 
 
+async def new_document(talk: Talk) -> None:
+    """The sender has a new document, which ends its batch."""
+    await talk.tell(1)
+    await talk.renew()
+    await talk.tell(2)
+    await talk.settle()
+
+
 SCRIPTS: dict[str, Callable[[Talk], Awaitable[None]]] = {
     "every_kind": every_kind,
     "duplicate": duplicate,
@@ -122,6 +130,7 @@ SCRIPTS: dict[str, Callable[[Talk], Awaitable[None]]] = {
     "restored_sender": restored_sender,
     "suspended_there": suspended_there,
     "suspended_here": suspended_here,
+    "new_document": new_document,
 }
 
 

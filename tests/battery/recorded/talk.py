@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from tests.battery.recorded.tape import Exchange, exchange
 from tests.battery.simulator.member import Member, Watcher
 from tests.battery.simulator.network import Network
 from tests.federation.keys import Party, charter, roster
 from tests.stix.examples import indicator
 
-from lezha.federation import checkpoint, envelope, frame
+from lezha.federation import checkpoint, document, envelope, frame
 from lezha.federation import roster as rosters
 from lezha.federation.checkpoint import Commitment
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import LinkFault
-from lezha.flows import convene, publish, recall
+from lezha.flows import convene, introduce, publish, recall
 from lezha.node.clock import later
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Tlp
@@ -36,6 +37,7 @@ _BEGIN = "2026-03-01T12:00:00.000000Z"
 _QUIET_S = 20.0
 """After how long nothing more is to be expected in a step; less than until a link greets again by itself."""
 SENDER, RECEIVER = 1, 2
+_TLS_ROOT = Path(__file__).with_name("sender-tls-root.pem")
 
 
 class Talk:
@@ -130,6 +132,18 @@ class Talk:
             made = checkpoint.sign_commitment(Commitment(one.member, "5" * 64, self.now), one.party.signer)
             kept = Made(0, self.now, b"", b"", made.digest, made.raw)
             await one.log.write(lambda tx: checkpoints.add(tx, "commitment", made.digest, "node", kept))
+
+    async def renew(self) -> None:
+        """Have the sender announce a new document. Its TLS root is a file: made anew it would be another each time."""
+        if self.sender is not None:
+            one = self.sender
+            changes = {
+                "number": 2,
+                "endpoints": ("https://192.0.2.9:8441",),
+                "tls_root": _TLS_ROOT.read_text(),
+            }
+            raw = document.sign(replace(one.known.document, **changes), envelope.signer(one.party.root))
+            await one.log.write(lambda tx: introduce.announce(tx, document.read(raw)))
 
     async def suspend(self, end: int, state: PeerState = PeerState.SUSPENDED) -> None:
         """Have one end suspend the other, or take it back."""
