@@ -1,6 +1,7 @@
 """Peers, and the invitations by which they come."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
@@ -12,6 +13,9 @@ from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import record
 
+TRUST: Final = "trust"
+"""The event that tells of another trust in a member."""
+
 
 class PeerState(StrEnum):
     """How far a peer has come. Only an ACTIVE peer's link runs."""
@@ -21,8 +25,27 @@ class PeerState(StrEnum):
     SUSPENDED = "suspended"
 
 
+class Trust(StrEnum):
+    """What the indicators of a member are used for at most, each including what stands before it."""
+
+    WATCH = "watch"
+    """Sensors look for them."""
+    PROPOSE = "propose"
+    """Blocking them may be proposed to a person."""
+    BLOCK = "block"
+    """They may be blocked without asking anybody."""
+
+    @property
+    def rank(self) -> int:
+        """Position from the least, 0, to the most."""
+        return list(Trust).index(self)
+
+
 class Peer(msgspec.Struct, frozen=True):
-    """A member whose node this node is linked to, by its node document (a signed envelope)."""
+    """A member whose node this node is linked to, by its node document (a signed envelope).
+
+    `hourly` is how many objects are taken from it in an hour, None for what the settings say.
+    """
 
     member: str
     name: str
@@ -33,6 +56,8 @@ class Peer(msgspec.Struct, frozen=True):
     number: int
     endpoint: str
     document: bytes
+    trust: Trust = Trust.WATCH
+    hourly: int | None = None
 
     def recipient(self) -> Recipient:
         """This peer as the release kernel sees it."""
@@ -88,6 +113,20 @@ def set_clearance(tx: Tx, member: str, clearance: Tlp, actor: str) -> None:
     table = schema.peers
     tx.conn.execute(update(table).where(table.c.member == member).values(clearance=clearance.value))
     tx.event("peer", member, actor, clearance=clearance.value)
+
+
+def set_trust(tx: Tx, member: str, trust: Trust, actor: str) -> None:
+    """Change what a peer's indicators are used for."""
+    table = schema.peers
+    tx.conn.execute(update(table).where(table.c.member == member).values(trust=trust.value))
+    tx.event(TRUST, member, actor, trust=trust.value)
+
+
+def set_hourly(tx: Tx, member: str, hourly: int | None, actor: str) -> None:
+    """Change how many objects are taken from a peer in an hour; None for what the settings say."""
+    table = schema.peers
+    tx.conn.execute(update(table).where(table.c.member == member).values(hourly=hourly))
+    tx.event("limit", member, actor, hourly=hourly)
 
 
 def remove(tx: Tx, member: str, actor: str) -> None:

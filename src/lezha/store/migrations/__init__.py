@@ -1,7 +1,7 @@
 """From every earlier version of the tables to the present one, in one transaction.
 
 A database says its version in `meta`. An empty one gets the present tables (`schema.py`). An older one is brought up
-step by step: `v2.py` brings version 1 to version 2, and so on. A step never changes once it is released; so it uses no
+step by step: `v2.py` brings version 1 to version 2, `v3.py` that to version 3. A step never changes once it is released; so it uses no
 table of `schema.py`, whose present form is that of the newest version, but the frozen SQL beside it. The tests compare
 what the steps make with what `schema.py` makes, on both engines.
 
@@ -17,9 +17,9 @@ from sqlalchemy import Connection, Engine, inspect
 from lezha.store import schema, sequencer, texts
 from lezha.store.engine import get_meta, set_meta
 from lezha.store.errors import StoreError
-from lezha.store.migrations import v2
+from lezha.store.migrations import v2, v3
 
-STEPS: Final[dict[int, Callable[[Connection], None]]] = {1: v2.migrate}
+STEPS: Final[dict[int, Callable[[Connection], None]]] = {1: v2.migrate, 2: v3.migrate}
 """By the version that each starts from."""
 
 
