@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -10,6 +10,8 @@ import msgspec
 from msgspec.structs import replace
 from securesystemslib.signer import CryptoSigner
 
+from lezha.detection import breadth
+from lezha.detection.constituency import Constituency
 from lezha.federation import frame, inbox, roster, statement, tombstone
 from lezha.federation.checkpoint import KnownCommitment
 from lezha.federation.errors import Refused
@@ -38,15 +40,22 @@ _INLINE_FRAMES: Final = 4
 _INLINE_BYTES: Final = 65_536
 _REMEMBERED_BYTES: Final = 8192
 _MOST_WORDS: Final = 1000  # characters
+_WATCHED: Final = "indicator"
 _MOST_IDLE: Final = 10_000  # tombstones of one peer that take back nothing that is held
 
 
+OVERRULABLE: Final = frozenset({"too_broad", "clock_ahead", "too_many_rosters", "too_many_tombstones"})
+"""The codes of limits that this node sets itself, and that a person may set aside for one frame."""
+_ANY_TIME: Final = "9999-12-31T23:59:59.999999Z"
+
+
 class Receiver(msgspec.Struct, frozen=True):
-    """Who receives: the member, its key for receipts, and the members that it knows."""
+    """Who receives: the member, its key for receipts, the members that it knows, and what is its own."""
 
     member: str
     signer: CryptoSigner
     members: Members
+    own: Constituency = Constituency()
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -74,7 +83,8 @@ _Checked = _Told | KnownTombstone | KnownRoster | KnownCommitment | _Unfit | Non
 async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:
     """Take a batch from the member `sender` and return the envelope of the receipt.
 
-    `latest` is the RFC 3339 UTC time that a statement's `issued` may not pass: now and some minutes for clocks.
+    `latest` is the RFC 3339 UTC time that neither a statement's `issued` nor the time of an object's version may pass:
+    now and some minutes for clocks.
     Each frame is taken whole, put aside whole, or, from the first gap or fork on, left alone. What the receipt
     acknowledges is durable.
     """
@@ -108,6 +118,33 @@ async def recalls(log: Log, receiver: Receiver, sender: str, sent: Batch) -> byt
     return _receipt(receiver, sender, sent.incarnation, head, [(head.number + 1, frame.SUSPENDED)], at)
 
 
+async def again(
+    log: Log,
+    receiver: Receiver,
+    sender: str,
+    one: Frame,
+    latest: str,
+    overruled: frozenset[str],
+    also: Callable[[Tx], None],
+) -> None:
+    """Take a frame that was put aside as if it came now, but for what is `overruled` of `OVERRULABLE`.
+
+    `also` is done first in the same commit. Raises Refused if it can't be taken; then nothing is written.
+    """
+    found = await asyncio.to_thread(_check, one, receiver, latest, overruled)
+    if isinstance(found, _Unfit):
+        raise found.reason
+    checked = [(one, found)]
+    said = await asyncio.to_thread(authority.weigh, log, _by_creators(checked))
+
+    def work(tx: Tx) -> None:
+        also(tx)
+        for _, why in _keep(tx, receiver, sender, checked, said, overruled):
+            raise why.reason
+
+    await log.write(work)
+
+
 def _receipt(
     receiver: Receiver,
     sender: str,
@@ -137,7 +174,9 @@ def _check_all(frames: Sequence[Frame], receiver: Receiver, latest: str) -> list
     return [(one, _check(one, receiver, latest)) for one in frames]
 
 
-def _check(one: Frame, receiver: Receiver, latest: str) -> _Checked:
+def _check(
+    one: Frame, receiver: Receiver, latest: str, overruled: frozenset[str] = frozenset()
+) -> _Checked:
     try:
         if one.kind is FrameKind.VOID:
             return None
@@ -147,7 +186,9 @@ def _check(one: Frame, receiver: Receiver, latest: str) -> _Checked:
             return _check_tombstone(one, receiver.members)
         if one.kind is FrameKind.COMMITMENT:
             return attest.check(one.envelope, one.contents, receiver.members, latest)
-        return _check_statement(one, receiver.members, latest)
+        told = _check_statement(one, receiver.members)
+        _check_limits(told, receiver.own, latest, overruled)
+        return told
     except Refused as refused:
         return _Unfit(refused, _names(one))
 
@@ -175,11 +216,24 @@ def _check_tombstone(one: Frame, members: Members) -> KnownTombstone:
     return tombstone.read(one.envelope, members.keyring)
 
 
-def _check_statement(one: Frame, members: Members, latest: str) -> _Told:
+def _check_limits(told: _Told, own: Constituency, latest: str, overruled: frozenset[str]) -> None:
+    """Hold this node's own limits against what is else in order."""
+    until = _ANY_TIME if "clock_ahead" in overruled else latest
+    if told.known.statement.issued > until:
+        raise Refused("clock_ahead", f"A statement was signed at {told.known.statement.issued}, not yet here.")
+    for content in told.contents:
+        # STIX 2.1 §3.6: the latest `modified` counts; one that is to come would count for as long.
+        if content.version > until:
+            raise Refused("clock_ahead", f"{content.stix_id} says that it is of {content.version}, not yet here.")
+    subject = told.contents[0]
+    if "too_broad" not in overruled and subject.type == _WATCHED and not subject.revoked:
+        if words := breadth.faults(subject.observables, own):
+            raise Refused("too_broad", f"{subject.stix_id} is too broad: {words}.")
+
+
+def _check_statement(one: Frame, members: Members) -> _Told:
     known = statement.read(one.envelope, members.keyring)
     said = known.statement
-    if said.issued > latest:
-        raise Refused("clock_ahead", f"A statement was signed at {said.issued}, which is not yet.")
     digests = tuple(hashlib.sha256(raw).hexdigest() for raw in one.contents)
     if digests != (said.content, *said.companions):
         raise Refused("content_mismatch", f"The bytes of {said.object_id} are not those that were signed.")
@@ -267,18 +321,19 @@ def _keep(
     sender: str,
     taken: Sequence[tuple[Frame, _Checked]],
     said: Mapping[str, str],
+    overruled: frozenset[str] = frozenset(),
 ) -> list[tuple[Frame, _Unfit]]:
     """Write what is in order and return the frames that are not, or are in dispute, with the reasons."""
     refused = [(one, found) for one, found in taken if isinstance(found, _Unfit)]
     for one, found in taken:
-        if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found, sender)):
+        if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found, sender, overruled)):
             refused.append((one, _Unfit(reason)))
         if isinstance(found, KnownCommitment) and (reason := attest.keep(tx, sender, found)):
             refused.append((one, _Unfit(reason)))
     told = [(one, found) for one, found in taken if isinstance(found, _Told)]
     _keep_statements(tx, receiver, sender, [found for _, found in told])
     stones = [(one, found) for one, found in taken if isinstance(found, KnownTombstone)]
-    unfit = _keep_tombstones(tx, sender, [found for _, found in stones])
+    unfit = _keep_tombstones(tx, sender, [found for _, found in stones], overruled)
     refused += [(one, _Unfit(unfit[found.digest])) for one, found in stones if found.digest in unfit]
     # Both contents of a version in dispute are kept, and neither counts (docs/design.md, Authority).
     clashing = authority.settle(tx, _by_creators(taken), said)
@@ -312,9 +367,9 @@ def _bare(one: Frame) -> Frame:
     return replace(one, envelope=b"", contents=())
 
 
-def _keep_roster(tx: Tx, known: KnownRoster, sender: str) -> Refused | None:
+def _keep_roster(tx: Tx, known: KnownRoster, sender: str, overruled: frozenset[str]) -> Refused | None:
     kept = kept_roster(known)
-    if not communities.has_room(tx.conn, kept.community, sender):
+    if "too_many_rosters" not in overruled and not communities.has_room(tx.conn, kept.community, sender):
         words = f"{sender} has sent {communities.OFFERED} rosters of communities that were not accepted here."
         return Refused("too_many_rosters", words)
     try:
@@ -346,7 +401,9 @@ def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_To
     tombstones.retold(tx, sender, [one.hash for one in signed])
 
 
-def _keep_tombstones(tx: Tx, sender: str, known: Sequence[KnownTombstone]) -> dict[str, Refused]:
+def _keep_tombstones(
+    tx: Tx, sender: str, known: Sequence[KnownTombstone], overruled: frozenset[str] = frozenset()
+) -> dict[str, Refused]:
     """Keep tombstones, and return why some have no place here, by digest.
 
     One that comes before its statement is kept, so that this arrives dead; of those a peer may have so many waiting.
@@ -357,6 +414,8 @@ def _keep_tombstones(tx: Tx, sender: str, known: Sequence[KnownTombstone]) -> di
     origins = statements.origins(tx.conn, (one.statement for one in new))
     ahead = any(one.statement not in origins for one in new)
     room = _MOST_IDLE - tombstones.idle(tx.conn, sender, _MOST_IDLE) if ahead else 0
+    if "too_many_tombstones" in overruled:
+        room = len(new)
     unfit: dict[str, Refused] = {}
     for one in new:
         origin = origins.get(one.statement)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 
 from lezha.detection import constituency
+from lezha.detection.constituency import Constituency
 from lezha.federation import members as directory
 from lezha.federation import tls
 from lezha.federation.document import read
@@ -77,13 +78,16 @@ class Node:
     def author(self) -> Author:
         """In whose name this node publishes."""
         own = objects.read(self.identity.known.document.identity.encode())
-        mine = constituency.parse(self.settings.constituency)
-        return Author(self.identity.member, self.identity.signer, ingest.content(own), mine)
+        return Author(self.identity.member, self.identity.signer, ingest.content(own), self._own)
+
+    @cached_property
+    def _own(self) -> Constituency:
+        return constituency.parse(self.settings.constituency)
 
     @property
     def receiver(self) -> Receiver:
         """In whose name this node receives, with the members it knows now."""
-        return Receiver(self.identity.member, self.identity.signer, self.members)
+        return Receiver(self.identity.member, self.identity.signer, self.members, self._own)
 
     @property
     def convener(self) -> Convener:
