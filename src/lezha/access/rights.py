@@ -13,6 +13,7 @@ class Right(StrEnum):
     PUBLISH = "publish"
     PEERS = "peers"
     COMMUNITIES = "communities"
+    QUARANTINE = "quarantine"
     TOKENS = "tokens"
     PURGE = "purge"
     SENSE = "sense"
@@ -38,12 +39,13 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
             Right.PUBLISH,
             Right.PEERS,
             Right.COMMUNITIES,
+            Right.QUARANTINE,
             Right.TOKENS,
             Right.PURGE,
             Right.AUDIT,
         }
     ),
-    Role.COORDINATOR: frozenset({Right.LOOK, Right.PUBLISH, Right.COMMUNITIES}),
+    Role.COORDINATOR: frozenset({Right.LOOK, Right.PUBLISH, Right.COMMUNITIES, Right.QUARANTINE}),
     Role.ANALYST: frozenset({Right.LOOK}),
     Role.SENSOR: frozenset({Right.SENSE}),
     Role.CONSTITUENT: frozenset({Right.RECEIVE}),

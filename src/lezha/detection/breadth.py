@@ -1,4 +1,4 @@
-"""What is too broad to be looked for on somebody else's word. Pure.
+"""What is too broad to be looked for on somebody else's word.
 
 An indicator that hits everywhere costs every line of a log, and one that is blocked cuts off more than an attacker:
 large networks, names below which everybody has theirs, and whatever is one's own.
@@ -18,6 +18,11 @@ LEAST_PREFIX: Final = {Kind.IPV4_NET: 16, Kind.IPV6_NET: 32}
 """The shortest prefix of a network that is looked for on a peer's word."""
 _SITES: Final = frozenset({Kind.IPV4, Kind.IPV6, Kind.IPV4_NET, Kind.IPV6_NET, Kind.DOMAIN})
 _NAMED: Final = 3
+
+
+def load() -> None:
+    """Read the list of public suffixes, so that the first indicator does not wait for that."""
+    _suffixes()
 
 
 def faults(values: Iterable[tuple[str, str]], own: Constituency) -> str:

@@ -10,11 +10,12 @@ from yarl import URL
 
 from lezha.federation import enrolment, frame, tls
 from lezha.federation.document import KnownDocument, read
-from lezha.federation.errors import EnrolmentError, LinkFault, Refused
+from lezha.federation.errors import Busy, EnrolmentError, LinkFault, Refused
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=20)
 _MAX_REPLY: Final = 256 * 1024
-_DONE, _NOT_OPEN = 200, 409
+_DONE, _NOT_OPEN, _BUSY = 200, 409, 429
+_LEAST_WAIT_S, _MOST_WAIT_S = 1, 60
 
 
 class PeerClient:
@@ -28,7 +29,7 @@ class PeerClient:
         )
 
     async def send(self, batch: bytes) -> bytes:
-        """Post a batch and return the receipt's envelope, not yet verified. Raises LinkFault."""
+        """Post a batch and return the receipt's envelope, not yet verified. Raises LinkFault; Busy if it has to wait."""
         return await self._post("/link/v1/frames", batch, frame.MEDIA_TYPE)
 
     async def commit(self, message: enrolment.Commit) -> enrolment.Committed:
@@ -63,6 +64,9 @@ class PeerClient:
             raise LinkFault(f"{self._url.authority} can't be reached: {_words(error)}") from error
         if len(reply) > _MAX_REPLY:
             raise LinkFault(f"{self._url.authority} answered more than {_MAX_REPLY} bytes.")
+        if response.status == _BUSY:
+            seconds = _wait(response.headers.get("Retry-After", ""))
+            raise Busy(f"It takes no more for {seconds} s: {_title(reply)}", seconds)
         if response.status != _DONE:
             raise LinkFault(f"{self._url.authority} answered {response.status}: {_title(reply)}")
         return reply
@@ -129,6 +133,12 @@ def _tls(error: BaseException) -> str:
         return f"its certificate is not what it should be: {found.verify_message}"
     reason = getattr(found, "reason", None)
     return str(reason).replace("_", " ").lower() if reason else "and it does not say why"
+
+
+def _wait(told: str) -> int:
+    """Return for how many seconds to wait. A peer may not say for how long it is not asked again."""
+    seconds = int(told) if told.isascii() and told.isdigit() and len(told) < 10 else _LEAST_WAIT_S
+    return min(max(seconds, _LEAST_WAIT_S), _MOST_WAIT_S)
 
 
 def _title(reply: bytes) -> str:

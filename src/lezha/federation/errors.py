@@ -22,5 +22,13 @@ class LinkFault(FederationError):
     """A connection or a reply failed; trying again may help."""
 
 
+class Busy(LinkFault):
+    """The peer takes no more for now; it says to come back after `seconds`."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds: Final = seconds
+
+
 class EnrolmentError(FederationError):
     """Two nodes could not be introduced to one another."""

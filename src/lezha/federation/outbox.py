@@ -4,6 +4,8 @@ start ──Greet──▶ greeted ──Send──▶ receipted ─┐
   ▲ ▲               │ nothing to send: Wait   │
   │ └─── quiet ─────┴──────────◀──────────────┘
   └──Pause── failed (0.2 s, doubling to 30 s, with jitter)
+
+When the receiver asks to wait, the same is sent again after a pause that nothing ends sooner.
 """
 
 from collections.abc import Callable
@@ -32,9 +34,10 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """Do nothing for `seconds`, or until the peer makes contact."""
+    """Do nothing for `seconds`, or until the peer makes contact; if it is `firm`, that ends nothing."""
 
     seconds: float
+    firm: bool = False
 
 
 Command = Greet | Send | Wait | Pause
@@ -55,11 +58,15 @@ class Outbox:
         self._jitter = jitter
         self._pause_due = False
         self._quiet = False
+        self._held_s = 0.0
         self.acknowledged: int | None = None
         self.failures = 0
 
     def next(self, head: int) -> Command:
         """Return what to do now that the own view ends at `head`."""
+        if self._held_s:
+            seconds, self._held_s = self._held_s, 0.0
+            return Pause(seconds, firm=True)
         if self._pause_due:
             self._pause_due = False
             longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (min(self.failures, 16) - 1))
@@ -86,6 +93,10 @@ class Outbox:
     def quiet(self) -> None:
         """Note that nothing was heard for long: greet, to learn whether the peer is there."""
         self._quiet = True
+
+    def held(self, seconds: float) -> None:
+        """Note that the receiver takes no more for so long: nothing has failed, and nothing is lost."""
+        self._held_s = seconds
 
     def failed(self) -> None:
         """Note that a connection or a reply failed: pause, then greet again."""

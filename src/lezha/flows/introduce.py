@@ -20,7 +20,7 @@ from lezha.sharing.tlp import Tlp
 from lezha.store import peers
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
-from lezha.store.peers import Invitation, Peer, PeerState
+from lezha.store.peers import Invitation, Peer, PeerState, Trust
 
 _RESERVED: Final = ("everyone", "self")
 _NO_INVITATION: Final = (
@@ -155,6 +155,26 @@ async def clear(log: Log, name: str, clearance: Tlp, actor: str) -> Peer:
 
     def work(tx: Tx) -> Peer:
         peers.set_clearance(tx, peers.by_name(tx.conn, name).member, clearance, actor)
+        return peers.by_name(tx.conn, name)
+
+    return await log.write(work)
+
+
+async def trust(log: Log, name: str, wanted: Trust, actor: str) -> Peer:
+    """Change what a peer's indicators are used for at most. Raises NotFound."""
+
+    def work(tx: Tx) -> Peer:
+        peers.set_trust(tx, peers.by_name(tx.conn, name).member, wanted, actor)
+        return peers.by_name(tx.conn, name)
+
+    return await log.write(work)
+
+
+async def limit(log: Log, name: str, hourly: int | None, actor: str) -> Peer:
+    """Change how many objects are taken from a peer in an hour; None for what the settings say. Raises NotFound."""
+
+    def work(tx: Tx) -> Peer:
+        peers.set_hourly(tx, peers.by_name(tx.conn, name).member, hourly, actor)
         return peers.by_name(tx.conn, name)
 
     return await log.write(work)

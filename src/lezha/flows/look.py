@@ -53,7 +53,8 @@ class PeerReport(msgspec.Struct, frozen=True):
     `delivered` counts what the peer signed for and took, `queued` what waits for its receipt. By reason or code:
     `withheld` counts what this member published and the peer does not get, `not_passed_on` what others published,
     `refused` what the peer refused, `put_aside` what it sent and this node refused. `recall_since` is when the oldest
-    recall was numbered that the peer has not signed for, empty if there is none.
+    recall was numbered that the peer has not signed for, empty if there is none. `trust` is what its indicators are used
+    for at most; `hourly` how many objects are taken from it in an hour, None for what the settings say.
     """
 
     name: str
@@ -73,6 +74,8 @@ class PeerReport(msgspec.Struct, frozen=True):
     last_receipt: str
     last_received: str
     recall_since: str
+    trust: str
+    hourly: int | None
     latency_ms: Quantiles | None
 
 
@@ -272,6 +275,8 @@ def _peer_report(conn: Connection, peer: peers.Peer, link: LinkPhase | None) -> 
         last_receipt=last_receipt,
         last_received=last_received,
         recall_since=tombstones.waiting(conn, peer.member, acknowledged),
+        trust=peer.trust.value,
+        hourly=peer.hourly,
         latency_ms=quantiles(link.latencies) if link and link.latencies else None,
     )
 

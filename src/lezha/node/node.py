@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from lezha.detection import constituency
+from lezha.detection import breadth, constituency
 from lezha.detection.constituency import Constituency
 from lezha.federation import members as directory
 from lezha.federation import tls
@@ -52,13 +52,14 @@ class Node:
 
     def __init__(self, home: Path, *, leads: bool = True) -> None:
         schema.compile_all()
+        breadth.load()
         self._home = home
         self._leads = leads
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
         self._policy = national.wanted(home, self.settings) if leads else None
         self.changes = Changes(quiet=witness.QUIET)
-        self.decisive = Changes(share.KINDS)
+        self.decisive = Changes(share.KINDS | {peers.TRUST})
         self._peer_changes = Changes(frozenset({"peer"}))
         self._superseded = asyncio.Event()
         self.log: Log = database.open_log(home, self.settings, leads=leads)

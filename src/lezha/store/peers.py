@@ -8,13 +8,14 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
-from lezha.store import schema
+from lezha.store import engine, schema
 from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import record
 
+MOST_HOURLY: Final = 1_000_000_000
 TRUST: Final = "trust"
-"""The event that tells of another trust in a member."""
+"""The event that tells of another trust in a member; in the node's record, the last one."""
 
 
 class PeerState(StrEnum):
@@ -119,7 +120,18 @@ def set_trust(tx: Tx, member: str, trust: Trust, actor: str) -> None:
     """Change what a peer's indicators are used for."""
     table = schema.peers
     tx.conn.execute(update(table).where(table.c.member == member).values(trust=trust.value))
-    tx.event(TRUST, member, actor, trust=trust.value)
+    engine.set_meta(tx.conn, TRUST, str(tx.event(TRUST, member, actor, trust=trust.value)))
+
+
+def trusted(conn: Connection) -> dict[str, Trust]:
+    """Return what each peer's indicators are used for at most."""
+    table = schema.peers
+    return {row.member: Trust(row.trust) for row in conn.execute(select(table.c.member, table.c.trust))}
+
+
+def trust_since(conn: Connection) -> str:
+    """Return by which event the trust in peers was changed last; empty if it never was."""
+    return engine.get_meta(conn, TRUST) or ""
 
 
 def set_hourly(tx: Tx, member: str, hourly: int | None, actor: str) -> None:

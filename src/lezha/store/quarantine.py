@@ -12,6 +12,8 @@ from lezha.store.errors import NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import record
 
+LOOKED: Final = "looked at quarantine"
+"""The event that tells who was shown what a frame carries that was put aside."""
 _TABLE: Final = schema.quarantine
 _VERDICTS: Final = schema.verdicts
 

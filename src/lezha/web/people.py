@@ -49,6 +49,7 @@ def app(node: Node) -> Litestar:
             "author": Provide(lambda: node.author, sync_to_thread=False),
             "members": Provide(lambda: node.members, sync_to_thread=False),
             "convener": Provide(lambda: node.convener, sync_to_thread=False),
+            "receiver": Provide(lambda: node.receiver, sync_to_thread=False),
             "host": Provide(lambda: node.host, sync_to_thread=False),
             "links": Provide(lambda: node.links, sync_to_thread=False),
             "changes": Provide(lambda: node.changes, sync_to_thread=False),
