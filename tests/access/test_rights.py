@@ -13,7 +13,18 @@ TABLE = {
     "constituent": "no no       no     no           no      no     no     yes      no     no",
     "auditor": "no     no       no     no           no      no     no     no       yes    no",
 }
-COLUMNS = ["look", "publish", "peers", "communities", "tokens", "sense", "purge", "receive", "audit", "quarantine"]
+COLUMNS = [
+    "look",
+    "publish",
+    "peers",
+    "communities",
+    "tokens",
+    "sense",
+    "purge",
+    "receive",
+    "audit",
+    "quarantine",
+]
 CELLS = [
     (role, right, answer == "yes")
     for role, row in TABLE.items()

@@ -13,7 +13,7 @@ from lezha.detection import constituency
 from lezha.federation.frame import Parcel
 from lezha.flows import check, introduce, purge, quarantine, receive
 from lezha.flows.errors import FlowError
-from lezha.flows.quarantine import ADVICE, Held
+from lezha.flows.quarantine import ADVICE, Decided, Held
 from lezha.node.clock import later, utc_now
 from lezha.store import schema
 from lezha.store.errors import NotFound
@@ -51,7 +51,9 @@ def waiting(here: Station) -> list[Held]:
 
 async def accept(here: Station, item: int, also: Sequence[str] = (), latest: str = "") -> Held:
     latest = latest or later(utc_now(), minutes=5)
-    return await quarantine.accept(here.log, here.receiver, item, "asked Tirana", "officer", latest, also)
+    return await quarantine.accept(
+        here.log, here.receiver, Decided(item, "asked Tirana", "officer"), latest, also
+    )
 
 
 def whole(here: Station) -> bool:
@@ -176,7 +178,7 @@ async def test_what_was_altered_in_quarantine_is_checked_like_anything_that_come
 async def test_a_key_that_is_known_by_now_is_no_reason_any_more(
     pair: tuple[Station, Station], station: Callable[..., Station]
 ) -> None:
-    here, sender = pair
+    _, sender = pair
     alone = station(PODGORICA)
     await alone.links(sender)
     [held] = await refused(alone, sender, said(VIENNA, written(VIENNA)))
@@ -205,7 +207,7 @@ async def test_a_rejected_frame_leaves_the_proof_and_no_bytes(pair: tuple[Statio
     here, sender = pair
     parcel = said(TIRANA, telling_of(OWN))
     [held] = await refused(here, sender, parcel)
-    done = await quarantine.reject(here.log, held.id, "our own resolver", "officer")
+    done = await quarantine.reject(here.log, Decided(held.id, "our own resolver", "officer"))
     assert (done.code, done.number, done.verdict, done.by) == ("too_broad", 1, "rejected", "officer")
     assert (done.why, done.kept, done.overrulable) == ("our own resolver", 0, False)
     assert [raw for (raw,) in here.rows(schema.quarantine, "frame")] == [b""]
@@ -224,12 +226,12 @@ async def test_a_verdict_is_given_once(pair: tuple[Station, Station]) -> None:
     )
     both = await asyncio.gather(accept(here, first.id), accept(here, first.id), return_exceptions=True)
     assert sorted(isinstance(one, FlowError) for one in both) == [False, True]
-    await quarantine.reject(here.log, second.id, "why", "officer")
+    await quarantine.reject(here.log, Decided(second.id, "why", "officer"))
     for item in (first.id, second.id):
         with pytest.raises(FlowError, match="already"):
             await accept(here, item)
         with pytest.raises(FlowError, match="already"):
-            await quarantine.reject(here.log, item, "why", "officer")
+            await quarantine.reject(here.log, Decided(item, "why", "officer"))
     assert here.holds(told(TIRANA, 1)["id"], told(TIRANA, 2)["id"]) == [True, False]
 
 
@@ -238,9 +240,9 @@ async def test_a_verdict_has_a_reason(pair: tuple[Station, Station], why: str) -
     here, sender = pair
     [held] = await refused(here, sender, said(TIRANA, telling_of(OWN)))
     with pytest.raises(FlowError, match="Say why"):
-        await quarantine.accept(here.log, here.receiver, held.id, why, "officer", utc_now())
+        await quarantine.accept(here.log, here.receiver, Decided(held.id, why, "officer"), utc_now())
     with pytest.raises(FlowError, match="Say why"):
-        await quarantine.reject(here.log, held.id, why, "officer")
+        await quarantine.reject(here.log, Decided(held.id, why, "officer"))
     assert waiting(here) == [held]
 
 
@@ -250,7 +252,7 @@ async def test_a_frame_that_was_purged_cannot_be_accepted(pair: tuple[Station, S
     await purge.purge(here.log, here.member, [told(TIRANA)["id"]], "names a citizen", "officer")
     with pytest.raises(FlowError, match="destroyed"):
         await accept(here, held.id)
-    await quarantine.reject(here.log, held.id, "gone", "officer")
+    await quarantine.reject(here.log, Decided(held.id, "gone", "officer"))
     assert whole(here)
 
 
@@ -313,7 +315,11 @@ async def test_the_receipt_of_what_was_accepted_stays_what_it_was(pair: tuple[St
 
 async def test_what_is_not_there_is_not_found(pair: tuple[Station, Station]) -> None:
     here, _ = pair
-    for act in (accept(here, 77), quarantine.reject(here.log, 77, "why", "x"), quarantine.show(here.log, 77, "x")):
+    for act in (
+        accept(here, 77),
+        quarantine.reject(here.log, Decided(77, "why", "x")),
+        quarantine.show(here.log, 77, "x"),
+    ):
         with pytest.raises(NotFound):
             await act
 

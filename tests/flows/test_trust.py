@@ -12,11 +12,11 @@ from lezha.flows import detect, ingest, introduce, look
 from lezha.node.clock import later, utc_now
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
+from lezha.sharing.trust import Trust
 from lezha.stix import bundle, encode
 from lezha.store import schema
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
-from lezha.store.peers import Trust
 
 Three = tuple[Station, Station, Station]
 

@@ -14,6 +14,7 @@ from tests.flows.alliance import Station, deliver, told
 
 from lezha.federation import roster
 from lezha.node.clock import utc_now
+from lezha.sharing.trust import Trust
 from lezha.store import (
     communities,
     contents,
@@ -328,7 +329,7 @@ def test_a_peer_that_was_there_is_watched_and_no_more(second_version: str) -> No
     log = Log(second_version, utc_now)
     with log.read() as conn:
         [peer] = peers.listed(conn)
-    assert (peer.name, peer.trust, peer.hourly) == ("podgorica", peers.Trust.WATCH, None)
+    assert (peer.name, peer.trust, peer.hourly) == ("podgorica", Trust.WATCH, None)
     log.close()
 
 

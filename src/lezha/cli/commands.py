@@ -22,6 +22,7 @@ from lezha.cli import (
     peer,
     policy,
     publish,
+    quarantine,
     recall,
     release,
     sensor,
@@ -53,6 +54,7 @@ app.command("demo")(demo)
 app.add_typer(backup.app, name="backup")
 app.add_typer(objects.app, name="objects")
 app.add_typer(peer.app, name="peer")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(community.app, name="community")
 app.add_typer(constituent.app, name="constituent")
 app.add_typer(policy.app, name="policy")

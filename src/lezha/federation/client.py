@@ -29,7 +29,7 @@ class PeerClient:
         )
 
     async def send(self, batch: bytes) -> bytes:
-        """Post a batch and return the receipt's envelope, not yet verified. Raises LinkFault; Busy if it has to wait."""
+        """Post a batch and return the receipt's envelope, not yet verified. Raises LinkFault, Busy."""
         return await self._post("/link/v1/frames", batch, frame.MEDIA_TYPE)
 
     async def commit(self, message: enrolment.Commit) -> enrolment.Committed:

@@ -37,7 +37,7 @@ class Pace:
         self._budgets: dict[str, _Budget] = {}
 
     def enter(self, member: str, hourly: int | None, now: float) -> float:
-        """Return 0 if a request of a peer may begin, which then has to `leave`; else how many seconds it has to wait."""
+        """Return 0 if a request of a peer may begin, which then has to `leave`; else for how many seconds to wait."""
         limit = self._hourly if hourly is None else hourly
         budget = self._budgets.setdefault(member, _Budget(limit, now))
         budget.left = min(limit, budget.left + (now - budget.at) * limit / _HOUR_S)

@@ -23,6 +23,7 @@ from lezha.store import (
     contents,
     disputes,
     peers,
+    quarantine,
     search,
     statements,
     tombstones,
@@ -42,6 +43,7 @@ _SIGHTING_LINES: Final = 12
 _DISPUTES: Final = 500
 _GISTS_KEPT: Final = 20_000
 _RECALLS: Final = 20
+_WAITING: Final = 1000
 _EVENT_KINDS: Final = (
     "roster",
     "roster conflict",
@@ -52,6 +54,10 @@ _EVENT_KINDS: Final = (
     "fork",
     "token",
     "policy",
+    "quarantine accepted",
+    "quarantine rejected",
+    "trust",
+    "too fast",
 )
 
 
@@ -75,6 +81,10 @@ class Kind(StrEnum):
     BROUGHT = "brought"
     RECALLED = "recalled"
     POLICY = "policy"
+    ACCEPTED = "quarantine accepted"
+    REJECTED = "quarantine rejected"
+    TRUST = "trust"
+    TOO_FAST = "too fast"
 
 
 _OF_A_COMMUNITY: Final = (Kind.ROSTER, Kind.CONFLICT, Kind.ADMISSION)
@@ -151,7 +161,8 @@ class Dispute(msgspec.Struct, frozen=True):
 
 class Desk(msgspec.Struct, frozen=True):
     """All that the desk shows at one instant. `disputes` are those that no later version has ended; `recalls` what
-    others took back most lately of what has its bytes here.
+    others took back most lately of what has its bytes here. `waiting` counts what was put aside and nobody has decided
+    about yet, up to 1,000.
 
     `communities` are those accepted here, `offered` counts others that peers have sent rosters of. `complete` is false
     if what happened long ago was not looked through yet; the next look goes on there.
@@ -170,6 +181,7 @@ class Desk(msgspec.Struct, frozen=True):
     communities: tuple[CommunityReport, ...]
     offered: int
     warnings: tuple[Warned, ...]
+    waiting: int
     complete: bool
 
 
@@ -260,6 +272,7 @@ def desk(
         communities=tuple(rosters.accepted(conn, who, now)),
         offered=communities.count_offered(conn),
         warnings=tuple(rosters.warnings(conn, who, now, soon)),
+        waiting=quarantine.waiting(conn, _WAITING),
         complete=no_act_left and none_left,
     )
 
@@ -395,6 +408,9 @@ def _event(one: RecentEvent) -> Happening:
         Kind.PEER: "state",
         Kind.INVITATION: "name",
         Kind.PUT_ASIDE: "code",
+        Kind.ACCEPTED: "code",
+        Kind.REJECTED: "code",
+        Kind.TRUST: "trust",
         Kind.TOKEN: "role",
     }.get(kind, "")
     return Happening(

@@ -18,12 +18,12 @@ from lezha.flows.publish import Author
 from lezha.sharing.release import Facts, Gate, Recipient, Released, effective_pap
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
+from lezha.sharing.trust import Trust
 from lezha.stix import lines, objects, timestamps
 from lezha.store import contents, engine, peers, policies, posts, statements, views
 from lezha.store.contents import Content, Watched
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
-from lezha.store.peers import Trust
 from lezha.store.views import Entry, ViewKind
 
 _ROWS: Final = 1000
@@ -249,7 +249,13 @@ def _item(number: int, key: _Key, watched: Watched | None, action: Trust) -> Ite
     if watched is None:
         return Item(number, name, "", (), "", "")
     return Item(
-        number, name, watched.version, watched.observables, watched.valid_until, watched.unmatched, action.value
+        number,
+        name,
+        watched.version,
+        watched.observables,
+        watched.valid_until,
+        watched.unmatched,
+        action.value,
     )
 
 

@@ -17,10 +17,11 @@ from lezha.federation.enrolment import Commit, Committed, Offer, Reveal
 from lezha.federation.errors import EnrolmentError, Refused
 from lezha.flows.errors import FlowError
 from lezha.sharing.tlp import Tlp
+from lezha.sharing.trust import Trust
 from lezha.store import peers
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
-from lezha.store.peers import Invitation, Peer, PeerState, Trust
+from lezha.store.peers import Invitation, Peer, PeerState
 
 _RESERVED: Final = ("everyone", "self")
 _NO_INVITATION: Final = (

@@ -53,8 +53,8 @@ class PeerReport(msgspec.Struct, frozen=True):
     `delivered` counts what the peer signed for and took, `queued` what waits for its receipt. By reason or code:
     `withheld` counts what this member published and the peer does not get, `not_passed_on` what others published,
     `refused` what the peer refused, `put_aside` what it sent and this node refused. `recall_since` is when the oldest
-    recall was numbered that the peer has not signed for, empty if there is none. `trust` is what its indicators are used
-    for at most; `hourly` how many objects are taken from it in an hour, None for what the settings say.
+    recall was numbered that the peer has not signed for, empty if there is none. `trust` is what its indicators are
+    used for at most; `hourly` how many objects are taken from it in an hour, None for what the settings say.
     """
 
     name: str

@@ -12,7 +12,7 @@ from lezha.federation.errors import Refused
 from lezha.federation.frame import Frame, FrameKind
 from lezha.flows import receive
 from lezha.flows.errors import FlowError
-from lezha.flows.receive import OVERRULABLE, Receiver
+from lezha.flows.receive import OVERRULABLE, Again, Receiver
 from lezha.store import inbound, peers, quarantine
 from lezha.store.log import Log, Tx
 from lezha.store.peers import PeerState
@@ -24,6 +24,22 @@ _AGAIN: Final = frozenset({"unknown_key"})
 """Codes that may not hold any more: the frame is checked anew, and nothing is overruled."""
 
 
+class Decided(msgspec.Struct, frozen=True):
+    """Which frame a person, `actor`, has decided about, and why."""
+
+    item: int
+    why: str
+    actor: str
+
+
+class StillRefused(FlowError):
+    """A frame can't be taken now; `overrulable` is the code of a further limit that may be set aside, or empty."""
+
+    def __init__(self, message: str, overrulable: str) -> None:
+        super().__init__(message)
+        self.overrulable = overrulable
+
+
 class Advice(msgspec.Struct, frozen=True):
     """What a code means for the duty officer, and what to do next."""
 
@@ -31,16 +47,18 @@ class Advice(msgspec.Struct, frozen=True):
     next: str
 
 
-_BROKEN: Final = "Reject it, and tell the peer's operators: their node, or what speaks in its name, does not keep to the link."
-_CALL: Final = "Call the peer by a number that you know: somebody may use its keys, or stand in between. Do not accept it."
+_BROKEN: Final = (
+    "Reject it, and tell the peer's operators: their node, or what speaks in its name, is at fault."
+)
+_CALL: Final = "Call the peer by a number that you know: somebody may use its keys, or stand in between."
 _OTHER: Final = "It can't be accepted: ask the member that it names to tell of it itself."
 ADVICE: Final[dict[str, Advice]] = {
     "authority": Advice("It claims to be of another member, which has not signed it.", _OTHER),
     "bad_signature": Advice("A signature does not hold: it was altered after it was signed.", _CALL),
     "clock_ahead": Advice(
         "It is dated more than 5 minutes ahead of this node's clock.",
-        "Compare the clocks. Accept it if the peer's clock was wrong and what it says is wanted; the date counts as it is, "
-        "so a later version must be dated later still.",
+        "Compare the clocks. Accept it if the peer's clock was wrong and what it says is wanted; the date counts as "
+        "it is, so a later version must be dated later still.",
     ),
     "commitment_order": Advice("A commitment to the peer's own log came out of its order.", _BROKEN),
     "companion": Advice("An object travels beside another one that may not.", _BROKEN),
@@ -164,15 +182,15 @@ async def show(log: Log, item: int, actor: str) -> Carried:
 
 
 async def accept(
-    log: Log, receiver: Receiver, item: int, why: str, actor: str, latest: str, also: Sequence[str] = ()
+    log: Log, receiver: Receiver, decided: Decided, latest: str, also: Sequence[str] = ()
 ) -> Held:
     """Take a frame now, by the rules for one that comes now but for the limit that it was put aside for.
 
-    `also` are codes of further limits that the person sets aside. In one commit it is checked once more that it waits
-    still, taken, and recorded. Raises FlowError if a person may not overrule the reason, or if something else is wrong
-    with it now; then nothing has changed. Raises NotFound.
+    `latest` is as for `receive.batch`; `also` are codes of further limits that the person sets aside. In one commit it
+    is checked once more that it waits still, taken, and recorded. Raises FlowError if a person may not overrule the
+    reason, or if something else is wrong with it now; then nothing has changed. Raises NotFound.
     """
-    why = _reason(why)
+    item, why, actor = decided.item, _reason(decided.why), decided.actor
     with log.read() as conn:
         one, raw = quarantine.get(conn, item), quarantine.frame(conn, item)
         _check_open(conn, one)
@@ -191,16 +209,17 @@ async def accept(
     # A commitment that is dated ahead would keep out all that come until then: it is in order once its time has come.
     waived = overruled if taken.kind is not FrameKind.COMMITMENT else frozenset[str]()
     try:
-        await receive.again(log, receiver, one.member, taken, latest, waived, record)
+        await receive.again(log, receiver, one.member, Again(taken, latest, waived), record)
     except Refused as refused:
-        hint = f" `--overrule {refused.code}` sets that aside as well." if refused.code in OVERRULABLE else ""
-        raise FlowError(f"It still can't be taken ({refused.code}): {refused}{hint}") from refused
+        further = refused.code if refused.code in OVERRULABLE else ""
+        hint = f" `--overrule {further}` sets that aside as well." if further else ""
+        raise StillRefused(f"It still can't be taken ({refused.code}): {refused}{hint}", further) from refused
     return _again(log, item)
 
 
-async def reject(log: Log, item: int, why: str, actor: str) -> Held:
+async def reject(log: Log, decided: Decided) -> Held:
     """Let a frame go: its bytes are destroyed, what it was and who let it go stays. Raises FlowError, NotFound."""
-    why = _reason(why)
+    item, why, actor = decided.item, _reason(decided.why), decided.actor
 
     def work(tx: Tx) -> None:
         one = quarantine.get(tx.conn, item)
@@ -225,7 +244,9 @@ def _check_open(conn: Connection, one: Aside) -> None:
         raise FlowError(_decided(one))
     if not one.size:
         gone = "were destroyed here" if one.detail == inbound.PURGED else "were not kept"
-        raise FlowError(f"Its bytes {gone}: it can't be taken. Reject it, and ask the peer to publish it anew.")
+        raise FlowError(
+            f"Its bytes {gone}: it can't be taken. Reject it, and ask the peer to publish it anew."
+        )
     peer = peers.by_member(conn, one.member)
     if peer.state is not PeerState.ACTIVE:
         raise FlowError(

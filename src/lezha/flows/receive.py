@@ -118,20 +118,24 @@ async def recalls(log: Log, receiver: Receiver, sender: str, sent: Batch) -> byt
     return _receipt(receiver, sender, sent.incarnation, head, [(head.number + 1, frame.SUSPENDED)], at)
 
 
-async def again(
-    log: Log,
-    receiver: Receiver,
-    sender: str,
-    one: Frame,
-    latest: str,
-    overruled: frozenset[str],
-    also: Callable[[Tx], None],
-) -> None:
-    """Take a frame that was put aside as if it came now, but for what is `overruled` of `OVERRULABLE`.
+class Again(msgspec.Struct, frozen=True):
+    """A frame that was put aside, to be taken as if it came now but for what is `overruled` of `OVERRULABLE`.
 
-    `also` is done first in the same commit. Raises Refused if it can't be taken; then nothing is written.
+    `latest` is as for `batch`.
     """
-    found = await asyncio.to_thread(_check, one, receiver, latest, overruled)
+
+    frame: Frame
+    latest: str
+    overruled: frozenset[str]
+
+
+async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Callable[[Tx], None]) -> None:
+    """Take a frame of the member `sender` that was put aside; `also` is done first in the same commit.
+
+    Raises Refused if it can't be taken; then nothing is written.
+    """
+    one, overruled = held.frame, held.overruled
+    found = await asyncio.to_thread(_check, one, receiver, held.latest, overruled)
     if isinstance(found, _Unfit):
         raise found.reason
     checked = [(one, found)]
@@ -174,9 +178,7 @@ def _check_all(frames: Sequence[Frame], receiver: Receiver, latest: str) -> list
     return [(one, _check(one, receiver, latest)) for one in frames]
 
 
-def _check(
-    one: Frame, receiver: Receiver, latest: str, overruled: frozenset[str] = frozenset()
-) -> _Checked:
+def _check(one: Frame, receiver: Receiver, latest: str, overruled: frozenset[str] = frozenset()) -> _Checked:
     try:
         if one.kind is FrameKind.VOID:
             return None
@@ -220,15 +222,20 @@ def _check_limits(told: _Told, own: Constituency, latest: str, overruled: frozen
     """Hold this node's own limits against what is else in order."""
     until = _ANY_TIME if "clock_ahead" in overruled else latest
     if told.known.statement.issued > until:
-        raise Refused("clock_ahead", f"A statement was signed at {told.known.statement.issued}, not yet here.")
+        raise Refused(
+            "clock_ahead", f"A statement was signed at {told.known.statement.issued}, not yet here."
+        )
     for content in told.contents:
         # STIX 2.1 §3.6: the latest `modified` counts; one that is to come would count for as long.
         if content.version > until:
-            raise Refused("clock_ahead", f"{content.stix_id} says that it is of {content.version}, not yet here.")
+            raise Refused(
+                "clock_ahead", f"{content.stix_id} says that it is of {content.version}, not yet here."
+            )
     subject = told.contents[0]
-    if "too_broad" not in overruled and subject.type == _WATCHED and not subject.revoked:
-        if words := breadth.faults(subject.observables, own):
-            raise Refused("too_broad", f"{subject.stix_id} is too broad: {words}.")
+    watched = subject.type == _WATCHED and not subject.revoked
+    words = breadth.faults(subject.observables, own) if watched and "too_broad" not in overruled else ""
+    if words:
+        raise Refused("too_broad", f"{subject.stix_id} is too broad: {words}.")
 
 
 def _check_statement(one: Frame, members: Members) -> _Told:

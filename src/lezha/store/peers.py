@@ -8,6 +8,7 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
+from lezha.sharing.trust import Trust
 from lezha.store import engine, schema
 from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Tx
@@ -24,22 +25,6 @@ class PeerState(StrEnum):
     PENDING = "pending"
     ACTIVE = "active"
     SUSPENDED = "suspended"
-
-
-class Trust(StrEnum):
-    """What the indicators of a member are used for at most, each including what stands before it."""
-
-    WATCH = "watch"
-    """Sensors look for them."""
-    PROPOSE = "propose"
-    """Blocking them may be proposed to a person."""
-    BLOCK = "block"
-    """They may be blocked without asking anybody."""
-
-    @property
-    def rank(self) -> int:
-        """Position from the least, 0, to the most."""
-        return list(Trust).index(self)
 
 
 class Peer(msgspec.Struct, frozen=True):

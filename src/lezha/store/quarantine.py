@@ -71,7 +71,9 @@ def get(conn: Connection, seq: int) -> Aside:
     """Return one. Raises NotFound."""
     row = conn.execute(_ASIDE.where(_TABLE.c.seq == seq)).one_or_none()
     if row is None:
-        raise NotFound(f"Nothing was put aside under the number {seq}: `lezha quarantine list` shows what was.")
+        raise NotFound(
+            f"Nothing was put aside under the number {seq}: `lezha quarantine list` shows what was."
+        )
     return record(row._mapping, Aside)
 
 

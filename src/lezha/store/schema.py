@@ -301,7 +301,9 @@ peers: Final = Table(
     Column("endpoint", Text, nullable=False),
     Column("document", LargeBinary, nullable=False),
     Column("trust", String(12), nullable=False, comment="what its indicators are used for at most"),
-    Column("hourly", BigInteger, comment="objects that are taken from it in an hour; null as in the settings"),
+    Column(
+        "hourly", BigInteger, comment="objects that are taken from it in an hour; null as in the settings"
+    ),
 )
 
 constituents: Final = Table(

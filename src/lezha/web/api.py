@@ -29,10 +29,11 @@ from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.node.settings import Retention
 from lezha.sharing.tlp import Pap, Tlp
+from lezha.sharing.trust import Trust
 from lezha.store import contents, looks, peers, search
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
-from lezha.store.peers import PeerState, Trust
+from lezha.store.peers import PeerState
 from lezha.store.search import Query
 from lezha.web import communities, constituents, exports, parameters, quarantine, release, times, tokens
 from lezha.web.auth import needs, question, who

@@ -10,7 +10,7 @@ from litestar.openapi import OpenAPIConfig
 
 import lezha
 from lezha.node.node import Node
-from lezha.web import api, audit, constituents, pages, sensors
+from lezha.web import api, audit, constituents, held, pages, sensors
 from lezha.web.auth import Authentication, Sessions
 from lezha.web.description import Described
 from lezha.web.parameters import BodyRequest
@@ -40,6 +40,7 @@ def app(node: Node) -> Litestar:
             sensors.router,
             constituents.router,
             pages.router,
+            held.router,
             pages.static_files(),
         ],
         middleware=[sourced, DefineMiddleware(Authentication)],

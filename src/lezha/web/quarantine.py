@@ -1,4 +1,4 @@
-"""What was put aside: for tools as JSON, for the duty officer as pages that work by keys alone."""
+"""The HTTP API about what was put aside: look at it, take it after all, let it go."""
 
 import asyncio
 from typing import Annotated, Any, Final
@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from lezha.access.rights import Principal, Right
 from lezha.flows import quarantine
-from lezha.flows.quarantine import Carried, Held, Page
+from lezha.flows.quarantine import Carried, Decided, Held, Page
 from lezha.flows.receive import Receiver
 from lezha.node.clock import later, utc_now
 from lezha.store.log import Log
@@ -72,9 +72,10 @@ async def accept_held(
     item: FromPath[int],
     data: JSONBody[Accept],
 ) -> Held:
-    """Take a frame now, if nothing is wrong with it but a limit that this node sets itself. All else is checked anew."""
+    """Take a frame now, if nothing is wrong with it but a limit of this node's own. All else is checked anew."""
     latest = later(utc_now(), minutes=CLOCK_MINUTES)
-    return await quarantine.accept(log, receiver, item, data.why, request.user.name, latest, data.overrule)
+    decided = Decided(item, data.why, request.user.name)
+    return await quarantine.accept(log, receiver, decided, latest, data.overrule)
 
 
 @post("/quarantine/{item:int}/reject", guards=[needs(Right.QUARANTINE)], status_code=200)
@@ -82,7 +83,7 @@ async def reject_held(
     request: _Request, log: NamedDependency[Log], item: FromPath[int], data: JSONBody[Reject]
 ) -> Held:
     """Destroy the bytes of a frame that was put aside. Its number, its code and who decided that stay."""
-    return await quarantine.reject(log, item, data.why, request.user.name)
+    return await quarantine.reject(log, Decided(item, data.why, request.user.name))
 
 
 routes = (list_held, show_held, accept_held, reject_held)

@@ -1,7 +1,7 @@
 """From every earlier version of the tables to the present one, in one transaction.
 
 A database says its version in `meta`. An empty one gets the present tables (`schema.py`). An older one is brought up
-step by step: `v2.py` brings version 1 to version 2, `v3.py` that to version 3. A step never changes once it is released; so it uses no
+step by step: `v2.py` brings version 1 to version 2, and so on. A step never changes once it is released; so it uses no
 table of `schema.py`, whose present form is that of the newest version, but the frozen SQL beside it. The tests compare
 what the steps make with what `schema.py` makes, on both engines.
 
