@@ -313,6 +313,28 @@ async def test_the_receipt_of_what_was_accepted_stays_what_it_was(pair: tuple[St
     assert second.head == first.head
 
 
+async def test_what_was_accepted_is_not_put_aside_when_it_comes_again(
+    pair: tuple[Station, Station], station: Callable[..., Station]
+) -> None:
+    here, sender = pair
+    parcel = said(TIRANA, telling_of(OWN))
+    [held] = await refused(here, sender, parcel)
+    await accept(here, held.id)
+    restored = replace(batch(*stream(parcel)), incarnation="f" * 16)
+    assert (await take(here, sender, restored)).refused == ()
+    assert (await take(here, station(VIENNA), batch(*stream(parcel)))).refused == ()
+    assert waiting(here) == []
+    assert await here.watches() == [OWN]
+
+
+async def test_what_is_beyond_a_limit_puts_nothing_into_dispute(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    good, other = said(TIRANA, written(TIRANA)), said(TIRANA, telling_of(OWN))
+    [held] = await refused(here, sender, good, other)
+    assert held.code == "too_broad"
+    assert await here.watches() == ["203.0.113.1"]
+
+
 async def test_what_is_not_there_is_not_found(pair: tuple[Station, Station]) -> None:
     here, _ = pair
     for act in (

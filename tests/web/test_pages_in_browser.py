@@ -395,7 +395,9 @@ def test_axe_finds_nothing_wrong_with_what_was_put_aside(
 ) -> None:
     tirana, podgorica = pair
     tirana.publish(indicator("203.0.0.0/12", f"put aside, {scheme}"))
-    page = signed_in(podgorica, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True)
+    page = signed_in(
+        podgorica, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
+    )
     expect(page.get_by_role("region", name="In quarantine")).to_be_visible()
     page.goto(podgorica.url + "/quarantine")
     one = page.locator("tbody a").first.get_attribute("href")

@@ -59,10 +59,11 @@ class Receiver(msgspec.Struct, frozen=True):
 
 
 class _Told(msgspec.Struct, frozen=True):
-    """What a statement frame carries, verified."""
+    """What a statement frame carries, verified. `beyond` says which limit of this node's own it is beyond, if any."""
 
     known: KnownStatement
     contents: tuple[Content, ...]
+    beyond: Refused | None = None
 
     @property
     def by_creator(self) -> bool:
@@ -189,8 +190,7 @@ def _check(one: Frame, receiver: Receiver, latest: str, overruled: frozenset[str
         if one.kind is FrameKind.COMMITMENT:
             return attest.check(one.envelope, one.contents, receiver.members, latest)
         told = _check_statement(one, receiver.members)
-        _check_limits(told, receiver.own, latest, overruled)
-        return told
+        return replace(told, beyond=_beyond(told, receiver.own, latest, overruled))
     except Refused as refused:
         return _Unfit(refused, _names(one))
 
@@ -218,24 +218,23 @@ def _check_tombstone(one: Frame, members: Members) -> KnownTombstone:
     return tombstone.read(one.envelope, members.keyring)
 
 
-def _check_limits(told: _Told, own: Constituency, latest: str, overruled: frozenset[str]) -> None:
+def _beyond(told: _Told, own: Constituency, latest: str, overruled: frozenset[str]) -> Refused | None:
     """Hold this node's own limits against what is else in order."""
     until = _ANY_TIME if "clock_ahead" in overruled else latest
     if told.known.statement.issued > until:
-        raise Refused(
+        return Refused(
             "clock_ahead", f"A statement was signed at {told.known.statement.issued}, not yet here."
         )
     for content in told.contents:
         # STIX 2.1 §3.6: the latest `modified` counts; one that is to come would count for as long.
         if content.version > until:
-            raise Refused(
+            return Refused(
                 "clock_ahead", f"{content.stix_id} says that it is of {content.version}, not yet here."
             )
     subject = told.contents[0]
     watched = subject.type == _WATCHED and not subject.revoked
     words = breadth.faults(subject.observables, own) if watched and "too_broad" not in overruled else ""
-    if words:
-        raise Refused("too_broad", f"{subject.stix_id} is too broad: {words}.")
+    return Refused("too_broad", f"{subject.stix_id} is too broad: {words}.") if words else None
 
 
 def _check_statement(one: Frame, members: Members) -> _Told:
@@ -331,6 +330,7 @@ def _keep(
     overruled: frozenset[str] = frozenset(),
 ) -> list[tuple[Frame, _Unfit]]:
     """Write what is in order and return the frames that are not, or are in dispute, with the reasons."""
+    taken = _within_limits(tx, taken)
     refused = [(one, found) for one, found in taken if isinstance(found, _Unfit)]
     for one, found in taken:
         if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found, sender, overruled)):
@@ -350,6 +350,18 @@ def _keep(
             words = f"{subject.creator} signed two different {subject.stix_id} of one version."
             refused.append((_bare(one), _Unfit(Refused("equivocation", words))))
     return refused
+
+
+def _within_limits(tx: Tx, taken: Sequence[tuple[Frame, _Checked]]) -> list[tuple[Frame, _Checked]]:
+    """Let go of what is beyond this node's limits, unless it is here: accepted by a person, or this member's own."""
+    beyond = [found.known.digest for _, found in taken if isinstance(found, _Told) and found.beyond]
+    held = statements.known(tx.conn, beyond)
+    return [
+        (one, _Unfit(found.beyond, _names(one)))
+        if isinstance(found, _Told) and found.beyond and found.known.digest not in held
+        else (one, found)
+        for one, found in taken
+    ]
 
 
 def _put_aside(tx: Tx, sender: str, incarnation: str, unfit: Sequence[tuple[Frame, _Unfit]]) -> None:
