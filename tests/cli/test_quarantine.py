@@ -41,6 +41,7 @@ def test_what_was_put_aside_is_listed_shown_and_accepted(
     pair: tuple[RunningNode, ...], held: dict[str, Any]
 ) -> None:
     node, item = pair[1], str(held["id"])
+    assert "wait in quarantine: lezha quarantine list --peer tirana" in run(node, "peer", "list").stderr
     listed = run(node, "quarantine", "list", "--peer", "tirana", "--code", "too_broad")
     assert listed.returncode == 0
     assert held["stix_id"] in listed.stdout

@@ -33,6 +33,7 @@ async def test_what_waits_is_listed_newest_first_page_by_page(log: Log) -> None:
             asides[1].seq: ("malware--1", "tool--2"),
         }
         assert (quarantine.waiting(conn, 99), quarantine.waiting(conn, 2)) == (3, 2)
+        assert [quarantine.waiting(conn, 99, one) for one in (MONTENEGRO, ALBANIA)] == [3, 0]
 
 
 @pytest.mark.parametrize("verdict", Verdict)

@@ -285,8 +285,10 @@ def list_peers(
             "How the links are is known to the process that runs them, `lezha serve`; this one serves people only."
         )
     for one in found:
-        if aside := sum(one["put_aside"].values()):
-            note(f"{one['name']}: {aside} frames were put aside; lezha quarantine list --peer {one['name']}")
+        if one["undecided"]:
+            note(
+                f"{one['name']}: {one['undecided']} wait in quarantine: lezha quarantine list --peer {one['name']}"
+            )
         if one["fault"]:
             note(f"{one['name']}: {one['fault']}")
         if one["recall_since"]:

@@ -61,9 +61,11 @@ def listed(
     return [record(row._mapping, Aside) for row in conn.execute(query)]
 
 
-def waiting(conn: Connection, most: int) -> int:
-    """Count what waits for a verdict, up to `most`."""
+def waiting(conn: Connection, most: int, member: str = "") -> int:
+    """Count what waits for a verdict, of one member or of all, up to `most`."""
     query = _TO_VERDICT.where(_VERDICTS.c.item.is_(None)).limit(most)
+    if member:
+        query = query.where(_TABLE.c.member == member)
     return conn.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
