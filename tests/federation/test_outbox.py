@@ -124,3 +124,10 @@ def test_a_fork_acknowledges_nothing() -> None:
     with pytest.raises(Fork):
         talk.wants(Send(2)).receipt(5, chain=b"x" * 32)
     talk.wants(Send(2))
+
+
+def test_when_the_receiver_asks_to_wait_it_goes_on_where_it_was() -> None:
+    talk = Conversation(head=5).wants(Greet()).receipt(2).wants(Send(2))
+    talk.outbox.held(7)
+    talk.wants(Pause(7, firm=True)).wants(Send(2)).receipt(5).wants(Wait())
+    assert talk.outbox.failures == 0

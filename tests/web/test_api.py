@@ -63,6 +63,12 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/tokens/revoke", Right.TOKENS, {"name": "nobody"}, 404),
     ("POST", "/api/v1/tokens/{name}/revoke", Right.TOKENS, {}, 404),
     ("POST", "/api/v1/peers/{name}/clear", Right.PEERS, {"clearance": "red"}, 404),
+    ("POST", "/api/v1/peers/{name}/trust", Right.PEERS, {"trust": "propose"}, 404),
+    ("POST", "/api/v1/peers/{name}/limit", Right.PEERS, {"hourly": None}, 404),
+    ("GET", "/api/v1/quarantine", Right.LOOK, None, 200),
+    ("GET", "/api/v1/quarantine/{item}", Right.LOOK, None, 404),
+    ("POST", "/api/v1/quarantine/{item}/accept", Right.QUARANTINE, {"why": "a test"}, 404),
+    ("POST", "/api/v1/quarantine/{item}/reject", Right.QUARANTINE, {"why": "a test"}, 404),
     ("GET", "/api/v1/constituents", Right.LOOK, None, 200),
     ("POST", "/api/v1/constituents", Right.PEERS, {"name": "bank-{turn}"}, 200),
     ("POST", "/api/v1/constituents/{name}/renew", Right.PEERS, {}, 404),
@@ -87,7 +93,13 @@ class Api:
     def __init__(self, node: RunningNode, tokens: dict[str, str], stix_id: str, content: str) -> None:
         self.node = node
         self.tokens = tokens
-        self._known = {"stix_id": stix_id, "content": content, "name": "atlantis", "community": "atlantis"}
+        self._known = {
+            "stix_id": stix_id,
+            "content": content,
+            "name": "atlantis",
+            "community": "atlantis",
+            "item": "7",
+        }
         self._turn = 0
 
     def call(self, who: str, method: str, path: str, data: Any) -> tuple[int, bytes]:

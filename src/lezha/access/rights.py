@@ -14,6 +14,7 @@ class Right(StrEnum):
     PEERS = "peers"
     COMMUNITIES = "communities"
     ISOLATE = "isolate"
+    QUARANTINE = "quarantine"
     TOKENS = "tokens"
     PURGE = "purge"
     SENSE = "sense"
@@ -40,12 +41,15 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
             Right.PEERS,
             Right.COMMUNITIES,
             Right.ISOLATE,
+            Right.QUARANTINE,
             Right.TOKENS,
             Right.PURGE,
             Right.AUDIT,
         }
     ),
-    Role.COORDINATOR: frozenset({Right.LOOK, Right.PUBLISH, Right.COMMUNITIES, Right.ISOLATE}),
+    Role.COORDINATOR: frozenset(
+        {Right.LOOK, Right.PUBLISH, Right.COMMUNITIES, Right.ISOLATE, Right.QUARANTINE}
+    ),
     Role.ANALYST: frozenset({Right.LOOK}),
     Role.SENSOR: frozenset({Right.SENSE}),
     Role.CONSTITUENT: frozenset({Right.RECEIVE}),

@@ -25,6 +25,7 @@ from lezha.cli import (
     peer,
     policy,
     publish,
+    quarantine,
     recall,
     release,
     sensor,
@@ -59,6 +60,7 @@ app.add_typer(objects.app, name="objects")
 app.add_typer(identity.app, name="identity")
 app.add_typer(peer.app, name="peer")
 app.add_typer(carry.app, name="carry")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(community.app, name="community")
 app.add_typer(constituent.app, name="constituent")
 app.add_typer(policy.app, name="policy")

@@ -11,12 +11,14 @@ from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
 from lezha.sharing.tlp import Tlp
+from lezha.sharing.trust import Trust
 
 app = typer.Typer(help="Link this node to those of allies, and see how the links are.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="What the peer is called here.")]
 _COLUMNS = (
     "peer",
     "state",
+    "trust",
     "link",
     "delivered",
     "queued",
@@ -165,6 +167,64 @@ def clear(
     say(f"{done['name']} receives up to TLP:{done['clearance'].upper()}.")
 
 
+@app.command("trust")
+def trust(
+    name: Name,
+    level: Annotated[Trust, typer.Argument(help="watch, propose or block.")],
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Say what a peer's indicators are used for at most.
+
+    watch, as every peer begins: sensors look for them. propose: a block may be proposed to a person. block: it may be
+    made without asking. Sensors are told at once; nothing in this version makes blocks yet.
+
+    Example: lezha peer trust podgorica propose
+    """
+
+    async def call(node: Api) -> Any:
+        return await node.post(f"/peers/{api.segment(name)}/trust", {"trust": level.value})
+
+    done = api.run(home, url, token_file, call)
+    if json:
+        show_json(done)
+        return
+    say(f"{done['name']} is trusted to {done['trust']}.")
+
+
+@app.command("limit")
+def limit(
+    name: Name,
+    hourly: Annotated[str, typer.Argument(help="How many objects an hour, or default.")],
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Say how many objects are taken from a peer in an hour. What is more waits at the peer; nothing is lost.
+
+    The default is peer_hourly in lezha.toml.
+
+    Example: lezha peer limit podgorica 1000000
+    """
+    plain = hourly.replace(",", "").replace("_", "")
+    if hourly != "default" and not (plain.isascii() and plain.isdigit()):
+        raise CliError(f"{hourly!r} is no number of objects: write one, or default.", 2)
+
+    async def call(node: Api) -> Any:
+        wanted = None if hourly == "default" else int(plain)
+        return await node.post(f"/peers/{api.segment(name)}/limit", {"hourly": wanted})
+
+    done = api.run(home, url, token_file, call)
+    if json:
+        show_json(done)
+        return
+    many = f"{done['hourly']:,} objects" if done["hourly"] else "as many objects as the settings say"
+    say(f"From {done['name']} {many} are taken in an hour.")
+
+
 @app.command("remove")
 def remove(
     name: Name, home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
@@ -228,6 +288,10 @@ def list_peers(
             "How the links are is known to the process that runs them, `lezha serve`; this one serves people only."
         )
     for one in found:
+        if one["undecided"]:
+            note(
+                f"{one['name']}: {one['undecided']} wait in quarantine: lezha quarantine list --peer {one['name']}"
+            )
         if one["fault"]:
             note(f"{one['name']}: {one['fault']}")
         if one["recall_since"]:
@@ -239,6 +303,7 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
     return (
         one["name"],
         one["state"],
+        one["trust"],
         one["phase"],
         str(one["delivered"]),
         str(one["queued"]),

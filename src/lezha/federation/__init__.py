@@ -15,7 +15,8 @@ never blocks the rest. The signed receipt follows the commit.
 sender goes on from there and nothing is taken twice. A peer that is away costs a pause, 0.2 s growing to 8 s. A
 receiver restored from a backup reports a lower head and is sent the rest again. The hashes of
 statements keep what was known from being taken twice. A sender restored from a backup contradicts what its peers
-hold: they report a fork and take nothing, until an operator looks.
+hold: they report a fork and take nothing, until an operator looks. A peer that takes no more for now says for how
+long (`pace`): the sender waits and goes on where it was.
 
 `client` does I/O and `tls` reads key files; everything else here is pure.
 """

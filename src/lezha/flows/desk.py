@@ -24,6 +24,7 @@ from lezha.store import (
     disputes,
     isolation,
     peers,
+    quarantine,
     search,
     statements,
     tombstones,
@@ -44,6 +45,7 @@ _SIGHTING_LINES: Final = 12
 _DISPUTES: Final = 500
 _GISTS_KEPT: Final = 20_000
 _RECALLS: Final = 20
+_WAITING: Final = 1000
 _EVENT_KINDS: Final = (
     "roster",
     "roster conflict",
@@ -54,6 +56,10 @@ _EVENT_KINDS: Final = (
     "fork",
     "token",
     "policy",
+    "quarantine accepted",
+    "quarantine rejected",
+    "trust",
+    "too fast",
 )
 
 
@@ -77,6 +83,10 @@ class Kind(StrEnum):
     BROUGHT = "brought"
     RECALLED = "recalled"
     POLICY = "policy"
+    ACCEPTED = "quarantine accepted"
+    REJECTED = "quarantine rejected"
+    TRUST = "trust"
+    TOO_FAST = "too fast"
 
 
 _OF_A_COMMUNITY: Final = (Kind.ROSTER, Kind.CONFLICT, Kind.ADMISSION)
@@ -153,7 +163,8 @@ class Dispute(msgspec.Struct, frozen=True):
 
 class Desk(msgspec.Struct, frozen=True):
     """All that the desk shows at one instant. `disputes` are those that no later version has ended; `recalls` what
-    others took back most lately of what has its bytes here.
+    others took back most lately of what has its bytes here. `waiting` counts what was put aside and nobody has decided
+    about yet, up to 1,000.
 
     `communities` are those accepted here, `offered` counts others that peers have sent rosters of. `complete` is false
     if what happened long ago was not looked through yet; the next look goes on there.
@@ -173,6 +184,7 @@ class Desk(msgspec.Struct, frozen=True):
     offered: int
     warnings: tuple[Warned, ...]
     isolation: Isolation | None
+    waiting: int
     complete: bool
 
 
@@ -264,6 +276,7 @@ def desk(
         offered=communities.count_offered(conn),
         warnings=tuple(rosters.warnings(conn, who, now, soon)),
         isolation=isolation.present(conn),
+        waiting=quarantine.waiting(conn, _WAITING),
         complete=no_act_left and none_left,
     )
 
@@ -400,6 +413,9 @@ def _event(one: RecentEvent) -> Happening:
         Kind.PEER: "state",
         Kind.INVITATION: "name",
         Kind.PUT_ASIDE: "code",
+        Kind.ACCEPTED: "code",
+        Kind.REJECTED: "code",
+        Kind.TRUST: "trust",
         Kind.TOKEN: "role",
     }.get(kind, "")
     return Happening(

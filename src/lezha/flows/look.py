@@ -17,6 +17,7 @@ from lezha.store import (
     keys,
     ledger,
     peers,
+    quarantine,
     search,
     statements,
     tombstones,
@@ -35,6 +36,7 @@ class LinkPhase(msgspec.Struct, frozen=True):
     latencies: Sequence[float] = ()
 
 
+_UNDECIDED: Final = 1000
 ELSEWHERE: Final = LinkPhase("elsewhere", "")
 """The sending end of a link runs in another process, which alone knows how it is."""
 
@@ -52,8 +54,10 @@ class PeerReport(msgspec.Struct, frozen=True):
 
     `delivered` counts what the peer signed for and took, `queued` what waits for its receipt. By reason or code:
     `withheld` counts what this member published and the peer does not get, `not_passed_on` what others published,
-    `refused` what the peer refused, `put_aside` what it sent and this node refused. `recall_since` is when the oldest
-    recall was numbered that the peer has not signed for, empty if there is none.
+    `refused` what the peer refused, `put_aside` what it sent and this node refused; of that `undecided` waits for a
+    verdict, up to 1,000. `recall_since` is when the oldest recall was numbered that the peer has not signed for, empty
+    if there is none. `trust` is what its indicators are used for at most; `hourly` how many objects are taken from it
+    in an hour, None for what the settings say.
     """
 
     name: str
@@ -69,10 +73,13 @@ class PeerReport(msgspec.Struct, frozen=True):
     not_passed_on: dict[str, int]
     refused: dict[str, int]
     put_aside: dict[str, int]
+    undecided: int
     received: int
     last_receipt: str
     last_received: str
     recall_since: str
+    trust: str
+    hourly: int | None
     latency_ms: Quantiles | None
 
 
@@ -268,10 +275,13 @@ def _peer_report(conn: Connection, peer: peers.Peer, link: LinkPhase | None) -> 
         not_passed_on=views.withheld_counts(conn, peer.member, own=False),
         refused=refused,
         put_aside=inbound.put_aside_counts(conn, peer.member),
+        undecided=quarantine.waiting(conn, _UNDECIDED, peer.member),
         received=received,
         last_receipt=last_receipt,
         last_received=last_received,
         recall_since=tombstones.waiting(conn, peer.member, acknowledged),
+        trust=peer.trust.value,
+        hourly=peer.hourly,
         latency_ms=quantiles(link.latencies) if link and link.latencies else None,
     )
 

@@ -15,7 +15,7 @@ import structlog
 
 from lezha.federation import document, frame
 from lezha.federation.client import PeerClient
-from lezha.federation.errors import FederationError, Fenced
+from lezha.federation.errors import Busy, FederationError, Fenced
 from lezha.federation.frame import Batch
 from lezha.federation.outbox import Fork, Greet, Outbox, Pause, Send, Wait
 from lezha.federation.polled import Polled
@@ -161,6 +161,9 @@ class Link:
                 self._fault("fenced off", str(fenced))
                 self._outbox.failed()
                 await self._pause(_FORK_PAUSE_S)
+            except Busy as busy:
+                self._fault("held back", str(busy))
+                self._outbox.held(busy.seconds)
             except FederationError as error:
                 self._fault("unreachable", str(error))
                 self._outbox.failed()
@@ -196,9 +199,9 @@ class Link:
                 await self._idle(serial)
                 if self._world.seconds() - self._heard >= _IDLE_S:
                     self._outbox.quiet()
-            case Pause(seconds):
+            case Pause(seconds, firm):
                 await self._decide_all(serial)
-                await self._pause(seconds)
+                await (asyncio.sleep(seconds) if firm else self._pause(seconds))
 
     async def _decide_all(self, serial: int) -> None:
         """Decide for all that waits, while nothing can be sent: then it is known how much that is."""

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import structlog
 
-from lezha.detection import constituency
+from lezha.detection import breadth, constituency
 from lezha.detection.constituency import Constituency
 from lezha.federation import members as directory
 from lezha.federation import tls
 from lezha.federation.document import read
 from lezha.federation.members import Members
+from lezha.federation.pace import Pace
 from lezha.flows import ingest, introduce, rederive, share, witness
 from lezha.flows.attest import Sealer
 from lezha.flows.convene import Convener
@@ -56,13 +57,14 @@ class Node:
 
     def __init__(self, home: Path, *, leads: bool = True) -> None:
         schema.compile_all()
+        breadth.load()
         self._home = home
         self._leads = leads
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
         self._policy = national.wanted(home, self.settings) if leads else None
         self.changes = Changes(quiet=witness.QUIET)
-        self.decisive = Changes(share.KINDS)
+        self.decisive = Changes(share.KINDS | {peers.TRUST})
         self._peer_changes = Changes(frozenset({"peer"}))
         self._superseded = asyncio.Event()
         self.log: Log = database.open_log(home, self.settings, leads=leads)
@@ -73,7 +75,9 @@ class Node:
             self.incarnation = self._take_lead() if leads else self._follow()
             self.witness = Witness(self.log, utc_now)
             self.links = Links(self._link, here=leads)
-            self.intake = Intake(self.log, lambda: self.receiver, self.refresh)
+            self.intake = Intake(
+                self.log, lambda: self.receiver, self.refresh, Pace(self.settings.peer_hourly)
+            )
             self.carrier = (
                 Carrier(home, self.log, lambda: self.identity, self.incarnation, self.intake)
                 if leads
@@ -103,7 +107,11 @@ class Node:
     def receiver(self) -> Receiver:
         """In whose name this node receives, with the members it knows now."""
         return Receiver(
-            self.identity.member, self.identity.known.document, self.identity.signer, self.members
+            self.identity.member,
+            self.identity.known.document,
+            self.identity.signer,
+            self.members,
+            self._constituency,
         )
 
     @property

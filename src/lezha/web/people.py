@@ -10,7 +10,7 @@ from litestar.openapi import OpenAPIConfig
 
 import lezha
 from lezha.node.node import Node
-from lezha.web import api, audit, constituents, pages, sensors
+from lezha.web import api, audit, constituents, held, pages, sensors
 from lezha.web.auth import Authentication, Sessions
 from lezha.web.description import Described
 from lezha.web.parameters import BodyRequest
@@ -40,6 +40,7 @@ def app(node: Node) -> Litestar:
             sensors.router,
             constituents.router,
             pages.router,
+            held.router,
             pages.static_files(),
         ],
         middleware=[sourced, DefineMiddleware(Authentication)],
@@ -50,6 +51,7 @@ def app(node: Node) -> Litestar:
             "author": Provide(lambda: node.author, sync_to_thread=False),
             "members": Provide(lambda: node.members, sync_to_thread=False),
             "convener": Provide(lambda: node.convener, sync_to_thread=False),
+            "receiver": Provide(lambda: node.receiver, sync_to_thread=False),
             "host": Provide(lambda: node.host, sync_to_thread=False),
             "links": Provide(lambda: node.links, sync_to_thread=False),
             "changes": Provide(lambda: node.changes, sync_to_thread=False),

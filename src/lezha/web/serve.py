@@ -40,6 +40,10 @@ class PeerProtocol(HttpToolsProtocol):
         tls = transport.get_extra_info("ssl_object")
         self._client_certificate: bytes | None = tls.getpeercert(binary_form=True) if tls else None
         super().connection_made(transport)
+        # uvicorn begins to count after the first answer: who connects and says nothing would stay for ever.
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def on_message_begin(self) -> None:
         """Put the certificate into each request's scope."""
