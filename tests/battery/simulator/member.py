@@ -36,10 +36,16 @@ ENROLLED = "2026-01-01T00:00:00.000000Z"
 
 
 class Watcher:
-    """Sees every batch as it leaves a node."""
+    """Sees every batch as it leaves a node, and every one that a node has taken."""
 
     def sees(self, sender: "Member", receiver: str, batch: bytes) -> None:
         """Look at a batch."""
+
+    def took(self, receiver: "Member", sender: str, batch: bytes, receipt: bytes) -> None:
+        """Look at a batch that was answered."""
+
+    def forgot(self, member: "Member") -> None:
+        """Note that a node has lost what it knew, and knows what it once did."""
 
 
 class Member:
@@ -121,6 +127,7 @@ class Member:
         with empty.begin() as conn:
             archive.load(conn, rows, rederive.into_empty)
         empty.dispose()
+        self.watcher.forgot(self)
 
     # --- what it does -------------------------------------------------------------------------------------------------
 
@@ -140,9 +147,11 @@ class Member:
             if link := self.links.get(sender):
                 link.contact(sent.incarnation)
             latest = later(self.clock(), minutes=5)
-            return await receive.from_peer(self.log, self.receiver, peer, sent, latest)
+            receipt = await receive.from_peer(self.log, self.receiver, peer, sent, latest)
         except (Refused, StoreError) as error:
             raise LinkFault(f"{self.name} answered with an error: {error}") from error
+        self.watcher.took(self, sender, batch, receipt)
+        return receipt
 
     @property
     def author(self) -> Author:

@@ -1,8 +1,9 @@
 """What has to hold in the simulation, said a second time and without the code that is tested.
 
 At every moment (`Guard.sees`): no batch leaves a node with a statement that its receiver may not have by what the
-sender knows then. In the end (`faults`): what a member may have from a neighbour that has it, it has; nothing is there
-twice; nothing was refused; nothing forked; every recall and roster is where it belongs; every receipt was kept.
+sender knows then, or that the receiver has sent itself. In the end (`faults`): what a member may have from a neighbour
+that has it, it has; nothing is there twice; nothing was refused; nothing forked; every recall and roster is where it
+belongs; every receipt was kept.
 """
 
 import hashlib
@@ -27,14 +28,34 @@ class Guard(Watcher):
     def __init__(self) -> None:
         self.faults: list[str] = []
         self.carried = 0
+        self._came: dict[tuple[str, bytes, str], float] = {}
+        """When a statement came to a member from another one."""
+
+    def took(self, receiver: Member, sender: str, batch: bytes, receipt: bytes) -> None:
+        head = json.loads(envelope.peek(receipt, PayloadType.RECEIPT))["head"]
+        for one in frame.decode(batch).frames:
+            if one.kind is FrameKind.STATEMENT and one.number <= head:
+                self._came.setdefault((receiver.member, _digest(one), sender), seconds())
+
+    def forgot(self, member: Member) -> None:
+        self._came = {key: at for key, at in self._came.items() if key[0] != member.member}
 
     def sees(self, sender: Member, receiver: str, batch: bytes) -> None:
         for one in frame.decode(batch).frames:
             self.carried += 1
             if seconds() - sender.ruled > GRACE_S and (why := _forbidden(sender, receiver, one)):
-                self.faults.append(
-                    f"{seconds():.3f} {sender.name} sent {one.kind} {one.number} to {receiver}: {why}"
-                )
+                self._note(sender, receiver, one, why)
+            if one.kind is FrameKind.STATEMENT:
+                came = self._came.get((sender.member, _digest(one), receiver))
+                if came is not None and seconds() - came > GRACE_S:
+                    self._note(sender, receiver, one, "it came from there")
+
+    def _note(self, sender: Member, receiver: str, one: frame.Frame, why: str) -> None:
+        self.faults.append(f"{seconds():.3f} {sender.name} sent {one.kind} {one.number} to {receiver}: {why}")
+
+
+def _digest(one: frame.Frame) -> bytes:
+    return hashlib.sha256(envelope.peek(one.envelope, PayloadType.STATEMENT)).digest()
 
 
 def _forbidden(sender: Member, receiver: str, one: frame.Frame) -> str:
@@ -45,12 +66,9 @@ def _forbidden(sender: Member, receiver: str, one: frame.Frame) -> str:
         return "" if named and not _suspended(sender, receiver) else "not a roster of its"
     if one.kind is not FrameKind.STATEMENT:
         return ""
-    payload = envelope.peek(one.envelope, PayloadType.STATEMENT)
-    said = json.loads(payload)
-    digest = hashlib.sha256(payload).digest()
-    if _rows(
-        sender, "SELECT 1 FROM tombstones WHERE statement = :one AND member = :two", digest, said["member"]
-    ):
+    said = json.loads(envelope.peek(one.envelope, PayloadType.STATEMENT))
+    recalled = "SELECT 1 FROM tombstones WHERE statement = :one AND member = :two"
+    if _rows(sender, recalled, _digest(one), said["member"]):
         return "it was recalled"
     return "" if may_have(sender, receiver, said) else "it may not have that"
 
