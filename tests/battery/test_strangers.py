@@ -4,10 +4,13 @@ import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.battery.nodes import PeerAnswer, RunningNode, as_peer, running, until
+from tests.federation.keys import MALLORY, PODGORICA, Party
 
-from lezha.federation import frame, tls
+from lezha.federation import enrolment, frame, tls
+from lezha.federation.enrolment import Commit, Offer, Reveal
 from lezha.federation.frame import Batch
 from lezha.federation.tls import Pair
 from lezha.node.identity import new_member
@@ -116,6 +119,31 @@ def test_others_learn_nothing_about_who_is_a_peer_here(
         return as_peer(node, leaf(tmp_path, root_of(peer), member), "POST", FRAMES, GREETING)
 
     assert shown(other.member) == shown(new_member())
+
+
+def test_whoever_holds_an_invitation_reads_no_peers_name_in_a_refusal(
+    nodes: tuple[RunningNode, RunningNode, RunningNode],
+) -> None:
+    """Two were invited under one name; who comes second reads that it did not work, and the node's log says why."""
+    node, *_ = nodes
+    offers = [
+        enrolment.read_offer(node.post("/peers/invite", {"name": name})["invitation"])
+        for name in ("vlora", "Vlora")
+    ]
+
+    def reveal(offer: Offer, party: Party) -> PeerAnswer:
+        raw, nonce = party.document(), "01" * 32
+        said = Commit(offer.id, offer.secret, enrolment.commitment(nonce, raw))
+        as_peer(node, None, "POST", "/link/v1/enrol/commit", msgspec.json.encode(said))
+        shown = Reveal(offer.id, offer.secret, nonce, raw.decode())
+        return as_peer(node, None, "POST", "/link/v1/enrol/reveal", msgspec.json.encode(shown))
+
+    assert reveal(offers[0], PODGORICA).status == 200
+    refused = reveal(offers[1], MALLORY)
+    assert (refused.status, "vlora" in refused.body.decode().lower()) == (409, False)
+    assert [(one["invitation"], one["reason"]) for one in node.logged("enrolment.refused")] == [
+        (offers[1].id, "There is a peer 'Vlora' already: choose another name.")
+    ]
 
 
 def test_a_peer_that_is_only_pending_is_refused(tmp_path: Path) -> None:

@@ -91,6 +91,18 @@ async def test_it_counts_what_a_peer_has_and_what_it_waits_for(three: Three) -> 
     ]
 
 
+async def test_what_was_recalled_nobody_has_or_waits_for(three: Three) -> None:
+    tirana, podgorica, _ = three
+    await tirana.publish(told(TIRANA, 1), pap=Pap.RED)
+    await receipted(tirana, podgorica)
+    await tirana.publish(told(TIRANA, 2), pap=Pap.RED)
+    await tirana.withheld(podgorica)
+    await tirana.recall(IDS[1])
+    found = seen(tirana, NO_RED)
+    assert (found.statements, changes(effect(found, "podgorica"))) == (1, (0, 1, 0))
+    assert [(one.id, one.change) for one in effect(found, "podgorica").examples] == [(IDS[2], "waiting")]
+
+
 async def test_what_it_says_is_what_comes_about(three: Three) -> None:
     tirana, podgorica, vienna = three
     await tirana.publish(told(TIRANA, 1), told(TIRANA, 2), pap=Pap.RED)

@@ -73,6 +73,7 @@ async def test_what_others_signed_is_apart(station: Callable[..., Station]) -> N
 async def test_a_community_sums_up_its_members_and_names_those_without_a_link(tirana: Station) -> None:
     (nato,) = reported(tirana).communities
     assert (nato.community, nato.members, nato.unlinked, nato.own) == ("NATO", 2, 0, {"clearance": 1})
+    assert nato.words == {"clearance": "the recipient is not cleared for its marking"}
     await tirana.log.write(lambda tx: tx.conn.execute(schema.peers.delete()))
     (nato,) = reported(tirana).communities
     assert (nato.unlinked, nato.unlinked_members, nato.own) == (1, (PODGORICA.member,), {})
@@ -129,6 +130,21 @@ async def test_what_a_peer_has_by_another_statement_is_no_gap(tirana: Station) -
     report = reported(tirana, peer="vienna")
     assert counts(report) == {"vienna": {"not_in_audience": 1}}
     assert [one.id for one in report.peers[0].own[0].examples] == [told(TIRANA, 2)["id"]]
+
+
+async def test_what_its_author_has_recalled_is_no_gap(tirana: Station) -> None:
+    """Whether it was withheld before its recall or after."""
+    podgorica, vienna = Station(PODGORICA, tirana.log), Station(VIENNA, tirana.log)
+    await tirana.recall(told(TIRANA, 1)["id"])
+    assert counts(reported(tirana))["vienna"] == {"not_in_audience": 1}
+    await tirana.publish(told(TIRANA, 3))
+    await tirana.recall(told(TIRANA, 3)["id"])
+    for one in (podgorica, vienna):
+        assert (await tirana.withheld(one))[told(TIRANA, 3)["id"]] == "recalled"
+    report = reported(tirana)
+    assert counts(report)["vienna"] == {"not_in_audience": 1}
+    assert [one.id for one in report.peers[2].own[0].examples] == [told(TIRANA, 2)["id"]]
+    assert report.communities[0].own == {"clearance": 1}
 
 
 async def test_sums_stop_at_the_cap_and_say_so(tirana: Station) -> None:

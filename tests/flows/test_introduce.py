@@ -6,12 +6,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 from tests.federation.keys import MALLORY, PODGORICA, TIRANA
-from tests.flows.alliance import NAMES, Station
+from tests.flows.alliance import NAMES, VIENNA, Station
 
 from lezha.federation import document, enrolment, envelope
 from lezha.federation.client import PeerClient
 from lezha.federation.enrolment import Commit, Committed, Offer, Reveal
-from lezha.federation.errors import EnrolmentError, FederationError
+from lezha.federation.errors import EnrolmentError, FederationError, NotTakenUp
 from lezha.flows import introduce
 from lezha.flows.errors import FlowError
 from lezha.flows.introduce import Host
@@ -309,14 +309,39 @@ async def test_a_document_that_is_none_is_refused(two: Two) -> None:
 
 async def test_a_node_is_not_introduced_to_itself(two: Two) -> None:
     tirana, _ = two
-    with pytest.raises(EnrolmentError, match="this node itself"):
+    with pytest.raises(NotTakenUp) as refused:
         await accept(tirana, tirana, await invite(tirana, "mirror"))
+    assert refused.value.why == "That is this node itself."
+
+
+async def test_a_refusal_tells_the_invited_nothing_of_the_inviters_peers(
+    two: Two, station: Callable[..., Station]
+) -> None:
+    """The name may be taken meanwhile, or a stranger may claim to be a member that it takes for a peer there."""
+    tirana, podgorica = two
+    offers = [await invite(tirana, "vienna"), await invite(tirana, "skopje")]
+    vienna = station(VIENNA)
+    await tirana.links(vienna)
+    with_other_root(vienna)
+    told = []
+    for offer, stranger in zip(offers, (podgorica, vienna), strict=True):
+        with pytest.raises(NotTakenUp) as refused:
+            await accept(stranger, tirana, offer)
+        told.append((str(refused.value), refused.value.why))
+    assert {said for said, _ in told} == {
+        "The inviting node can't take this up; its log says why. Ask the officer who invited."
+    }
+    assert [why for _, why in told] == [
+        "There is a peer 'vienna' already: choose another name.",
+        "That member is a peer here already, under another name: invite it anew under that one.",
+    ]
+    assert known(tirana) == [(VIENNA.member, "vienna", "active")]
 
 
 async def test_a_member_that_is_a_peer_already_is_not_introduced_again(two: Two) -> None:
     tirana, podgorica = two
     await accept(podgorica, tirana, await invite(tirana))
-    with pytest.raises((Conflict, FlowError)):
+    with pytest.raises(Conflict):
         await accept(podgorica, tirana, await invite(tirana, "again"), name="again")
     assert known(tirana) == [(PODGORICA.member, "podgorica", "pending")]
 
@@ -437,8 +462,9 @@ async def test_an_invitation_for_a_new_peer_is_none_for_one_that_is_there(two: T
     tirana, podgorica = two
     await met(tirana, podgorica)
     with_other_root(podgorica)
-    with pytest.raises(EnrolmentError, match="under another name"):
+    with pytest.raises(NotTakenUp) as refused:
         await accept(podgorica, tirana, await invite(tirana, "skopje"))
+    assert "under another name" in refused.value.why
     with pytest.raises(NotFound):
         await introduce.invite(tirana.log, tirana.host, "skopje", utc_now(), "test", again=True)
 

@@ -346,7 +346,7 @@ async def test_a_companion_that_is_purged_stops_no_link_and_no_sensor(
     feed = await detect.feed(tirana.log, SENSOR, 0, utc_now())
     assert [len(one.observables) for one in feed.items] == [1, 1], "own systems look for both"
     await tirana.links(pristina := station(PRISTINA))
-    assert await tirana.withheld(pristina) == {told(PODGORICA, 1)["id"]: "purged"}
+    assert await tirana.withheld(pristina) == {told(PODGORICA, 1)["id"]: "incomplete"}
 
 
 @pytest.mark.parametrize("why", ["", "   ", "x" * 1001])
@@ -383,7 +383,10 @@ async def test_retention_purges_what_is_old_enough_of_its_type_and_nothing_else(
     assert purge.due(tirana.log, [young]) == {"indicator": 0}
     assert await purge.retire(tirana.log, [young]) == {}
     assert purge.due(tirana.log, [old]) == {"indicator": 2}
-    assert await purge.retire(tirana.log, [old]) == {"indicator": 2}
+    assert await purge.retire(tirana.log, [old], actor="officer") == {"indicator": 2}
+    assert {actor for kind, actor in tirana.rows(schema.events, "kind", "actor") if kind == "purged"} == {
+        "officer"
+    }
     assert await purge.retire(tirana.log, [old]) == {}
     assert traces(tirana, url) == []
     assert found(tirana, text="stays") == ["domain-name--8e2e2d2b-17d4-4cbf-938f-98ee46b3cd3f"]

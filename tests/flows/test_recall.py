@@ -1,6 +1,7 @@
 """What a member takes back ends everywhere it was told, in any order of arrival; nobody else hears of it."""
 
 import itertools
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ from tests.flows.alliance import (
     told,
     written,
 )
+from tests.stix.examples import versioned
 
 from lezha.federation import frame
 from lezha.federation.frame import Batch, FrameKind, Parcel
@@ -49,6 +51,7 @@ from lezha.store.search import Query
 
 ONE, TWO = (str(told(TIRANA, number)["id"]) for number in (1, 2))
 ADDRESS = "203.0.113.1"
+MAKER = "identity--00000000-0000-4000-8000-00000000c15a"
 
 
 @pytest.fixture
@@ -650,6 +653,58 @@ async def test_what_was_derived_can_be_left_and_that_is_said(four: Four) -> None
     assert [one.id for one in done.recalled] == [ONE]
     assert Limit.DERIVED in {one.limit for one in done.uncalled}
     assert [one.id for one in (await tirana.recall(ONE)).recalled] == [NOTE], "it can still be taken back"
+
+
+async def test_what_was_recalled_goes_beside_nothing_to_anybody_new(four: Four) -> None:
+    """Those who have what names it go on; a relay passes it on no more either, and what is published again goes."""
+    tirana, podgorica, vienna, pristina = four
+    maker = dict(json.loads(versioned("identity", id=MAKER, name="A source")))
+    named = told(TIRANA, 1, created_by_ref=MAKER)
+    await tirana.publish(maker, named, tlp=Tlp.CLEAR, onward=True)
+    await deliver(tirana, podgorica)
+    done = await tirana.recall(MAKER, keep_derived=True)
+    assert Limit.BESIDE in {one.limit for one in done.uncalled}
+    assert await tirana.withheld(vienna) == {MAKER: "recalled", ONE: "incomplete"}
+    await deliver(tirana, vienna)
+    await deliver(tirana, podgorica)
+    assert state(podgorica) == ["current"]
+    assert await podgorica.withheld(pristina) == {MAKER: "recalled", ONE: "incomplete"}
+    assert vienna.holds(ONE, MAKER) == [False, False]
+
+    await tirana.publish(maker, named, tlp=Tlp.CLEAR, onward=True)
+    await deliver(tirana, vienna)
+    assert vienna.holds(ONE, MAKER) == [True, True]
+
+
+async def test_a_version_that_was_recalled_goes_beside_nothing_new(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    first = dict(json.loads(versioned("identity", id=MAKER, name="A source")))
+    second = first | {"name": "Our man in Vienna", "modified": "2022-08-09T00:00:00.000Z"}
+    await tirana.publish(first)
+    await tirana.publish(second, told(TIRANA, 1, created_by_ref=MAKER), to=["vienna"])
+    done = await tirana.recall(MAKER, version="2022-08-09T00:00:00.000000Z")
+    assert (len(done.recalled), Limit.BESIDE in {one.limit for one in done.uncalled}) == (1, True)
+    await tirana.publish(told(TIRANA, 1, created_by_ref=MAKER))
+    await deliver(tirana, podgorica)
+    assert (podgorica.holds(ONE), podgorica.bytes_of(MAKER)) == ([True], [encode(first)])
+
+
+async def test_what_was_numbered_before_its_companion_was_recalled_goes_void(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    maker = dict(json.loads(versioned("identity", id=MAKER, name="A source")))
+    await tirana.publish(maker, to=["vienna"])
+    await tirana.publish(maker, told(TIRANA, 1, created_by_ref=MAKER))
+    await share.decide(tirana.log, tirana.peer(podgorica).recipient())
+    await tirana.recall(MAKER, keep_derived=True)
+    await deliver(tirana, podgorica)
+    assert podgorica.holds(ONE, MAKER) == [False, False]
+
+
+async def test_a_recall_of_what_goes_beside_nothing_does_not_say_so(four: Four) -> None:
+    tirana, *_ = four
+    await tirana.publish(told(TIRANA, 1), note(TIRANA, ONE))
+    done = await tirana.recall(ONE, keep_derived=True)
+    assert Limit.BESIDE not in {one.limit for one in done.uncalled}
 
 
 async def test_what_names_it_stays_if_all_who_have_it_may_still_know_it(four: Four) -> None:

@@ -63,7 +63,7 @@ def test_what_is_purged_goes_to_nobody(recipient: Recipient) -> None:
 
 def test_what_lacks_a_companion_goes_to_own_systems_alone() -> None:
     incomplete = facts(terms(Tlp.CLEAR, TO_ALL), incomplete=True)
-    assert [why(incomplete, one) for one in (ALLY, MINISTRY)] == [Reason.PURGED] * 2
+    assert [why(incomplete, one) for one in (ALLY, MINISTRY)] == [Reason.INCOMPLETE] * 2
     assert isinstance(release(incomplete, OWN_SYSTEM, ROSTERS, NOW), Released)
 
 

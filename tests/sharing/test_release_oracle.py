@@ -89,7 +89,8 @@ def denials(one: Facts, who: Recipient, rosters: Communities, now: str) -> set[R
     level, said = narrowest(one), one.terms
     clauses = {
         Reason.QUARANTINED: one.quarantined,
-        Reason.PURGED: one.purged or (one.incomplete and who.standing != "own"),
+        Reason.PURGED: one.purged,
+        Reason.INCOMPLETE: one.incomplete and who.standing != "own",
         Reason.RECALLED: one.recalled,
         Reason.EXPIRED: said is not None and said.expires is not None and not now < said.expires,
         Reason.UNREADABLE_MARKING: one.unreadable_marking

@@ -1,15 +1,17 @@
 """A constituent over HTTP and at the command line, with a real node."""
 
 import json
+import sqlite3
 import stat
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.battery.nodes import RunningNode, bundle, indicator, lezha
+from tests.battery.nodes import RunningNode, bundle, indicator, lezha, running
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +68,24 @@ def test_a_ministry_is_admitted_receives_and_loses_its_token(node: RunningNode, 
     assert lezha("constituent", "renew", "ministry", "--out", str(again), *home).returncode == 0
     assert node.call("GET", "/view", token=out.read_text().strip()).status == 401
     assert view(node, again)["rows"] == found["rows"]
+
+
+def test_a_constituent_reads_nothing_of_a_policy_that_can_t_be_used(tmp_path: Path) -> None:
+    """As when a process of another version put it into force."""
+    with running(tmp_path, "tirana") as (node,):
+        out = tmp_path / "bank.token"
+        assert lezha("constituent", "admit", "bank", "--out", out, "--home", node.home).returncode == 0
+        node.publish(bundle([indicator("bank.example")]), "everyone")
+        with closing(sqlite3.connect(node.home / "lezha.db", timeout=10)) as conn, conn:
+            bad = (1 << 40, "0" * 64, 'forbid (principal == Member::"secret"', "2026-01-01T00:00:00.000000Z")
+            conn.execute("INSERT INTO policies (seq, hash, text, at) VALUES (?, ?, ?, ?)", bad)
+        answer = node.call("GET", "/view", token=out.read_text().strip())
+        assert (answer.status, answer.json()) == (
+            503, {"title": "This node can't give anything out now. Ask again later; nothing is lost."},
+        )  # fmt: skip
+        [logged] = node.logged("view.failed")
+        assert logged["constituent"] == "bank"
+        assert "The national policy in force can't be used" in logged["reason"]
 
 
 def test_a_constituent_may_ask_for_its_view_and_for_nothing_else(node: RunningNode, tmp_path: Path) -> None:

@@ -305,7 +305,7 @@ def _count(gap: Mapping[str, Any]) -> str:
 
 def _circle(one: Mapping[str, Any]) -> tuple[str, ...]:
     def sums(counts: Mapping[str, int]) -> str:
-        return ", ".join(f"{count:,} {reason}" for reason, count in counts.items()) or "nothing"
+        return "; ".join(f"{count:,}: {one['words'][code]}" for code, count in counts.items()) or "nothing"
 
     roster = f"{one['roster']}, expired {one['expires']}" if one["expired"] else str(one["roster"])
     return (

@@ -36,3 +36,13 @@ class Busy(LinkFault):
 
 class EnrolmentError(FederationError):
     """Two nodes could not be introduced to one another."""
+
+
+class NotTakenUp(EnrolmentError):
+    """The inviter can't know whom it invited as a peer; `why` may name its peers, so the other one is not told."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "The inviting node can't take this up; its log says why. Ask the officer who invited."
+        )
+        self.why: Final = why

@@ -2,7 +2,7 @@
 
 From what is recorded as withheld: of each peer and reason no more than the newest decisions are looked at, as many as
 the cap that the report names, so that it costs the same whatever the log holds. What a peer has by another statement is
-no gap.
+no gap, nor what its author has recalled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ class CommunityGaps(msgspec.Struct, frozen=True):
     """The same for all members of a community together, by reason; a sum of sums that may each be capped.
 
     `unlinked` members have no link with this node, so that nothing reaches them from here: their number, and the ids of
-    the first 20. `expired` says that its roster is.
+    the first 20. `expired` says that its roster is. `words` says each reason in plain words.
     """
 
     community: str
@@ -77,6 +77,7 @@ class CommunityGaps(msgspec.Struct, frozen=True):
     unlinked_members: tuple[str, ...]
     own: dict[str, int]
     others: dict[str, int]
+    words: dict[str, str]
     capped: bool
 
 
@@ -193,5 +194,6 @@ def _circle(
         unlinked_members=tuple(strangers[:_UNLINKED]),
         own=counts[True],
         others=counts[False],
+        words={one.reason.value: one.reason.words for one in inside},
         capped=any(one.looked >= cap for one in inside),
     )

@@ -17,13 +17,13 @@ from lezha.federation.client import PeerClient
 from lezha.federation.document import KnownDocument, NodeDocument
 from lezha.federation.enrolment import Commit, Committed, Offer, Reveal
 from lezha.federation.envelope import PayloadType
-from lezha.federation.errors import EnrolmentError, Refused
+from lezha.federation.errors import EnrolmentError, NotTakenUp, Refused
 from lezha.flows.errors import FlowError
 from lezha.sharing.tlp import Tlp
 from lezha.sharing.trust import Trust
 from lezha.store import documents, peers
 from lezha.store.documents import Seen
-from lezha.store.errors import NotFound
+from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Log, Tx
 from lezha.store.peers import Invitation, Peer, PeerState
 
@@ -92,7 +92,10 @@ async def committed(log: Log, message: Commit) -> Committed:
 
 
 async def revealed(log: Log, host: Host, message: Reveal) -> None:
-    """Inviter, second step: check what was committed to and keep the new peer, pending. Raises EnrolmentError."""
+    """Inviter, second step: check what was committed to and keep the new peer, pending.
+
+    Raises EnrolmentError, and NotTakenUp for what only this member's own people may read.
+    """
     raw = message.document.encode()
     await log.write(lambda tx: _open_invitation(tx, message.invitation, message.secret))
     known = await asyncio.to_thread(_read, raw)
@@ -105,7 +108,10 @@ async def revealed(log: Log, host: Host, message: Reveal) -> None:
                 "What was revealed is not what was committed to: somebody may stand in between."
             )
         phrase = enrolment.phrase(host.known.digest, known.digest, invitation.nonce, message.nonce)
-        _keep(tx, host, known, invitation.name, phrase, known.document.member)
+        try:
+            _keep(tx, host, known, invitation.name, phrase, known.document.member)
+        except (EnrolmentError, FlowError, Conflict) as error:
+            raise NotTakenUp(str(error)) from error
         peers.change_invitation(tx, msgspec.structs.replace(invitation, used_by=known.document.member))
 
     await log.write(work)

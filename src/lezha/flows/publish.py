@@ -290,7 +290,7 @@ def _signed_before(conn: Connection, plan: _Plan) -> dict[str, str]:
         )
         overtaken = terms.audience.everyone and not terms.future_members and enrolled > one.issued
         now_readable = one.unreadable_marking and item.beside.said is not None
-        if same and not (overtaken or now_readable or one.recalled or one.quarantined):
+        if same and not (overtaken or now_readable or one.recalled or one.quarantined or one.incomplete):
             found[one.content] = one.statement
     return found
 

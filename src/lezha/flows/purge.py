@@ -19,6 +19,8 @@ from lezha.store.contents import Held
 from lezha.store.errors import Damaged
 from lezha.store.log import Log, Tx
 
+NODE: Final = "node"
+"""Who acts when nobody asked: the node by itself."""
 _BLOCK: Final = 500
 _MOST_WHY: Final = 1000
 _DUE: Final = (
@@ -77,15 +79,16 @@ async def purge(log: Log, member: str, stix_ids: Sequence[str], why: str, actor:
 
 
 async def retire(
-    log: Log, rules: Sequence[Rule], progress: Callable[[int], None] = lambda _done: None
+    log: Log, rules: Sequence[Rule], progress: Callable[[int], None] = lambda _done: None, actor: str = NODE
 ) -> dict[str, int]:
-    """Purge what the rules of retention say and return how much, by type."""
+    """Purge what the rules of retention say and return how much, by type; `actor` is who asked for it."""
     for rule in rules:
         check(rule)
     counts: dict[str, int] = {}
     for rule in rules:
         after = 0
-        while (last := await log.write(partial(_retire_some, rule=rule, after=after, counts=counts))) > after:
+        some = partial(_retire_some, rule=rule, counts=counts, actor=actor)
+        while (last := await log.write(partial(some, after=after))) > after:
             after = last
             progress(sum(counts.values()))
     if counts:
@@ -152,14 +155,14 @@ def _forget_frames(tx: Tx, stix_ids: Sequence[str], why: str, actor: str) -> lis
     return named
 
 
-def _retire_some(tx: Tx, rule: Rule, after: int, counts: dict[str, int]) -> int:
+def _retire_some(tx: Tx, rule: Rule, after: int, counts: dict[str, int], actor: str) -> int:
     """Purge the next of what a rule says and return where it stood; `after` if there is no more."""
     old = contents.came_before(tx.conn, rule.type, after, search.last_before(tx.conn, rule.before), _BLOCK)
     if not old:
         return after
     why = f"retention: {rule.type} after {rule.days} days"
-    _forget_frames(tx, sorted({one.stix_id for one in old}), why, "node")
-    _destroy(tx, old, why, "node")
+    _forget_frames(tx, sorted({one.stix_id for one in old}), why, actor)
+    _destroy(tx, old, why, actor)
     counts[rule.type] = counts.get(rule.type, 0) + len(old)
     return old[-1].seq
 

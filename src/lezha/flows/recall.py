@@ -22,6 +22,7 @@ from lezha.sharing.community import Communities
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
 from lezha.stix import timestamps
+from lezha.stix.clauses import COMPANION_TYPES
 from lezha.stix.errors import StixError
 from lezha.store import (
     communities,
@@ -93,6 +94,7 @@ class Limit(StrEnum):
     BROUGHT = "brought"
     OTHERS = "others"
     DERIVED = "derived"
+    BESIDE = "beside"
 
 
 class Uncalled(msgspec.Struct, frozen=True):
@@ -383,3 +385,16 @@ def _uncalled(
     if plan.left:
         words = "What names it stays, as you asked: whoever has that can see that it existed."
         yield Uncalled(Limit.DERIVED, words)
+    if _carried(conn, plan, about):
+        words = (
+            "It went beside other objects that name it. Who has those has it too; nobody else is given them until "
+            "you publish them again."
+        )
+        yield Uncalled(Limit.BESIDE, words)
+
+
+def _carried(conn: Connection, plan: _Plan, about: Sequence[Subject]) -> bool:
+    """Say whether what is taken back went beside anything that stays."""
+    beside = {one.content for one in about if one.stix_id.partition("--")[0] in COMPANION_TYPES}
+    carrying = statements.own_carrying(conn, beside, len(plan.because) + 1)
+    return any(key not in plan.because for key in carrying)

@@ -43,8 +43,8 @@ class Facts(msgspec.Struct, frozen=True):
     `came_from` are the members that sent this statement here. `type` is the object's STIX type, which national policy
     asks for; empty if it is not known, and then such a policy denies. `markings` and `paps` are the levels of the
     object's own markings, TLP and PAP; `unreadable_marking` is true if there is one that this node cannot read.
-    `purged` says that the object's bytes have been destroyed here, `incomplete` that those of a companion have: then
-    the statement can't be sent as it was signed.
+    `purged` says that the object's bytes have been destroyed here, `incomplete` that those of a companion have, or that
+    its author has recalled that since: then the statement can't be sent as it was signed.
     """
 
     statement: str
@@ -69,6 +69,7 @@ class Reason(StrEnum):
 
     QUARANTINED = "quarantined"
     PURGED = "purged"
+    INCOMPLETE = "incomplete"
     RECALLED = "recalled"
     EXPIRED = "expired"
     UNREADABLE_MARKING = "unreadable_marking"
@@ -103,6 +104,7 @@ class Reason(StrEnum):
 _WORDS: Final = {
     Reason.QUARANTINED: "it is in quarantine here",
     Reason.PURGED: "its bytes have been destroyed here",
+    Reason.INCOMPLETE: "what has to go with it was recalled by its author, or destroyed here",
     Reason.RECALLED: "its author has recalled it",
     Reason.EXPIRED: "its statement has expired",
     Reason.UNREADABLE_MARKING: "it carries a marking that this node cannot read",
@@ -128,6 +130,7 @@ _WORDS: Final = {
 _CLAUSES: Final = {
     Reason.QUARANTINED: "docs/design.md, Authority; STIX 2.1 §3.6",
     Reason.PURGED: "docs/design.md, Purge",
+    Reason.INCOMPLETE: "docs/design.md, Recall",
     Reason.RECALLED: "docs/design.md, Release",
     Reason.EXPIRED: "docs/design.md, Release; TLP 2.0, additional sharing restrictions",
     Reason.UNREADABLE_MARKING: "docs/design.md, Release; STIX 2.1 §7.2",
@@ -238,7 +241,7 @@ class Gate:
             return Reason.UNREADABLE_MARKING
         # Own systems are given what is held, all others what was signed.
         if facts.incomplete and recipient.standing is not Standing.OWN:
-            return Reason.PURGED
+            return Reason.INCOMPLETE
         if recipient.standing is not Standing.MEMBER:
             return None
         if facts.terms is None:

@@ -7,6 +7,9 @@ from lezha.sharing.release import Reason
 _REMEDIES: Final = {
     Reason.QUARANTINED: "Ask the author named in the object for a later version that it signs itself.",
     Reason.PURGED: "Nothing: what was destroyed stays so. Its author can publish a new object.",
+    Reason.INCOMPLETE: (
+        "Publish it again if it is yours, with what it names or without naming that; else ask its author to."
+    ),
     Reason.RECALLED: "Nothing here: only its author can publish it anew.",
     Reason.EXPIRED: "Ask its author, or if that is you decide yourself, to publish it again with a later expiry.",
     Reason.UNREADABLE_MARKING: "Ask its author for a version that carries a standard TLP 2.0 marking.",

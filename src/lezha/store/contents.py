@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import (
     Connection,
     Select,
+    and_,
     bindparam,
     delete,
     exists,
@@ -24,6 +25,7 @@ from lezha.store import keys, schema, substances, texts
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, each_raw, insert_rows, parts
+from lezha.store.tombstones import RECALLED
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -106,13 +108,16 @@ _SIZES: Final = (
 _SIGNED_HERE: Final = exists().where(
     schema.statements.c.content == _CONTENTS.c.seq, schema.statements.c.own.is_(True)
 )
+_STANDS_HERE: Final = exists().where(
+    schema.statements.c.content == _CONTENTS.c.seq, schema.statements.c.own.is_(True), ~RECALLED
+)
 _OWN_BYTES: Final = (
     select(_BODIES.c.bytes)
     .join(_CONTENTS, _BODIES.c.content == _CONTENTS.c.seq)
     .where(
         _CONTENTS.c.stix_id.in_(KEYS),
         _CONTENTS.c.type.in_(bindparam("types", expanding=True)),
-        or_(_SIGNED_HERE, _POSTED),
+        or_(_STANDS_HERE, and_(_POSTED, ~_SIGNED_HERE)),
     )
     .order_by(_CONTENTS.c.seq)
 )
@@ -361,7 +366,10 @@ def bytes_of(conn: Connection, hashes: Iterable[str]) -> dict[str, bytes]:
 
 
 def own_bytes_of(conn: Connection, stix_ids: Iterable[str], types: Sequence[str]) -> list[bytes]:
-    """Return the bytes of all versions of objects of these types that this member has brought here or signed."""
+    """Return the bytes of all versions of objects of these types that this member has brought here or signed.
+
+    What it has signed and recalled is left out.
+    """
     return [row.bytes for row in each(conn, _OWN_BYTES, stix_ids, types=list(types))]
 
 

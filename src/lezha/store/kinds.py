@@ -8,6 +8,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, case, exists, func,
 from lezha.sharing.release import Reason
 from lezha.store import schema
 from lezha.store.rows import KEYS, each
+from lezha.store.tombstones import RECALLED
 from lezha.store.views import ViewKind
 
 _STATEMENTS, _CONTENTS = schema.statements, schema.contents
@@ -25,7 +26,7 @@ _BEFORE: Final = (
         _CONTENTS.c.name,
     )
     .join(_CONTENTS, _CONTENTS.c.seq == _STATEMENTS.c.content)
-    .where(_STATEMENTS.c.seq < bindparam("before"))
+    .where(_STATEMENTS.c.seq < bindparam("before"), ~RECALLED)
     .order_by(_STATEMENTS.c.seq.desc())
     .limit(bindparam("limit"))
 )
@@ -57,13 +58,15 @@ class Spoken(NamedTuple):
 
 
 def extent(conn: Connection) -> tuple[int, int]:
-    """Return the number after the last statement, and how many there are."""
-    row = conn.execute(select(func.coalesce(func.max(_STATEMENTS.c.seq), 0), func.count())).one()
+    """Return the number after the last statement, and how many there are that were not recalled."""
+    row = conn.execute(
+        select(func.coalesce(func.max(_STATEMENTS.c.seq), 0), func.count()).where(~RECALLED)
+    ).one()
     return row[0] + 1, row[1]
 
 
 def before(conn: Connection, seq: int, limit: int) -> list[Spoken]:
-    """Return up to `limit` statements before `seq`, newest first."""
+    """Return up to `limit` statements before `seq` that were not recalled, newest first."""
     return [Spoken(*row) for row in conn.execute(_BEFORE, {"before": seq, "limit": limit})]
 
 

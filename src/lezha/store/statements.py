@@ -49,10 +49,22 @@ _LOST: Final = _PURGED.alias("lost")
 _SUBJECT: Final = _CONTENTS.c.seq == _STATEMENTS.c.content
 # docs/design.md, Authority: what claims a member as creator needs that member's own statement.
 _UNAUTHORISED: Final = and_(CLAIMS_A_MEMBER, _STATEMENTS.c.origin.is_distinct_from(_CONTENTS.c.creator))
-_INCOMPLETE: Final = (
+_SAID, _STONES = _STATEMENTS.alias("said"), schema.tombstones
+_INCOMPLETE: Final = or_(
     exists()
     .where(_BESIDE.c.statement == _STATEMENTS.c.seq, _BESIDE.c.content == _LOST.c.content)
-    .correlate(_STATEMENTS)
+    .correlate(_STATEMENTS),
+    # Both times are its author's own, so that the order of arrival does not matter.
+    exists()
+    .where(
+        _BESIDE.c.statement == _STATEMENTS.c.seq,
+        _SAID.c.content == _BESIDE.c.content,
+        _SAID.c.origin == _STATEMENTS.c.origin,
+        _STONES.c.statement == _SAID.c.hash,
+        _STONES.c.member == _SAID.c.origin,
+        _STONES.c.issued >= _STATEMENTS.c.issued,
+    )
+    .correlate(_STATEMENTS),
 )
 _KNOWN: Final = select(_STATEMENTS.c.hash, _STATEMENTS.c.seq).where(_STATEMENTS.c.hash.in_(KEYS))
 _ORIGINS: Final = select(_STATEMENTS.c.hash, _STATEMENTS.c.origin).where(_STATEMENTS.c.hash.in_(KEYS))
@@ -154,6 +166,7 @@ _NAMING: Final = (
     .outerjoin(_STATEMENTS, _SUBJECT)
     .where(schema.refs.c.target == bindparam("target"))
 )
+_ABOUT_CONTENT: Final = select(_CONTENTS.c.seq, _CONTENTS.c.stix_id).where(_CONTENTS.c.hash.in_(KEYS))
 _BYTES: Final = select(_BODIES.c.content, _BODIES.c.bytes).where(_BODIES.c.content.in_(KEYS))
 
 
@@ -232,6 +245,20 @@ def own_naming(conn: Connection, stix_id: str, limit: int) -> list[str]:
     """Return up to `limit` hashes of this member's own statements about objects that name one, oldest first."""
     naming = _NAMING.with_only_columns(_STATEMENTS.c.hash).where(_STATEMENTS.c.own.is_(True))
     return list(conn.scalars(naming.order_by(_STATEMENTS.c.seq).limit(limit), {"target": stix_id}))
+
+
+def own_carrying(conn: Connection, contents: Iterable[str], limit: int) -> list[str]:
+    """Return this member's own statements beside which any of these contents goes, up to `limit` of each, oldest first.
+
+    By what names the content's object, as all do beside which it goes: no index has companions by content.
+    """
+    found: list[str] = []
+    for one in each(conn, _ABOUT_CONTENT, contents):
+        carried = exists().where(_BESIDE.c.statement == _STATEMENTS.c.seq, _BESIDE.c.content == one.seq)
+        naming = _NAMING.with_only_columns(_STATEMENTS.c.hash).where(_STATEMENTS.c.own.is_(True))
+        naming = naming.where(carried.correlate(_STATEMENTS)).order_by(_STATEMENTS.c.seq).limit(limit)
+        found += conn.scalars(naming, {"target": one.stix_id})
+    return found
 
 
 def own_ties(conn: Connection, stix_id: str) -> list[str]:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from lezha.sharing.release import Reason
 from lezha.store import schema
 from lezha.store.rows import KEYS, each, record
+from lezha.store.tombstones import COUNTS
 
 _VIEWS, _VOIDS, _REFUSALS = schema.views, schema.voids, schema.refusals
 _RECEIPTS, _WITHHELD = schema.receipts, schema.withheld
@@ -60,7 +61,7 @@ class Sum(msgspec.Struct, frozen=True):
     """How many object versions a recipient does not get for one reason: of this member's own statements, or others'.
 
     `looked` is how many decisions were looked at, the newest ones. What the recipient has by another statement is not
-    counted, though it is withheld by this one.
+    counted, though it is withheld by this one, nor is what its author has recalled.
     """
 
     own: bool
@@ -132,6 +133,11 @@ _HAS_IT: Final = (
 )
 
 
+# What its author has taken back nobody is to have. What the revocation of a key ended still waits to be published anew.
+_TAKEN_BACK: Final = exists().where(COUNTS).correlate(_STATEMENTS)
+_MISSED: Final = and_(~_HAS_IT, ~_TAKEN_BACK)
+
+
 def _newest(own: Any, reason: Any) -> Any:
     """Select the newest decisions of one kind about one recipient: an index has them side by side."""
     return (
@@ -154,7 +160,7 @@ def _sum(own: bool, reason: Reason) -> Select[str, bool, int, int]:
         select(
             literal(reason.value).label("reason"),
             literal(own).label("own"),
-            func.count(distinct(case((~_HAS_IT, _STATEMENTS.c.content)))).label("number"),
+            func.count(distinct(case((_MISSED, _STATEMENTS.c.content)))).label("number"),
             func.count().label("looked"),
         )
         .select_from(newest)
@@ -176,7 +182,7 @@ def _examples() -> Select[Any]:
         .select_from(newest)
         .join(_STATEMENTS, _STATEMENTS.c.hash == newest.c.statement)
         .join(_CONTENTS, _CONTENTS.c.seq == _STATEMENTS.c.content)
-        .where(~_HAS_IT)
+        .where(_MISSED)
         .order_by(newest.c.at.desc())
         .limit(bindparam("limit"))
     )

@@ -320,10 +320,12 @@ async def retention_due(log: NamedDependency[Log], retention: NamedDependency[Re
 
 
 @post("/store/retention", guards=[needs(Right.PURGE)], status_code=200)
-async def retire_now(log: NamedDependency[Log], retention: NamedDependency[Retentions]) -> RetentionReport:
+async def retire_now(
+    request: _Request, log: NamedDependency[Log], retention: NamedDependency[Retentions]
+) -> RetentionReport:
     """Purge now what the rules of retention say."""
     wanted = upkeep.rules(retention, utc_now())
-    return _retention(wanted, await purge.retire(log, wanted))
+    return _retention(wanted, await purge.retire(log, wanted, actor=request.user.name))
 
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])

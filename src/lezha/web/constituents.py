@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated, Any, Final
 
 import msgspec
+import structlog
 from litestar import Request, Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
@@ -17,10 +18,12 @@ from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.sharing.tlp import Tlp
 from lezha.store import constituents, looks
+from lezha.store.errors import NoRoom, StoreError
 from lezha.store.log import Log
-from lezha.web import parameters
+from lezha.web import parameters, problems
 from lezha.web.auth import check_still_valid, needs, who
 
+_logger = structlog.get_logger()
 _Request = Request[Principal, str, Any]
 
 
@@ -91,12 +94,20 @@ async def resume(request: _Request, log: NamedDependency[Log], name: FromPath[st
     return _report(await flow.change(log, name, request.user.name, suspended=False))
 
 
+def _at_a_loss(request: _Request, error: StoreError) -> Response[Any]:
+    """Tell a constituent that there is nothing now; why is this member's own affair and stands in the node's log."""
+    _logger.error("view.failed", constituent=request.user.name, reason=str(error))
+    return problems.told(
+        request, 503, "This node can't give anything out now. Ask again later; nothing is lost."
+    )
+
+
 def _report(one: constituents.Constituent) -> ConstituentReport:
     state = "suspended" if one.suspended else "active"
     return ConstituentReport(one.name, one.title, one.clearance.value, state, one.since)
 
 
-@get("/view", guards=[needs(Right.RECEIVE)])
+@get("/view", guards=[needs(Right.RECEIVE)], exception_handlers={StoreError: _at_a_loss, NoRoom: _at_a_loss})
 async def view(
     request: _Request,
     log: NamedDependency[Log],

@@ -16,7 +16,7 @@ from litestar.exceptions import PermissionDeniedException, TooManyRequestsExcept
 from litestar.params import FromPath
 
 from lezha.federation import document, enrolment, frame, tls
-from lezha.federation.errors import EnrolmentError, Refused
+from lezha.federation.errors import EnrolmentError, NotTakenUp, Refused
 from lezha.federation.pace import Pace
 from lezha.flows import introduce
 from lezha.flows.introduce import Host
@@ -114,7 +114,12 @@ async def reveal(
     request: Request[Any, Any, Any], log: NamedDependency[Log], host: NamedDependency[Host]
 ) -> Response[bytes]:
     """Second step of an invited node."""
-    await introduce.revealed(log, host, _message(await request.body(), enrolment.Reveal))
+    message = _message(await request.body(), enrolment.Reveal)
+    try:
+        await introduce.revealed(log, host, message)
+    except NotTakenUp as error:
+        _logger.warning("enrolment.refused", invitation=message.invitation, reason=error.why)
+        raise
     return Response(b"{}", media_type="application/json")
 
 
