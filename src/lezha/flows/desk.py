@@ -26,7 +26,6 @@ from lezha.store import (
     search,
     statements,
     tombstones,
-    views,
 )
 from lezha.store.activity import RecentEvent, RecentStatement
 from lezha.store.tombstones import Taken
@@ -132,11 +131,10 @@ class Party(msgspec.Struct, frozen=True):
 
 
 class PeerLine(msgspec.Struct, frozen=True):
-    """A peer with whom to call and since when something waits for its receipt (empty if nothing does)."""
+    """A peer with whom to call."""
 
     report: PeerReport
     party: Party
-    waiting_since: str
 
 
 class Dispute(msgspec.Struct, frozen=True):
@@ -249,7 +247,7 @@ def desk(
     return Desk(
         parties=parties(conn, own),
         circles=circles(conn),
-        peers=peer_lines(conn, phases),
+        peers=peer_lines(conn, phases, now),
         happenings=tuple(_named(conn, shown)),
         sightings=tuple(_sightings(conn, gists, seen))[:lines],
         sightings_back=back,
@@ -303,15 +301,13 @@ def circles(conn: Connection) -> dict[str, str]:
     }
 
 
-def peer_lines(conn: Connection, phases: Callable[[str], LinkPhase | None]) -> tuple[PeerLine, ...]:
+def peer_lines(conn: Connection, phases: Callable[[str], LinkPhase | None], now: str) -> tuple[PeerLine, ...]:
     """Report on all peers."""
     documents = {peer.member: _document(peer.document) for peer in peers.listed(conn)}
-    lines = []
-    for report in look.peer_reports(conn, phases):
-        acknowledged = views.acknowledged(conn, report.member)[0]
-        since = activity.waiting_since(conn, report.member, acknowledged)
-        lines.append(PeerLine(report, _party(documents[report.member], report.name), since))
-    return tuple(lines)
+    return tuple(
+        PeerLine(report, _party(documents[report.member], report.name))
+        for report in look.peer_reports(conn, phases, now)
+    )
 
 
 def sightings_of(conn: Connection, stix_id: str, gists: Gists) -> list[Sighted]:

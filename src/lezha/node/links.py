@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ import structlog
 
 from lezha.federation import document, frame
 from lezha.federation.client import PeerClient
+from lezha.federation.contact import Contact
 from lezha.federation.errors import FederationError
 from lezha.federation.frame import Batch
 from lezha.federation.outbox import Fork, Greet, Outbox, Pause, Send, Wait
@@ -36,12 +37,23 @@ _logger = structlog.get_logger()
 
 
 class LinkState(msgspec.Struct):
-    """What an operator wants to know of a link's sending end. Latencies are commit here → receipt, in ms."""
+    """What an operator wants to know of a link. Latencies are commit here → receipt, in ms.
+
+    `heard` is when the peer last made contact or signed a receipt, `skew_s` by how much its clock was ahead then.
+    `refused` counts by code what it refused since this process began.
+    """
 
     phase: str = "starting"
     fault: str = ""
     last_receipt: str = ""
+    heard: str = ""
+    skew_s: float | None = None
+    refused: Counter[str] = msgspec.field(default_factory=Counter)
     latencies: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=_LATENCIES_KEPT))
+
+    def contact(self) -> Contact:
+        """Return how the link is, to be noted."""
+        return Contact(self.heard, (), self.phase, self.fault, self.skew_s)
 
 
 class Link:
@@ -67,8 +79,10 @@ class Link:
         self._outbox = Outbox(incarnation, random.random)
         self.state = LinkState()
 
-    def contact(self) -> None:
-        """Note that the peer made contact: end a pause."""
+    def contact(self, skew_s: float | None = None) -> None:
+        """Note that the peer made contact, and by how much its clock is ahead: end a pause."""
+        self.state.heard = utc_now()
+        self.state.skew_s = skew_s
         self._contact.set()
 
     def renew(self, leaf: Path) -> None:
@@ -170,6 +184,7 @@ class Link:
         raw = await client.send(frame.encode(batch))
         arrived = time.monotonic()
         receipt = frame.read_receipt(raw, self._keys, self._member, self._identity.member)
+        self.state.heard = utc_now()
         if (receipt.head + 1, frame.SUSPENDED) in receipt.refused:
             await self._tell_apart(client, receipt.head)
             return
@@ -184,6 +199,7 @@ class Link:
         refused = receipt.refused_of(batch)
         await self._log.write(lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, refused))
         if refused:
+            self.state.refused.update(code for _, code in refused)
             _logger.warning("link.refused", peer=self._document.name, refused=refused)
 
     async def _tell_apart(self, client: PeerClient, head: int) -> None:

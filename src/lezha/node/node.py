@@ -31,6 +31,7 @@ from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
 from lezha.node.links import Link, Links
+from lezha.node.watch import Watch
 from lezha.stix import objects, schema
 from lezha.store import engine, lives, peers, policies
 from lezha.store.errors import StoreError, Superseded
@@ -109,7 +110,9 @@ class Node:
         keeping = asyncio.create_task(self._keep())
         losing = asyncio.create_task(self._superseded.wait())
         tasks: list[asyncio.Task[Any]] = [keeping, losing, asyncio.create_task(upkeep.witness(self.witness))]
-        if self._leads:
+        watch = Watch(self.log, self.links) if self._leads else None
+        if watch is not None:
+            tasks.append(asyncio.create_task(watch.run()))
             tasks.append(asyncio.create_task(upkeep.retire(self.log, self.settings.retention)))
             tasks.append(asyncio.create_task(upkeep.clean(self.log)))
             hours = self.settings.checkpoint_hours
@@ -123,9 +126,13 @@ class Node:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self.links.stop()
-            with contextlib.suppress(StoreError):  # counts of what is in the log already
+            with contextlib.suppress(
+                StoreError
+            ):  # counts of what is in the log already, and what was seen of peers
                 await self.witness.close()
+                if watch is not None:
+                    await watch.close()
+            await self.links.stop()
 
     def close(self) -> None:
         """Close the log."""

@@ -18,7 +18,7 @@ from lezha.federation.errors import EnrolmentError, Refused
 from lezha.flows import introduce, receive
 from lezha.flows.introduce import Host
 from lezha.flows.receive import Receiver
-from lezha.node.clock import later, utc_now
+from lezha.node.clock import ahead, later, utc_now
 from lezha.node.links import Links
 from lezha.node.node import Node
 from lezha.store import peers
@@ -64,7 +64,7 @@ async def frames(
     peer = _authenticated(request, log)
     sent = frame.decode(await request.body())
     if link := links.get(peer.member):
-        link.contact()
+        link.contact(ahead(sent.sent, utc_now()))
     _check_clock(peer, sent.sent)
     if peer.state is PeerState.SUSPENDED:
         receipt = await receive.recalls(log, receiver, peer.member, sent)
