@@ -18,6 +18,7 @@ class Right(StrEnum):
     SENSE = "sense"
     RECEIVE = "receive"
     AUDIT = "audit"
+    MEASURE = "measure"
 
 
 class Role(StrEnum):
@@ -29,6 +30,7 @@ class Role(StrEnum):
     SENSOR = "sensor"
     CONSTITUENT = "constituent"
     AUDITOR = "auditor"
+    MONITOR = "monitor"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
@@ -41,6 +43,7 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
             Right.TOKENS,
             Right.PURGE,
             Right.AUDIT,
+            Right.MEASURE,
         }
     ),
     Role.COORDINATOR: frozenset({Right.LOOK, Right.PUBLISH, Right.COMMUNITIES}),
@@ -48,6 +51,7 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.SENSOR: frozenset({Right.SENSE}),
     Role.CONSTITUENT: frozenset({Right.RECEIVE}),
     Role.AUDITOR: frozenset({Right.AUDIT}),
+    Role.MONITOR: frozenset({Right.MEASURE}),
 }
 
 

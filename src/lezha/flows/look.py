@@ -33,12 +33,16 @@ from lezha.store.search import Found, Page, Query, Said
 
 
 class LinkPhase(msgspec.Struct, frozen=True):
-    """A link as it runs. `latencies` are commit → receipt in ms, the latest 10,000; `heard` is the last contact."""
+    """A link as it runs. `latencies` are commit → receipt in ms, the latest 10,000; `heard` is the last contact.
+
+    `skew_s` is by how much the peer's clock was ahead then.
+    """
 
     phase: str
     fault: str
     latencies: Sequence[float] = ()
     heard: str = ""
+    skew_s: float | None = None
 
 
 ELSEWHERE: Final = LinkPhase("elsewhere", "")

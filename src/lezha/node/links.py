@@ -260,6 +260,10 @@ class Links:
         found = self._running.get(member)
         return found[0] if found else None
 
+    def states(self) -> dict[str, LinkState]:
+        """Return how each link is, by member."""
+        return {member: link.state for member, (link, _) in self._running.items()}
+
     def renew(self, leaf: Path) -> None:
         """Let all links show the certificate in `leaf` on connections from now on."""
         for link, _ in self._running.values():

@@ -52,7 +52,7 @@ class Node:
 
     def __init__(self, home: Path, *, leads: bool = True) -> None:
         schema.compile_all()
-        self._home = home
+        self.home = home
         self._leads = leads
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
@@ -116,7 +116,7 @@ class Node:
             tasks.append(asyncio.create_task(upkeep.retire(self.log, self.settings.retention)))
             tasks.append(asyncio.create_task(upkeep.clean(self.log)))
             hours = self.settings.checkpoint_hours
-            tasks.append(asyncio.create_task(upkeep.commit(self._home, self.log, self.sealer, hours)))
+            tasks.append(asyncio.create_task(upkeep.commit(self.home, self.log, self.sealer, hours)))
         try:
             await asyncio.wait([keeping, losing], return_when=asyncio.FIRST_COMPLETED)
             if self._superseded.is_set():
@@ -156,7 +156,7 @@ class Node:
         self.log.on_superseded(lambda: _when_running(loop, self._superseded.set))
         self.log.lead()
         national.put_into_force(self.log, self._policy)
-        identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC))
+        identities.renew_leaf(self.home, self.identity.member, dt.datetime.now(dt.UTC))
         self._derive_anew()
         incarnation = self._incarnation()
         self.log.write_now(lambda tx: lives.note_settings(tx, node_settings.told(self.settings)))
@@ -187,7 +187,7 @@ class Node:
                 _logger.info("log.derived", contents=done)
 
     def _renew_leaf(self) -> None:
-        if identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC)):
+        if identities.renew_leaf(self.home, self.identity.member, dt.datetime.now(dt.UTC)):
             self.link_tls.load_cert_chain(self.identity.leaf)
             self.links.renew(self.identity.leaf)
 

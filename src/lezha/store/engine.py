@@ -303,6 +303,14 @@ def _busy(connection: Any) -> bool:
         return True
 
 
+def size(conn: Connection) -> int:
+    """Return how many bytes the database has, without what waits in SQLite's write-ahead log."""
+    if conn.dialect.name == "postgresql":
+        return int(conn.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+    pages, each = (conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("page_count", "page_size"))
+    return int(pages or 0) * int(each or 0)
+
+
 def require_transaction(conn: Connection) -> None:
     """Raise StoreError if the database has ended the transaction by itself, as SQLite does when the disk is full.
 
