@@ -14,6 +14,7 @@ from lezha.cli import (
     community,
     console,
     constituent,
+    doctor,
     exporting,
     importing,
     interrupt,
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 app.command("init")(node.init)
 app.command("serve")(node.serve)
+app.command("doctor")(doctor.doctor)
 app.command("publish")(publish.publish)
 app.command("recall")(recall.recall)
 app.command("import")(importing.import_files)

@@ -23,7 +23,6 @@ from lezha.web import peers, people
 from lezha.web import serve as listeners
 
 _SWITCH_S: Final = 0.0005
-_LOCK: Final = "serve.lock"
 
 
 def run(home: Path) -> None:
@@ -106,7 +105,7 @@ def _shown(listen: str) -> str:
 def _alone(home: Path) -> Iterator[None]:
     """Hold the folder's lock, which ends with the process however that ends. Raises CliError if another holds it."""
     try:
-        with (home / _LOCK).open("ab") as lock:
+        with (home / node_settings.LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
     except BlockingIOError:

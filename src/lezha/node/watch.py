@@ -49,9 +49,8 @@ class Watch:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        due = self._steady() + _KEEP_S
+        due = self._steady()
         while True:
-            await asyncio.sleep(_LOOK_S)
             try:
                 self.look()
                 if self._steady() >= due:
@@ -59,6 +58,7 @@ class Watch:
                     await self._log.write(lambda tx: kept.keep(tx, self._noted))
             except StoreError as error:
                 _logger.warning("watch.not_kept", reason=str(error))
+            await asyncio.sleep(_LOOK_S)
 
     def look(self) -> Contacts:
         """Look once, log what is new, and return what is known now."""

@@ -314,6 +314,17 @@ def put_aside(conn: Connection, after: int) -> Counter[tuple[str, str]]:
     return Counter((row.subject, msgspec.json.decode(row.detail, type=_Code).code) for row in rows)
 
 
+def forks(conn: Connection, since: str) -> dict[str, str]:
+    """Return by member when a stream last forked, as far as that was after `since`. Looks at all events."""
+    table = schema.events
+    rows = conn.execute(
+        select(table.c.subject, func.max(table.c.at))
+        .where(table.c.kind == "fork", table.c.at >= since)
+        .group_by(table.c.subject)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 class _Code(msgspec.Struct, frozen=True):
     code: str
 
