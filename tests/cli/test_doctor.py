@@ -1,4 +1,4 @@
-"""`lezha doctor`: what it prints, how it exits, and that it looks at a node that runs as well as at one that does not."""
+"""`lezha doctor`: what it prints and how it exits, of a node that runs as well as of one that does not."""
 
 import json
 from pathlib import Path

@@ -13,7 +13,7 @@ from typing import Final
 
 import uvloop
 
-from lezha.cli import logs
+from lezha.cli import logs, supervisor
 from lezha.cli.console import note
 from lezha.cli.errors import CliError
 from lezha.node import settings as node_settings
@@ -86,14 +86,23 @@ async def _until_told(node: Node, *servers: listeners.Server) -> None:
         stop.set()
 
     loops.add_done_callback(ended)
+    ready = asyncio.create_task(_tell_ready(*servers))
     try:
         await listeners.until(stop, *servers)
         if loops.done():
             loops.result()
     finally:
+        supervisor.tell("STOPPING=1")
+        ready.cancel()
         loops.cancel()
         await asyncio.gather(loops, return_exceptions=True)
         node.close()
+
+
+async def _tell_ready(*servers: listeners.Server) -> None:
+    for server in servers:
+        await server.listening.wait()
+    supervisor.tell("READY=1")
 
 
 def _shown(listen: str) -> str:
