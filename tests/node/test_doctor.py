@@ -339,7 +339,7 @@ def told_by_the_code() -> Iterator[str]:
             match node:
                 case ast.Call(func=ast.Name("Finding"), args=[_, ast.Constant(str(code)), *_]):
                     yield code
-                case ast.Tuple([ast.Attribute(ast.Name("Grade")), ast.Constant(str(code)), *_]):
+                case ast.Tuple([ast.Attribute(ast.Name("Grade")), ast.Constant(str(code)), _]):
                     yield code
                 case _:
                     pass

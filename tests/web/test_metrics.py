@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from lezha.access.rights import Role
 
 Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
-TABLE = re.compile(r"^\| `([a-z_]+)` \| (gauge|counter|histogram|info) \| ([^|]*) \|", re.MULTILINE)
+TABLE = re.compile(r"^\| `(lezha_[a-z_]+)` \| (gauge|counter|histogram|info) \|([^|]*)\|", re.MULTILINE)
 
 
 def scraped(node: RunningNode, token: str) -> str:
@@ -77,7 +77,7 @@ def test_a_machine_that_measures_may_do_nothing_else(measured: Measured) -> None
 
 def test_nothing_of_an_object_is_in_them(measured: Measured) -> None:
     raw = indicator("a-secret-name.example", labels=["a-secret-label"])
-    done = measured.tirana.call("POST", "/publish", bundle([raw]), {"tlp": "red", "to": "podgorica"})
+    done = measured.tirana.call("POST", "/publish", bundle([raw]), {"tlp": "amber", "to": "podgorica"})
     assert done.status == 200
     until(lambda: measured.value("lezha_peer_queue_frames", peer="podgorica") == 0, 20)
     text = measured.text()

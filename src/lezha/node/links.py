@@ -103,7 +103,7 @@ class Link:
                     self._fault("unreachable", str(error))
                     self._outbox.failed()
                 except Exception:
-                    _logger.exception("link.error", peer=self._member)
+                    _logger.exception("link.error", peer=self._peer.name)
                     self._fault("error", "This node made a mistake; it is in its log.")
                     self._outbox.failed()
                     await self._pause(_ERROR_PAUSE_S)
@@ -200,7 +200,7 @@ class Link:
         await self._log.write(lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, refused))
         if refused:
             self.state.refused.update(code for _, code in refused)
-            _logger.warning("link.refused", peer=self._document.name, refused=refused)
+            _logger.warning("link.refused", peer=self._peer.name, refused=refused)
 
     async def _tell_apart(self, client: PeerClient, head: int) -> None:
         """Tell a peer that has suspended this member what was recalled, once, ahead of all that it does not take."""
@@ -236,7 +236,7 @@ class Link:
 
     def _fault(self, phase: str, words: str) -> None:
         if (self.state.phase, self.state.fault) != (phase, words):
-            _logger.warning("link.fault", peer=self._document.name, phase=phase, fault=words)
+            _logger.warning("link.fault", peer=self._peer.name, phase=phase, fault=words)
         self.state.phase, self.state.fault = phase, words
 
 
