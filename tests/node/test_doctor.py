@@ -20,7 +20,7 @@ from lezha.cli.node import make
 from lezha.federation import tls
 from lezha.federation.contact import Contact, Contacts, Jump
 from lezha.federation.document import Contact as Duty
-from lezha.flows import contact
+from lezha.flows import contact, measure
 from lezha.node import database, doctor, identity
 from lezha.node import settings as node_settings
 from lezha.node.clock import between, later, utc_now
@@ -29,7 +29,7 @@ from lezha.node.errors import NodeError
 from lezha.node.settings import Settings
 from lezha.sharing.tlp import Tlp
 from lezha.store import lives, peers
-from lezha.store.log import Tx
+from lezha.store.log import Reader, Tx
 from lezha.store.peers import Peer, PeerState
 
 NOW = later(utc_now(), minutes=30)  # after all that a test writes
@@ -39,9 +39,9 @@ MEMBER = PODGORICA.member
 class Patient:
     """A node that does not run. Without more, nothing is wrong with it."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, url: str = "") -> None:
         self.home = home
-        settings = Settings(identity.new_member(), "tirana", endpoint="https://192.0.2.1:8441")
+        settings = Settings(identity.new_member(), "tirana", endpoint="https://192.0.2.1:8441", database=url)
         make(home, settings, "National CSIRT", Duty())
         (home / "keys" / "root.pem").unlink()
         self.write(lambda tx: lives.note_backup(tx, NOW))
@@ -228,6 +228,18 @@ def test_a_database_that_is_damaged_is_told(patient: Patient) -> None:
     raw[len(raw) // 2 :] = bytes(len(raw) - len(raw) // 2)
     path.write_bytes(raw)
     assert patient.codes() == {"database"}
+
+
+def test_a_node_on_postgresql_is_looked_at_and_measured_too(tmp_path: Path, postgres_url: str) -> None:
+    patient = Patient(tmp_path / "tirana", postgres_url)
+    assert patient.codes() == set()
+    patient.enrol()
+    patient.seen(podgorica=Contact(later(NOW, hours=-2)))
+    assert patient.codes() == {"peer_silent"}
+    with closing(Reader(postgres_url)) as reader, reader.read() as conn:
+        measured = measure.measure(conn, lambda _member: None, NOW)
+    assert measured.bytes > 1 << 20
+    assert [one.silent for one in measured.peers] == [True]
 
 
 def test_a_node_without_a_backup_is_told_and_one_with_an_old_one(patient: Patient) -> None:
