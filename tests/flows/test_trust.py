@@ -61,7 +61,7 @@ async def test_a_peer_is_watched_for_until_somebody_says_more(three: Three) -> N
         await trust(here, "tirana", level)
         assert await actions(here) == {"tirana": level}
         with here.log.read() as conn:
-            assert look.peer_reports(conn, lambda _: None)[0].trust == level
+            assert look.peer_reports(conn, lambda _: None, utc_now())[0].trust == level
 
 
 async def test_what_one_wrote_oneself_may_be_blocked(three: Three) -> None:

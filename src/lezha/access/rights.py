@@ -20,6 +20,7 @@ class Right(StrEnum):
     SENSE = "sense"
     RECEIVE = "receive"
     AUDIT = "audit"
+    MEASURE = "measure"
 
 
 class Role(StrEnum):
@@ -31,6 +32,7 @@ class Role(StrEnum):
     SENSOR = "sensor"
     CONSTITUENT = "constituent"
     AUDITOR = "auditor"
+    MONITOR = "monitor"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
@@ -45,6 +47,7 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
             Right.TOKENS,
             Right.PURGE,
             Right.AUDIT,
+            Right.MEASURE,
         }
     ),
     Role.COORDINATOR: frozenset(
@@ -54,6 +57,7 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.SENSOR: frozenset({Right.SENSE}),
     Role.CONSTITUENT: frozenset({Right.RECEIVE}),
     Role.AUDITOR: frozenset({Right.AUDIT}),
+    Role.MONITOR: frozenset({Right.MEASURE}),
 }
 
 

@@ -15,6 +15,7 @@ from lezha.cli import (
     community,
     console,
     constituent,
+    doctor,
     exporting,
     identity,
     importing,
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 app.command("init")(node.init)
 app.command("serve")(node.serve)
+app.command("doctor")(doctor.doctor)
 app.command("publish")(publish.publish)
 app.command("recall")(recall.recall)
 app.command("isolate")(isolate.isolate)

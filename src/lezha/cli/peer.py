@@ -10,6 +10,7 @@ from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.node.clock import lasting
 from lezha.sharing.tlp import Tlp
 from lezha.sharing.trust import Trust
 
@@ -24,6 +25,8 @@ _COLUMNS = (
     "queued",
     "withheld",
     "refused",
+    "lag",
+    "last contact",
     "last receipt",
     "p50/p99 ms",
 )
@@ -270,7 +273,8 @@ def phrase(
 def list_peers(
     home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
 ) -> None:
-    """Show each peer: is its link up, what waits, what was withheld, when it last signed a receipt.
+    """Show each peer: is its link up, what waits and for how long, what was withheld or refused, when it was last heard
+    of and last signed a receipt. A peer that is silent for longer than is usual for it is named below the table.
 
     Example: lezha peer list
     """
@@ -288,6 +292,8 @@ def list_peers(
             "How the links are is known to the process that runs them, `lezha serve`; this one serves people only."
         )
     for one in found:
+        if one["silent_s"]:
+            note(_silent(one))
         if one["undecided"]:
             note(
                 f"{one['name']}: {one['undecided']} wait in quarantine: lezha quarantine list --peer {one['name']}"
@@ -309,9 +315,17 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
         str(one["queued"]),
         _counts(one["withheld"]),
         _counts(one["refused"]),
+        lasting(one["lag_s"]) if one["queued"] else "0 s",
+        one["last_contact"] or "never",
         one["last_receipt"] or "never",
         f"{latency['p50']}/{latency['p99']}" if latency else "",
     )
+
+
+def _silent(one: dict[str, Any]) -> str:
+    usual = f"it is usually heard of every {lasting(one['usual_s'])}"
+    last = f"last at {one['last_contact']}" if one["last_contact"] else "not once"
+    return f"{one['name']} has been silent for {lasting(one['silent_s'])}, {last}; {usual}."
 
 
 def _counts(counts: dict[str, int]) -> str:

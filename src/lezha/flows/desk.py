@@ -28,7 +28,6 @@ from lezha.store import (
     search,
     statements,
     tombstones,
-    views,
 )
 from lezha.store.activity import RecentEvent, RecentStatement
 from lezha.store.isolation import Isolation
@@ -144,11 +143,10 @@ class Party(msgspec.Struct, frozen=True):
 
 
 class PeerLine(msgspec.Struct, frozen=True):
-    """A peer with whom to call and since when something waits for its receipt (empty if nothing does)."""
+    """A peer with whom to call."""
 
     report: PeerReport
     party: Party
-    waiting_since: str
 
 
 class Dispute(msgspec.Struct, frozen=True):
@@ -264,7 +262,7 @@ def desk(
     return Desk(
         parties=parties(conn, own),
         circles=circles(conn),
-        peers=peer_lines(conn, phases),
+        peers=peer_lines(conn, phases, now),
         happenings=tuple(_named(conn, shown)),
         sightings=tuple(_sightings(conn, gists, seen))[:lines],
         sightings_back=back,
@@ -321,15 +319,13 @@ def circles(conn: Connection) -> dict[str, str]:
     }
 
 
-def peer_lines(conn: Connection, phases: Callable[[str], LinkPhase | None]) -> tuple[PeerLine, ...]:
+def peer_lines(conn: Connection, phases: Callable[[str], LinkPhase | None], now: str) -> tuple[PeerLine, ...]:
     """Report on all peers."""
     documents = {peer.member: _document(peer.document) for peer in peers.listed(conn)}
-    lines = []
-    for report in look.peer_reports(conn, phases):
-        acknowledged = views.acknowledged(conn, report.member)[0]
-        since = activity.waiting_since(conn, report.member, acknowledged)
-        lines.append(PeerLine(report, _party(documents[report.member], report.name), since))
-    return tuple(lines)
+    return tuple(
+        PeerLine(report, _party(documents[report.member], report.name))
+        for report in look.peer_reports(conn, phases, now)
+    )
 
 
 def sightings_of(conn: Connection, stix_id: str, gists: Gists) -> list[Sighted]:

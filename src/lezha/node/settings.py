@@ -15,6 +15,8 @@ from lezha.store import peers
 
 FILE: Final = "lezha.toml"
 DATABASE: Final = "lezha.db"
+LOCK: Final = "serve.lock"
+"""The file that the process which serves the node holds locked."""
 _LEAST_BUNDLE: Final = 1 << 10
 _MOST_BUNDLE: Final = 1 << 30
 POLICY: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,90}\.cedar\Z"

@@ -152,7 +152,7 @@ async def status(
             name=document.name,
             title=document.title,
             objects=search.count_by_type(conn),
-            peers=look.peer_reports(conn, lambda member: phase(links, member)),
+            peers=look.peer_reports(conn, lambda member: phase(links, member), utc_now()),
         )
 
 
@@ -361,7 +361,7 @@ async def exact_bytes(
 async def list_peers(log: NamedDependency[Log], links: NamedDependency[Links]) -> list[PeerReport]:
     """Return all peers with lag, receipts, refusals and what was withheld from them."""
     with log.read() as conn:
-        return look.peer_reports(conn, lambda member: phase(links, member))
+        return look.peer_reports(conn, lambda member: phase(links, member), utc_now())
 
 
 @get("/peers/{name:str}/latencies", guards=[needs(Right.LOOK)])
@@ -496,7 +496,8 @@ def phase(links: Links, member: str) -> LinkPhase | None:
     running = links.get(member)
     if running is None:
         return None if links.here else look.ELSEWHERE
-    return LinkPhase(running.state.phase, running.state.fault, list(running.state.latencies))
+    state = running.state
+    return LinkPhase(state.phase, state.fault, list(state.latencies), state.heard)
 
 
 def _retention(rules: list[purge.Rule], counts: dict[str, int]) -> RetentionReport:

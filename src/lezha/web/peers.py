@@ -20,7 +20,7 @@ from lezha.federation.errors import EnrolmentError, NotTakenUp, Refused
 from lezha.federation.pace import Pace
 from lezha.flows import introduce
 from lezha.flows.introduce import Host
-from lezha.node.clock import utc_now
+from lezha.node.clock import ahead, utc_now
 from lezha.node.intake import Intake
 from lezha.node.links import Links
 from lezha.node.node import Node
@@ -75,7 +75,7 @@ async def frames(
 async def _taken(raw: bytes, peer: Peer, links: Links, intake: Intake) -> Response[bytes]:
     sent = intake.decode(peer.member, raw)
     if link := links.get(peer.member):
-        link.contact(sent.incarnation)
+        link.contact(sent.incarnation, ahead(sent.sent, utc_now()))
     receipt = await intake.take(peer.member, sent)
     return Response(receipt, media_type="application/json")
 

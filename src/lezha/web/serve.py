@@ -7,6 +7,7 @@ its minor version is pinned.
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -58,7 +59,16 @@ def client_certificate(request: Request[Any, Any, Any]) -> bytes | None:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs several of them."""
+    """A uvicorn server that leaves signals to whoever runs several of them. `listening` is set once it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening: Final = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        self.listening.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
