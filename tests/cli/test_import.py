@@ -94,6 +94,21 @@ def test_what_is_imported_is_told_to_nobody_unless_it_is_published(
     assert held(there, own) == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "later"), [((), True), (("--no-future-members",), False), (("--future-members",), True)]
+)
+def test_later_members_get_what_is_imported_as_is_said(
+    node: RunningNode, tmp_path: Path, options: tuple[str, ...], later: bool
+) -> None:
+    [raw] = some(1)
+    file = tmp_path / "feed.json"
+    file.write_bytes(bundle([raw]))
+    done = bring(node, file, "--tlp", "green", "--to", "everyone", *options)
+    assert done.returncode == 0, done
+    [version] = node.get(f"/release/explain/{json.loads(raw)['id']}")["versions"]
+    assert [one["future_members"] for one in version["statements"]] == [later]
+
+
 def test_a_dry_run_asks_no_node(tmp_path: Path) -> None:
     good, bad = some(2), json.dumps(json.loads(indicator("x.example")) | {"pattern": 7}).encode()
     (tmp_path / "feed.json").write_bytes(bundle([good[0], bad, good[1]]))
@@ -256,7 +271,7 @@ def test_rejects_and_checkpoint_are_two_files_and_no_pipe(tmp_path: Path) -> Non
     "options",
     [
         ("--tlp", "green"), ("--to", "everyone"), ("--patience", "-1"), (), ("--pap", "green"), ("--onward",),
-        ("--expires", "2999-01-01T00:00:00Z"),
+        ("--expires", "2999-01-01T00:00:00Z"), ("--no-future-members",),
     ],
 )  # fmt: skip
 def test_half_a_publication_is_wrong_usage(node: RunningNode, options: tuple[str, ...]) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from tests.battery.nodes import RunningNode, bundle, indicator, lezha, until
+from tests.federation.keys import TIRANA, charter, roster
 
+from lezha.federation import roster as rosters
 from lezha.stix import markings
 
 GREEN = markings.TLP2_IDS["green"]
@@ -98,7 +100,7 @@ def test_what_was_recalled_is_explained_too(pair: tuple[RunningNode, ...], tmp_p
     until(lambda: _recorded(node, stix_id) == ["received", "recall received"], 20)
     shown = run(node, "release", "explain", stix_id).stdout
     (line,) = [line for line in shown.splitlines() if line.startswith("podgorica")]
-    assert "has it, and would not get it now" in line
+    assert "was given it, and told since that it does not count any more" in line
     assert line.rstrip().endswith(", receipt signed")
 
 
@@ -191,6 +193,25 @@ def test_warnings_are_in_json_as_they_are_in_words(node: RunningNode, tmp_path: 
     assert [one["code"] for one in json.loads(stopped.stdout)["warnings"]] == ["unmarked"]
 
 
+@pytest.mark.parametrize(
+    ("tlp", "options", "later"),
+    [
+        ("green", (), True),
+        ("green", ("--no-future-members",), False),
+        ("amber", (), False),
+        ("amber", ("--future-members",), True),
+    ],
+)
+def test_who_joins_later_gets_what_is_published_as_is_said(
+    node: RunningNode, tmp_path: Path, tlp: str, options: tuple[str, ...], later: bool
+) -> None:
+    raw = of_own(node, "later.example")
+    done = run(node, "publish", written(tmp_path, raw), "--tlp", tlp, "--to", "everyone", *options)
+    assert "1 object published" in done.stdout
+    [version] = node.get(f"/release/explain/{json.loads(raw)['id']}")["versions"]
+    assert [one["future_members"] for one in version["statements"]] == [later]
+
+
 # --- tear-lines and gaps --------------------------------------------------------------------------------------------
 
 
@@ -228,3 +249,25 @@ def test_gaps_say_what_could_not_be_told_and_what_to_do(node: RunningNode, told:
     found = asked(node, "release", "gaps", "--since", "90d", "--peer", "podgorica")
     assert ("clearance", False) in [(gap["reason"], gap["capped"]) for gap in found["peers"][0]["own"]]
     assert found["cap"] == 1_000
+
+
+def test_gaps_tell_of_a_community_in_words_and_name_its_members_without_a_link(
+    pair: tuple[RunningNode, ...], told: dict[str, Any], tmp_path: Path
+) -> None:
+    node, podgorica = pair
+    stranger = "identity--00000000-0000-4000-8000-00000000c15a"
+    wanted = roster(
+        charter(TIRANA, name="wb6"),
+        members=dict.fromkeys((node.member, podgorica.member, stranger), 1),
+        issued="2026-01-05T08:00:00.000000Z",
+        expires="2999-01-01T00:00:00.000000Z",
+    )
+    file = tmp_path / "wb6.roster"
+    file.write_bytes(rosters.draft(wanted, TIRANA.signer))
+    run(node, "community", "accept", str(file))
+    shown = run(node, "release", "gaps", "--community", "wb6").stdout
+    assert f"no link with members of wb6: {stranger}" in shown.splitlines()
+    assert ": the recipient is not cleared for its marking" in shown
+    [circle] = asked(node, "release", "gaps", "--community", "wb6")["communities"]
+    assert (circle["unlinked"], circle["unlinked_members"]) == (1, [stranger])
+    assert circle["words"]["clearance"] == "the recipient is not cleared for its marking"

@@ -1,9 +1,13 @@
 """What goes wrong on the way to a peer, in words for whoever runs the node."""
 
 import asyncio
+import errno
+import socket
 import ssl
+import struct
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import pytest
 from tests.federation.keys import TIRANA
 
@@ -20,6 +24,12 @@ async def _hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
 async def _speak_plainly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\n\r\n" * 20)
     await writer.drain()
+    writer.close()
+
+
+async def _reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.close()
 
 
@@ -45,8 +55,37 @@ async def fault(answer: Answer | None) -> str:
     [
         (None, "127.0.0.1:PORT can't be reached: nothing listens there."),
         (_hang_up, "127.0.0.1:PORT can't be reached: it cut the connection."),
+        (_reset, "127.0.0.1:PORT can't be reached: it cut the connection."),
         (_speak_plainly, "127.0.0.1:PORT can't be reached: TLS failed, wrong version number."),
     ],
 )
 async def test_a_fault_of_the_network_is_told_in_plain_words(answer: Answer | None, said: str) -> None:
     assert await fault(answer) == said
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (OSError("Multiple exceptions: [Errno 111] Connect call failed, [Errno 101] Network is unreachable"),
+         "no connection comes about."),
+        (ConnectionAbortedError("SSL handshake is taking longer than 60.0 seconds"), "it cut the connection."),
+        (OSError(errno.EHOSTUNREACH, "Connect call failed ('192.0.2.1', 8441)"), "no route to host."),
+        (OSError(errno.ECONNREFUSED, "Connect call failed ('192.0.2.1', 8441)"), "nothing listens there."),
+    ],
+)  # fmt: skip
+async def test_no_word_of_the_http_library_is_told(
+    monkeypatch: pytest.MonkeyPatch, cause: OSError, said: str
+) -> None:
+    """The operating system's failures as the library wraps them: it would say `ssl:default [None]`."""
+
+    async def fails(*_: object, **__: object) -> None:
+        raise cause
+
+    monkeypatch.setattr(aiohttp.connector.aiohappyeyeballs, "start_connection", fails)
+    client = PeerClient("https://192.0.2.1:8441", TIRANA.member, ssl.create_default_context())
+    try:
+        with pytest.raises(LinkFault) as raised:
+            await client.send(b"")
+    finally:
+        await client.close()
+    assert str(raised.value) == f"192.0.2.1:8441 can't be reached: {said}"

@@ -18,13 +18,14 @@ from tests.flows.alliance import (
 from tests.stix.examples import RED
 
 from lezha.access.rights import Role
-from lezha.flows import explain, ingest, share
+from lezha.flows import constituents, explain, ingest, share
 from lezha.flows.explain import Answer, Explanation, Version
 from lezha.node.clock import later, utc_now
 from lezha.sharing.release import Reason, Recipient, Standing
 from lezha.sharing.remedies import remedy
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import bundle, encode
+from lezha.store import constituents as kept
 from lezha.store import peers, tokens, views
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
@@ -175,6 +176,45 @@ async def test_who_has_what_it_would_not_get_now_is_told_so(station: Callable[..
     answer = answers(only(here))["podgorica"]
     assert (answer.may, answer.state) == (False, "suspended")
     assert answer.words == "has it, and would not get it now: the recipient is suspended"
+
+
+async def test_who_was_told_of_a_recall_has_it_no_more(station: Callable[..., Station]) -> None:
+    here, there = station(TIRANA), station(PODGORICA)
+    await alliance(here, there)
+    await constituents.admit(here.log, "bank", "", Tlp.AMBER, "officer")
+    with here.log.read() as conn:
+        bank = kept.by_name(conn, "bank").recipient()
+    await here.publish(told(TIRANA, 1))
+    await delivered(here, there)
+    await share.decide(here.log, bank)
+    await here.recall(ID)
+    words = "has it, and would not get it now: its author has recalled it"
+    assert {answers(only(here))[name].words for name in ("bank", "podgorica")} == {words}
+    await delivered(here, there)
+    await share.decide(here.log, bank)
+    seen = answers(only(here))
+    words = "was given it, and told since that it does not count any more: its author has recalled it"
+    assert {seen[name].words for name in ("bank", "podgorica")} == {words}
+    assert [one.state for one in seen["bank"].recorded] == ["given", "withdrawn"]
+    await here.publish(told(TIRANA, 1))
+    await share.decide(here.log, bank)
+    await delivered(here, there)
+    assert {answers(only(here))[name].words for name in ("bank", "podgorica")} == {"has it"}
+
+
+async def test_what_a_peer_refused_is_told_in_words(station: Callable[..., Station]) -> None:
+    here, there, other = station(TIRANA), station(PODGORICA), station(VIENNA)
+    await alliance(here, there)
+    await here.links(other)
+    await other.links(here)
+    await other.publish(told(VIENNA, 1), onward=True, tlp=Tlp.CLEAR)
+    await deliver(other, here)
+    await delivered(here, there)
+    [one] = answers(only(here, stix_id=told(VIENNA, 1)["id"]))["podgorica"].recorded
+    assert (one.state, one.words) == (
+        "refused",
+        "it knows no key of whoever signed this: the author is no peer there, or has new keys (unknown_key)",
+    )
 
 
 async def test_the_answer_is_that_of_now_not_of_then(tirana: Station) -> None:

@@ -21,6 +21,7 @@ from lezha.cli.intake import STDIN, Batch, Damaged, Rejected
 from lezha.cli.options import DEFAULT_HOME, Home, Json, PatienceS, TokenFile, Url
 from lezha.cli.patience import Patience
 from lezha.cli.progress import Progress
+from lezha.cli.publish import Expires, FutureMembers, Onward, terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.stix import objects
 from lezha.stix.errors import StixError
@@ -119,10 +120,9 @@ def import_files(
     pap: Annotated[
         Pap | None, typer.Option(help="What recipients may do with it.", show_default="green")
     ] = None,
-    onward: Annotated[bool, typer.Option(help="Let recipients pass it on where TLP allows.")] = False,
-    expires: Annotated[
-        str, typer.Option(help="Not to be sent after this time, e.g. 2026-03-31T12:00:00Z.")
-    ] = "",
+    onward: Onward = False,
+    future_members: FutureMembers = None,
+    expires: Expires = "",
     state: Annotated[
         Path | None, typer.Option(help="The checkpoint.", show_default="the first FILE + .lezha-import")
     ] = None,
@@ -149,14 +149,15 @@ def import_files(
     """
     if (tlp is None) != (not to):
         raise CliError("To publish give both --tlp and --to; without either, nothing is told to anybody.", 2)
-    if tlp is None and (pap is not None or onward or expires):
+    if tlp is None and (pap is not None or onward or future_members is not None or expires):
         raise CliError(
-            "--pap, --onward and --expires are terms of a publication: give --tlp and --to as well.", 2
+            "--pap, --onward, --future-members and --expires are terms of a publication: give --tlp and --to as well.",
+            2,
         )
     if state is not None and STDIN in files:
         raise CliError("stdin can't be read twice, so an import of it can't go on: leave out --state.", 2)
     interrupt.tidily()
-    query = _query(tlp, to or [], pap or Pap.GREEN, onward, expires)
+    query = terms(tlp, to or [], pap or Pap.GREEN, onward, future_members, expires) if tlp else []
     began = time.monotonic()
     names = list(dict.fromkeys(files))
     how = "; ".join((url or str(home.expanduser().resolve()), *(f"{name}={value}" for name, value in query)))
@@ -384,16 +385,6 @@ async def _checked(batch: Batch) -> Outcome:
             rejected.append(Rejected(error.object_id or "", error.clause, error.message))
     size = len(batch.objects) + len(batch.skipped)
     return Outcome(size - len(rejected), 0, 0, tuple(rejected))
-
-
-def _query(tlp: Tlp | None, to: list[str], pap: Pap, onward: bool, expires: str) -> list[tuple[str, str]]:
-    """Return the terms as the node takes them; none to publish nothing."""
-    if tlp is None:
-        return []
-    query = [("tlp", tlp.value), ("pap", pap.value), *(("to", name) for name in to)]
-    query += [("onward", "true")] if onward else []
-    query += [("expires", expires)] if expires else []
-    return query
 
 
 def _identities(names: Sequence[str]) -> dict[str, Identity]:

@@ -26,6 +26,7 @@ _STANDING: Final = {
     "withheld": "withheld since {at}: {words}",
     "recalled": "recalled {at}, not signed for yet",
     "recall received": "recalled {at}, receipt signed",
+    "withdrawn": "told {at} that it does not count any more",
 }
 
 

@@ -1,6 +1,7 @@
 """The network side of a link: one HTTPS connection to one peer, kept open."""
 
 import errno
+import os
 import ssl
 from typing import Final
 
@@ -138,13 +139,15 @@ def _words(error: BaseException) -> str:
         return f"TLS failed, {_tls(error)}."
     if isinstance(error, TimeoutError):
         return "it does not answer."
-    found = getattr(error, "errno", None)
-    if isinstance(error, aiohttp.ServerDisconnectedError) or found in (errno.ECONNRESET, errno.EPIPE):
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    found = getattr(cause, "errno", None)
+    if isinstance(cause, aiohttp.ServerDisconnectedError | ConnectionError) and found != errno.ECONNREFUSED:
         return "it cut the connection."
     if found == errno.ECONNREFUSED:
         return "nothing listens there."
-    if isinstance(error, aiohttp.ClientOSError) and error.strerror:
-        return f"{error.strerror[:1].lower()}{error.strerror[1:]}."
+    if isinstance(cause, OSError):
+        reason = os.strerror(found) if found else "no connection comes about"
+        return f"{reason[:1].lower()}{reason[1:]}."
     return f"{str(error) or type(error).__name__}."
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection
 
+from lezha.federation import refusals
 from lezha.flows import look
 from lezha.flows.look import Listed
 from lezha.sharing.community import Communities
@@ -73,7 +74,8 @@ class Recorded(msgspec.Struct, frozen=True):
 
     `state` is `offered` (numbered, no receipt yet), `given` (none but members sign receipts), `received` (its receipt
     is here), `refused`, `void` or `withheld`, and of what was taken back `recalled`, or `recall received` once its
-    receipt for that is here. `number` is that of the row in its view, 0 where there is none.
+    receipt for that is here. A constituent is told that something is `withdrawn`; what that is about is the content.
+    `number` is that of the row in its view, 0 where there is none.
     """
 
     statement: str
@@ -88,6 +90,7 @@ class Outcome(StrEnum):
 
     HAS = "has"
     HAS_NOT_NOW = "has_not_now"
+    WITHDRAWN = "withdrawn"
     ON_ITS_WAY = "on_its_way"
     HELD_BACK = "held_back"
     REFUSED = "refused"
@@ -282,6 +285,10 @@ def _recorded(
     found: dict[str, list[Recorded]] = {}
     for row in told.given(conn, refs):
         found.setdefault(row.recipient, []).append(_as_given(row, row.recipient in signs))
+    served = {one.recipient.id for one in ground.recipients if one.recipient.standing is Standing.CONSTITUENT}
+    for row in told.withdrawn(conn, facts) if served else ():
+        if row.recipient in served:
+            found.setdefault(row.recipient, []).append(_as_withdrawn(row))
     for kept in told.withheld(conn, refs, ours):
         words = Reason(kept.reason).words
         found.setdefault(kept.recipient, []).append(Recorded(kept.statement, "withheld", kept.at, 0, words))
@@ -305,17 +312,21 @@ def _as_given(row: told.Given, signs: bool) -> Recorded:
     if row.void:
         return Recorded(row.ref, "void", row.void_at, row.number, Reason(row.void).words)
     if row.refused:
-        return Recorded(row.ref, "refused", row.signed, row.number, row.refused)
+        return Recorded(row.ref, "refused", row.signed, row.number, refusals.words(row.refused))
     if row.signed:
         return Recorded(row.ref, "received", row.signed, row.number, row.rule)
     return Recorded(row.ref, "offered" if signs else "given", row.at, row.number, row.rule)
+
+
+def _as_withdrawn(row: told.Withdrawn) -> Recorded:
+    return Recorded(row.content, "withdrawn", row.at, row.number, "it does not count any more")
 
 
 def _answer(facts: Sequence[Facts], known: Known, recorded: Iterable[Recorded], ground: _Ground) -> Answer:
     recipient = known.recipient
     decisions = tuple(_decision(one, recipient, ground) for one in facts)
     because = next((one for one in decisions if one.released), decisions[0])
-    about = {one.statement or one.content for one in facts}
+    about = {key for one in facts for key in (one.statement, one.content)}
     here = tuple(one for one in recorded if one.statement in about)
     outcome = _outcome(because, here, recipient.standing)
     return Answer(
@@ -344,6 +355,7 @@ _HAS: Final = frozenset({"received", "given"})
 _SENTENCES: Final = {
     Outcome.HAS: "has it",
     Outcome.HAS_NOT_NOW: "has it, and would not get it now: {why}",
+    Outcome.WITHDRAWN: "was given it, and told since that it does not count any more: {why}",
     Outcome.ON_ITS_WAY: "on its way",
     Outcome.HELD_BACK: "was on its way, and is held back: {why}",
     Outcome.REFUSED: "was sent it and refused it",
@@ -356,15 +368,24 @@ _SENTENCES: Final = {
 def _outcome(because: Decision, recorded: Sequence[Recorded], standing: Standing) -> Outcome:
     """Put what has been and what is so now together, for the duty officer."""
     states = {one.state for one in recorded}
-    if states & _HAS:
+    if any(_still(one, recorded) for one in recorded if one.state in _HAS):
         return Outcome.HAS if because.released else Outcome.HAS_NOT_NOW
     if "offered" in states:
         return Outcome.ON_ITS_WAY if because.released else Outcome.HELD_BACK
     if "refused" in states:
         return Outcome.REFUSED
     if not because.released:
-        return Outcome.WITHHELD
+        return Outcome.WITHDRAWN if states & _HAS else Outcome.WITHHELD
     return Outcome.WILL if standing is Standing.MEMBER else Outcome.MAY
+
+
+def _still(given: Recorded, recorded: Sequence[Recorded]) -> bool:
+    """Say whether a recipient may still go by what it was given: it was not told since that it does not count."""
+    return not any(
+        (one.state == "recall received" and one.statement == given.statement)
+        or (one.state == "withdrawn" and one.number > given.number)
+        for one in recorded
+    )
 
 
 def _mark(marking_id: str, facts: Sequence[Facts]) -> Mark:

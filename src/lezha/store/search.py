@@ -155,7 +155,9 @@ def versions(conn: Connection, stix_id: str) -> list[Found]:
     )
     found = [_found(row._mapping) for row in rows]
     if not found:
-        raise NotFound(f"No object {stix_id} is held here.")
+        raise NotFound(
+            f"No object {stix_id} is held here. Look for it by a value or by words: `lezha objects search`."
+        )
     return found
 
 

@@ -25,6 +25,7 @@ from lezha.sharing.release import Reason
 from lezha.store import schema
 from lezha.store.rows import KEYS, each, record
 from lezha.store.tombstones import COUNTS
+from lezha.store.views import ViewKind
 
 _VIEWS, _VOIDS, _REFUSALS = schema.views, schema.voids, schema.refusals
 _RECEIPTS, _WITHHELD = schema.receipts, schema.withheld
@@ -46,6 +47,15 @@ class Given(msgspec.Struct, frozen=True):
     refused: str
     void: str
     void_at: str
+
+
+class Withdrawn(msgspec.Struct, frozen=True):
+    """That row `number` of a recipient's view says of a content that it does not count any more."""
+
+    recipient: str
+    content: str
+    number: int
+    at: str
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -106,6 +116,11 @@ _GIVEN: Final = (
         _REFUSALS, and_(_REFUSALS.c.recipient == _VIEWS.c.recipient, _REFUSALS.c.number == _VIEWS.c.number)
     )
     .where(_VIEWS.c.ref.in_(KEYS), _VIEWS.c.kind.in_(("statement", "post")))
+    .order_by(_VIEWS.c.recipient, _VIEWS.c.number)
+)
+_WITHDRAWN: Final = (
+    select(_VIEWS.c.recipient, _VIEWS.c.ref.label("content"), _VIEWS.c.number, _VIEWS.c.at)
+    .where(_VIEWS.c.ref.in_(KEYS), _VIEWS.c.kind == ViewKind.CHANGE.value)
     .order_by(_VIEWS.c.recipient, _VIEWS.c.number)
 )
 _KEPT: Final = select(_WITHHELD.c.recipient, _WITHHELD.c.statement, _WITHHELD.c.reason, _WITHHELD.c.at).where(
@@ -220,6 +235,11 @@ def given(conn: Connection, refs: Iterable[str]) -> list[Given]:
         values = {name: value if value is not None else "" for name, value in row._mapping.items()}
         found.append(record(values, Given))
     return found
+
+
+def withdrawn(conn: Connection, contents: Iterable[str]) -> list[Withdrawn]:
+    """Return all rows of views that say that any of these contents does not count, of each recipient in order."""
+    return [record(row._mapping, Withdrawn) for row in each(conn, _WITHDRAWN, contents)]
 
 
 def withheld(conn: Connection, statements: Iterable[str], recipients: Sequence[str]) -> list[Kept]:

@@ -78,6 +78,7 @@ def links(lines: Iterable[PeerLine]) -> Mark:
 _OUTCOMES: Final = {
     Outcome.HAS: Mark("good", "has it"),
     Outcome.HAS_NOT_NOW: Mark("warn", "has it", "it would not get it now"),
+    Outcome.WITHDRAWN: Mark("held", "withdrawn", "it was told that it does not count any more"),
     Outcome.ON_ITS_WAY: Mark("idle", "on its way"),
     Outcome.HELD_BACK: Mark("warn", "held back", "it was on its way"),
     Outcome.REFUSED: Mark("bad", "refused it"),
@@ -95,6 +96,7 @@ _RECORDED: Final = {
     "withheld": "withheld since",
     "recalled": "recalled, not signed for yet; taken back",
     "recall received": "recalled, receipt signed; taken back",
+    "withdrawn": "told that it does not count any more",
 }
 
 
