@@ -45,7 +45,7 @@ format: $(VENV)/.dev  ## format the code and mend what lint can mend
 bench: $(VENV)/.dev  ## measure every figure, one JSON line each; ONLY=link for one script of bench/
 	@$(BIN)/python -m bench.run $(ONLY)
 
-soak: $(VENV)/.dev pages  ## the long tests (marked soak), which `make test` leaves out
+soak: $(VENV)/.fuzz pages  ## the long tests (marked soak), which `make test` leaves out
 	@$(BIN)/python -m pytest -m soak --timeout=0 $(ARGS)
 
 mutants: $(VENV)/.mutants  ## what of sharing/ could be changed without a test that fails; docs/mutants.md says why
@@ -59,6 +59,7 @@ lock: $(BIN)/python  ## remake requirements/*.txt and package-lock.json; ARGS=--
 		--constraint requirements/base.txt -o requirements/dev.txt
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/uv pip compile --group pyproject.toml:mutants $(UV_FLAGS) \
 		--constraint requirements/dev.txt -o requirements/mutants.txt
+	@$(BIN)/uv pip compile --group pyproject.toml:fuzz $(UV_FLAGS) -o requirements/fuzz.txt
 	@npm install --package-lock-only --ignore-scripts >&2
 
 # --universal: one lock for every platform and Python from 3.11 on, with the hashes of all of a version's files.
@@ -99,6 +100,10 @@ $(VENV)/.base: $(BIN)/python requirements/base.txt pyproject.toml
 $(VENV)/.dev: $(BIN)/python requirements/dev.txt pyproject.toml
 	$(call install,requirements/dev.txt)
 	@touch $(VENV)/.base $@
+
+$(VENV)/.fuzz: $(VENV)/.dev requirements/fuzz.txt
+	@$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements/fuzz.txt >&2
+	@touch $@
 
 $(VENV)/.mutants: $(VENV)/.dev requirements/mutants.txt
 	@$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements/mutants.txt >&2

@@ -20,7 +20,8 @@ from bench.figure import Figure
 from bench.run import fdatasync, say
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lezha.cli.demo.cast import Cast
+from lezha.cli.api import Api
+from lezha.cli.demo.cast import Actor, Cast
 from lezha.cli.demo.network import Network, Seat
 from lezha.federation import envelope, statement
 from lezha.federation.envelope import PayloadType
@@ -32,14 +33,20 @@ T = TypeVar("T")
 BUNDLE = 10
 SECONDS = 8
 BACKLOG = 10_000
+AWAY = 100_000
+MILLION = 1_000_000
+PEERS = 10
 TMPFS = Path("/dev/shm")
 
 
 def figures() -> Iterator[Figure]:
-    """Yield latency on tmpfs and on disk, and how fast a backlog drains."""
+    """Yield latency on tmpfs and on disk, to one peer and to ten, and what a backlog takes: time, and memory."""
     yield from _tmpfs_latency()
     yield from _disk_latency()
     yield from _drain()
+    yield from _ten_peers()
+    yield from _catch_up()
+    yield from _dead_peer()
 
 
 def _tmpfs_latency() -> Iterator[Figure]:
@@ -63,11 +70,90 @@ def _disk_latency() -> Iterator[Figure]:
 
 def _drain() -> Iterator[Figure]:
     with _folder(TMPFS) as folder:
-        per_s = asyncio.run(_drain_backlog(folder))
+        per_s = asyncio.run(_drain_backlog(folder, BACKLOG))
     checks = _signature_checks_per_s()
     beside = {"signature_checks_per_s": checks}
     yield Figure("link.drain_per_s", per_s, "objects/s", ">= 2000", per_s >= 2000, beside)
     yield Figure("link.drain_over_verify", per_s / checks, "ratio", ">= 0.5", per_s / checks >= 0.5, beside)
+
+
+def _ten_peers() -> Iterator[Figure]:
+    with _folder(TMPFS) as folder:
+        measured = asyncio.run(_to_all(folder, PEERS, 20))
+    p50, p99 = _quantiles(measured)
+    beside = {"p50_ms": p50, "deliveries": float(len(measured))}
+    yield Figure("link.peers10_20_p99_ms", p99, "ms", "<= 100", p99 <= 100, beside)
+
+
+def _catch_up() -> Iterator[Figure]:
+    with _folder(TMPFS) as folder:
+        per_s = asyncio.run(_drain_backlog(folder, AWAY))
+    took = AWAY / per_s
+    yield Figure("link.catchup_s", took, "s", "<= 60", took <= 60, {"objects_per_s": per_s})
+
+
+def _dead_peer() -> Iterator[Figure]:
+    with _folder(Path(tempfile.gettempdir())) as folder:
+        before, after = asyncio.run(_queue_for_the_dead(folder))
+    yield Figure("link.backlog_rss_mb", after, "MB", "<= 300", after <= 300, {"empty_mb": before})
+
+
+async def _to_all(folder: Path, count: int, rate: int) -> list[float]:
+    author = Cast().author
+    others = [Actor(f"peer{number}", f"Peer {number}", "") for number in range(1, count + 1)]
+    network = Network(folder, Cast(), [author, *others])
+    try:
+        await network.start()
+        sender, *receivers = network.seats.values()
+        for one in receivers:
+            await network.link(sender, one)
+        await _publish_at(sender, rate, 1, "everyone", bundle=1)  # warm
+        await _caught_up(sender)
+        async with sender.api() as api:
+            before = {one.actor.name: len(await _latencies(api, one)) for one in receivers}
+            await _publish_at(sender, rate, SECONDS, "everyone", bundle=1)
+            await _caught_up(sender)
+            return [
+                value for one in receivers for value in (await _latencies(api, one))[before[one.actor.name] :]
+            ]
+    finally:
+        await network.stop()
+
+
+async def _latencies(api: Api, peer: Seat) -> list[float]:
+    found: list[float] = await api.get(f"/peers/{peer.actor.name}/latencies")
+    return found
+
+
+async def _queue_for_the_dead(folder: Path) -> tuple[float, float]:
+    async def measure(sender: Seat, receiver: Seat, network: Network) -> tuple[float, float]:
+        await network.kill(receiver)
+        before = _private_mb(sender)
+        async with sender.api() as api:
+            for start in range(0, MILLION, 1000):
+                await api.post("/publish", _bundle(sender.member, 1000, start), _TERMS)
+                if start % 100_000 == 0:
+                    say(f"  {start} published, {_private_mb(sender):.0f} MB")
+            # What is waited for happens in another process, which tells when it is asked.
+            while (await api.get("/peers"))[0]["queued"] < MILLION:  # noqa: ASYNC110
+                await asyncio.sleep(1)
+        return before, _private_mb(sender)
+
+    return await _linked(folder, measure)
+
+
+def _private_mb(seat: Seat) -> float:
+    """Return the memory that the node has for itself, without pages of files."""
+    assert seat.process is not None
+    for line in Path(f"/proc/{seat.process.pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("the kernel tells no RssAnon")
+
+
+def _quantiles(values: list[float]) -> tuple[float, float]:
+    values.sort()
+    return values[len(values) // 2], values[len(values) * 99 // 100]
 
 
 async def _at_rate(folder: Path, rate: int) -> tuple[float, float]:
@@ -77,23 +163,23 @@ async def _at_rate(folder: Path, rate: int) -> tuple[float, float]:
             before = len(await api.get("/peers/montenegro/latencies"))
             await _publish_at(sender, rate, SECONDS)
             await _caught_up(sender)
-            measured = sorted((await api.get("/peers/montenegro/latencies"))[before:])
+            measured = (await api.get("/peers/montenegro/latencies"))[before:]
         say(f"  {len(measured)} objects at {rate}/s")
-        return measured[len(measured) // 2], measured[len(measured) * 99 // 100]
+        return _quantiles(measured)
 
     return await _linked(folder, measure)
 
 
-async def _drain_backlog(folder: Path) -> float:
+async def _drain_backlog(folder: Path, backlog: int) -> float:
     async def measure(sender: Seat, receiver: Seat, network: Network) -> float:
         await network.kill(receiver)
         async with sender.api() as api:
-            for start in range(0, BACKLOG, 1000):
+            for start in range(0, backlog, 1000):
                 await api.post("/publish", _bundle(sender.member, 1000, start), _TERMS)
         await network.start_one(receiver)
         began = time.monotonic()
         await _caught_up(sender)
-        return BACKLOG / (time.monotonic() - began)
+        return backlog / (time.monotonic() - began)
 
     return await _linked(folder, measure)
 
@@ -113,13 +199,16 @@ async def _linked(folder: Path, measure: Callable[[Seat, Seat, Network], Awaitab
         await network.stop()
 
 
-async def _publish_at(sender: Seat, rate: int, seconds: int) -> None:
+async def _publish_at(
+    sender: Seat, rate: int, seconds: int, to: str = "montenegro", *, bundle: int = BUNDLE
+) -> None:
     loop = asyncio.get_running_loop()
     began = loop.time()
     async with sender.api() as api:
-        for turn in range(rate * seconds // BUNDLE):
-            await asyncio.sleep(began + turn * BUNDLE / rate - loop.time())
-            await api.post("/publish", _bundle(sender.member, BUNDLE, turn * BUNDLE), _TERMS)
+        for turn in range(rate * seconds // bundle):
+            await asyncio.sleep(began + turn * bundle / rate - loop.time())
+            terms = [("tlp", "amber"), ("to", to)]
+            await api.post("/publish", _bundle(sender.member, bundle, turn * bundle), terms)
 
 
 async def _caught_up(sender: Seat) -> None:

@@ -56,7 +56,13 @@ def _module(name: str) -> str | None:
 # Each tells what is missing, or None. A tool that is not here is looked for on PATH under its own name.
 NEEDS: dict[str, Callable[[], str | None]] = {
     "age": lambda: _program("age", "age"),
+    "atheris": lambda: None if find_spec("atheris") else "atheris is not installed (make soak installs it)",
     "axe": lambda: _file("node_modules/axe-core/axe.min.js", "make pages, with npm"),
+    "nginx": lambda: (
+        _program("nginx", "nginx-light")
+        or _file("/usr/lib/nginx/modules/ngx_stream_module.so", "Debian's package libnginx-mod-stream")
+    ),
+    "systemd-analyze": lambda: _program("systemd-analyze", "systemd"),
     "chromium": lambda: _program("chromium", "chromium"),
     "pages": lambda: _file("src/lezha/web/static/vendor/htmx.min.js", "make pages, with npm"),
     "strace": lambda: _program("strace", "strace"),

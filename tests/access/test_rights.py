@@ -4,16 +4,27 @@ import pytest
 
 from lezha.access.rights import RIGHTS, Principal, Right, Role
 
-#                look   publish  peers  communities  tokens  sense  purge  receive  audit
+#                look   publish  peers  communities  tokens  sense  purge  receive  audit  quarantine
 TABLE = {
-    "admin": "  yes    yes      yes    yes          yes     no     yes    no       yes",
-    "coordinator": "yes yes     no     yes          no      no     no     no       no",
-    "analyst": "yes    no       no     no           no      no     no     no       no",
-    "sensor": " no     no       no     no           no      yes    no     no       no",
-    "constituent": "no no       no     no           no      no     no     yes      no",
-    "auditor": "no     no       no     no           no      no     no     no       yes",
+    "admin": "  yes    yes      yes    yes          yes     no     yes    no       yes    yes",
+    "coordinator": "yes yes     no     yes          no      no     no     no       no     yes",
+    "analyst": "yes    no       no     no           no      no     no     no       no     no",
+    "sensor": " no     no       no     no           no      yes    no     no       no     no",
+    "constituent": "no no       no     no           no      no     no     yes      no     no",
+    "auditor": "no     no       no     no           no      no     no     no       yes    no",
 }
-COLUMNS = ["look", "publish", "peers", "communities", "tokens", "sense", "purge", "receive", "audit"]
+COLUMNS = [
+    "look",
+    "publish",
+    "peers",
+    "communities",
+    "tokens",
+    "sense",
+    "purge",
+    "receive",
+    "audit",
+    "quarantine",
+]
 CELLS = [
     (role, right, answer == "yes")
     for role, row in TABLE.items()

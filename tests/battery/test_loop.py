@@ -114,7 +114,7 @@ def test_a_sensor_begins_anew_when_its_node_is_restored(tmp_path: Path) -> None:
             node.start()
             # It has the number of one that the sensor had been told of before.
             node.publish(bundle([kept]), "everyone")
-            until(lambda: "node_restored" in (tmp_path / "sensor.log").read_text(), PATIENCE_S)
+            until(lambda: "reads_anew" in (tmp_path / "sensor.log").read_text(), PATIENCE_S)
             until(lambda: asked(node, log, "kept.example", kept) > 0, PATIENCE_S)
             assert asked(node, log, "lost.example", lost) == 0
 

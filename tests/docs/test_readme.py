@@ -119,7 +119,9 @@ def test_the_readme_shows_the_commands_of_the_main_job() -> None:
     assert {"init", "serve", "publish", "sensor"} <= {words.split()[0] for words in shown}
 
 
-@pytest.mark.parametrize("line", ["lezha carry", "lezha publish x --no-such-option", "lezha peer forget x"])
+@pytest.mark.parametrize(
+    "line", ["lezha teleport", "lezha publish x --no-such-option", "lezha peer forget x"]
+)
 def test_a_command_that_is_not_there_would_be_found(line: str) -> None:
     with pytest.raises(AssertionError):
         check(line)

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from tests.federation.keys import AT, PODGORICA, TIRANA, Party
 from tests.stix.examples import indicator
 
+from lezha.detection.constituency import Constituency
 from lezha.federation import document, envelope, frame, members, tombstone
 from lezha.federation.document import NodeDocument
 from lezha.federation.envelope import PayloadType
@@ -54,6 +55,7 @@ class Station:
 
     def __init__(self, party: Party, log: Log) -> None:
         self.party, self.log, self.member, self.name = party, log, party.member, NAMES[party.member]
+        self.own = Constituency()
         self.document = party.written(
             name=self.name, title=self.name.title(), identity=party.identity(self.name)
         )
@@ -82,7 +84,7 @@ class Station:
 
     @property
     def receiver(self) -> Receiver:
-        return Receiver(self.member, self.party.written(), self.party.signer, self.members)
+        return Receiver(self.member, self.party.written(), self.party.signer, self.members, self.own)
 
     async def links(self, *others: "Station", state: PeerState = PeerState.ACTIVE, since: str = "") -> None:
         """Know these as peers; `test_introduce` tells how that comes about."""

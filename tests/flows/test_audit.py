@@ -366,7 +366,7 @@ async def test_commitments_that_come_too_close_together_are_refused(station: Cal
 
 def test_commitments_are_not_counted_among_what_was_told(tirana: Station) -> None:
     with tirana.log.read() as conn:
-        (one,) = look.peer_reports(conn, lambda _member: None)
+        (one,) = look.peer_reports(conn, lambda _member: None, utc_now())
         received = activity.receipts(conn, PODGORICA.member, 10)
     assert (one.delivered, one.queued) == (2, 0)
     assert [taken.statements for taken in received] == [0, 2]  # newest first

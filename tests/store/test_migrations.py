@@ -3,6 +3,7 @@
 import base64
 import json
 import sqlite3
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -13,12 +14,15 @@ from tests.flows.alliance import Station, deliver, told
 
 from lezha.federation import roster
 from lezha.node.clock import utc_now
+from lezha.sharing.trust import Trust
 from lezha.store import (
     communities,
     contents,
     engine,
     inbound,
     migrations,
+    peers,
+    quarantine,
     schema,
     sequencer,
     statements,
@@ -279,3 +283,58 @@ def test_of_what_had_not_been_kept_no_words_stay_that_quote_it(old: str) -> None
     with log.read() as conn:
         assert conn.scalars(select(table.c.detail).where(table.c.member == "m")).all() == ["not kept"]
     log.close()
+
+
+@pytest.fixture
+def second_version(url: str) -> str:
+    """Give the URL of a database of version 2, with a peer and what it sent and was refused."""
+    opened = engine.writer(url)
+    with opened.begin() as conn:
+        frozen = files("lezha.store.migrations").joinpath(f"v2.{conn.dialect.name}.sql").read_text()
+        for statement in frozen.split(";\n"):
+            if statement.strip():
+                conn.exec_driver_sql(statement)
+        schema.meta.create(conn)
+        sequencer.begin(conn)
+        engine.set_meta(conn, "schema", "2")
+        empty = "x''" if conn.dialect.name == "sqlite" else "''"
+        conn.exec_driver_sql(
+            "INSERT INTO peers (member, name, state, phrase, clearance, since, number, endpoint, document) "
+            f"VALUES ('m', 'podgorica', 'active', '', 'green', '', 1, '', {empty})"
+        )
+        for number, at in ((1, "2026-03-02"), (2, "2026-03-01"), (3, "2026-03-03")):
+            conn.exec_driver_sql(
+                "INSERT INTO quarantine (member, incarnation, number, code, detail, frame, at) "
+                f"VALUES ('m', 'i', {number}, 'authority', 'why', {empty}, '{at}')"
+            )
+    opened.dispose()
+    return url
+
+
+def test_what_was_put_aside_before_can_be_named_and_comes_before_what_is_put_aside_later(
+    second_version: str,
+) -> None:
+    log = Log(second_version, utc_now)
+    log.write_now(lambda tx: tx.events("quarantined", ["m"] * 3, "m"))
+    late = inbound.Quarantined("m", "i", 4, "authority", "why", b"")
+    log.write_now(lambda tx: inbound.put_aside(tx, [late]))
+    with log.read() as conn:
+        asides = quarantine.listed(conn, limit=9)
+        assert [one.number for one in asides] == [4, 3, 1, 2]
+        assert [quarantine.get(conn, one.seq) for one in asides] == asides
+    log.close()
+
+
+def test_a_peer_that_was_there_is_watched_and_no_more(second_version: str) -> None:
+    log = Log(second_version, utc_now)
+    with log.read() as conn:
+        [peer] = peers.listed(conn)
+    assert (peer.name, peer.trust, peer.hourly) == ("podgorica", Trust.WATCH, None)
+    log.close()
+
+
+def test_the_step_from_version_2_makes_what_a_new_database_is(second_version: str, tmp_path: Path) -> None:
+    Log(second_version, utc_now).close()
+    if second_version.startswith("sqlite"):
+        Log(f"sqlite:///{tmp_path / 'fresh.db'}", utc_now).close()
+        assert shape(second_version) == shape(f"sqlite:///{tmp_path / 'fresh.db'}")

@@ -49,6 +49,8 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/peers/{name}/suspend", Right.PEERS, {}, 404),
     ("POST", "/api/v1/peers/{name}/resume", Right.PEERS, {}, 404),
     ("POST", "/api/v1/peers/{name}/remove", Right.PEERS, {}, 404),
+    ("POST", "/api/v1/carry/{name}/write", Right.PUBLISH, {}, 404),
+    ("POST", "/api/v1/carry/read", Right.PUBLISH, b"{}", 422),
     ("POST", "/api/v1/isolation", Right.ISOLATE, {"end": True}, 409),
     ("GET", "/api/v1/isolation", Right.LOOK, None, 200),
     ("POST", "/api/v1/communities", Right.COMMUNITIES, {"name": "wb6", "members": ["self"]}, 200),
@@ -61,6 +63,12 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/tokens/revoke", Right.TOKENS, {"name": "nobody"}, 404),
     ("POST", "/api/v1/tokens/{name}/revoke", Right.TOKENS, {}, 404),
     ("POST", "/api/v1/peers/{name}/clear", Right.PEERS, {"clearance": "red"}, 404),
+    ("POST", "/api/v1/peers/{name}/trust", Right.PEERS, {"trust": "propose"}, 404),
+    ("POST", "/api/v1/peers/{name}/limit", Right.PEERS, {"hourly": None}, 404),
+    ("GET", "/api/v1/quarantine", Right.LOOK, None, 200),
+    ("GET", "/api/v1/quarantine/{item}", Right.LOOK, None, 404),
+    ("POST", "/api/v1/quarantine/{item}/accept", Right.QUARANTINE, {"why": "a test"}, 404),
+    ("POST", "/api/v1/quarantine/{item}/reject", Right.QUARANTINE, {"why": "a test"}, 404),
     ("GET", "/api/v1/constituents", Right.LOOK, None, 200),
     ("POST", "/api/v1/constituents", Right.PEERS, {"name": "bank-{turn}"}, 200),
     ("POST", "/api/v1/constituents/{name}/renew", Right.PEERS, {}, 404),
@@ -85,7 +93,13 @@ class Api:
     def __init__(self, node: RunningNode, tokens: dict[str, str], stix_id: str, content: str) -> None:
         self.node = node
         self.tokens = tokens
-        self._known = {"stix_id": stix_id, "content": content, "name": "atlantis", "community": "atlantis"}
+        self._known = {
+            "stix_id": stix_id,
+            "content": content,
+            "name": "atlantis",
+            "community": "atlantis",
+            "item": "7",
+        }
         self._turn = 0
 
     def call(self, who: str, method: str, path: str, data: Any) -> tuple[int, bytes]:
@@ -526,7 +540,7 @@ def test_a_parameter_that_is_wrong_is_named_with_what_it_must_be(
         (
             "/tokens",
             b'{"name": "x", "role": "root"}',
-            "'role' in the body must be one of admin, coordinator, analyst, sensor, constituent, auditor.",
+            "'role' in the body must be one of admin, coordinator, analyst, sensor, constituent, auditor, monitor.",
         ),
         ("/store/purge", b'{"ids": [], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),
         ("/store/purge", b'{"ids": [1], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),

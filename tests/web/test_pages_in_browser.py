@@ -351,3 +351,59 @@ def _axe(page: Page) -> list[str]:
 def _note(complaints: list[str], kind: str, text: str) -> None:
     if kind in {"error", "warning"}:
         complaints.append(f"{kind}: {text}")
+
+
+def test_what_was_put_aside_is_decided_by_keys_alone(pair: tuple[Served, Served], signed_in: Open) -> None:
+    tirana, podgorica = pair
+    tirana.publish(indicator("203.0.0.0/12", "taken by keys"))
+    page = signed_in(podgorica)
+    expect(page.get_by_role("region", name="In quarantine")).to_be_visible()
+    page.goto(podgorica.url + "/quarantine")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/quarantine/*")
+    page.keyboard.press("r")
+    expect(page.get_by_label("Why it is let go")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    page.keyboard.type("asked by telephone")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/quarantine")
+    expect(page.get_by_text("Nothing waits in quarantine.")).to_be_visible()
+    page.goto(podgorica.url + "/objects")
+    expect(page.get_by_role("link", name="taken by keys")).to_be_visible()
+
+
+def test_the_pages_about_what_was_put_aside_work_without_scripts(
+    pair: tuple[Served, Served], signed_in: Open
+) -> None:
+    tirana, podgorica = pair
+    tirana.publish(indicator("203.0.0.0/12", "let go by hand"))
+    page = signed_in(podgorica, java_script_enabled=False)
+    page.get_by_role("link", name="in quarantine").click()
+    page.get_by_role("row").nth(1).get_by_role("link").click()
+    page.get_by_label("Why it is let go").fill("our own resolver")
+    page.get_by_role("button", name="Reject").click()
+    page.wait_for_url("**/quarantine")
+    expect(page.get_by_text("Nothing waits in quarantine.")).to_be_visible()
+
+
+@pytest.mark.needs("axe")
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1440)])
+def test_axe_finds_nothing_wrong_with_what_was_put_aside(
+    pair: tuple[Served, Served], signed_in: Open, scheme: str, width: int
+) -> None:
+    tirana, podgorica = pair
+    tirana.publish(indicator("203.0.0.0/12", f"put aside, {scheme}"))
+    page = signed_in(
+        podgorica, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
+    )
+    expect(page.get_by_role("region", name="In quarantine")).to_be_visible()
+    page.goto(podgorica.url + "/quarantine")
+    one = page.locator("tbody a").first.get_attribute("href")
+    found = {}
+    for path in ("/quarantine", f"{one}", "/quarantine?decided=true&peer=tirana"):
+        page.goto(podgorica.url + path)
+        page.add_script_tag(path=ROOT / "node_modules/axe-core/axe.min.js")
+        found[path] = _axe(page)
+    assert not any(found.values()), found

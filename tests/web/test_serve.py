@@ -164,3 +164,26 @@ async def test_what_a_proxy_says_is_believed_of_those_that_are_named_alone(
     assert await asyncio.to_thread(ask) == told
     stop.set()
     await serving
+
+
+async def test_who_connects_and_says_nothing_is_cut_off(tmp_path: Path) -> None:
+    context = tls.server_context(leaf(tmp_path, SERVER))
+    tls.trust(context, ROOTS[CLIENT].certificate.decode())
+    server = serve.peers_server(
+        Litestar([], openapi_config=None, logging_config=None), "127.0.0.1", 0, context
+    )
+    server.config.timeout_keep_alive = 1
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve.until(stop, server))
+    while not server.started:  # noqa: ASYNC110  # uvicorn sets a flag and no event
+        await asyncio.sleep(0.01)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1",
+        server.servers[0].sockets[0].getsockname()[1],
+        ssl=tls.client_context(leaf(tmp_path, CLIENT), ROOTS[SERVER].certificate.decode()),
+        server_hostname=tls.server_name(SERVER),
+    )
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    stop.set()
+    await serving

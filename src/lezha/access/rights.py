@@ -14,11 +14,13 @@ class Right(StrEnum):
     PEERS = "peers"
     COMMUNITIES = "communities"
     ISOLATE = "isolate"
+    QUARANTINE = "quarantine"
     TOKENS = "tokens"
     PURGE = "purge"
     SENSE = "sense"
     RECEIVE = "receive"
     AUDIT = "audit"
+    MEASURE = "measure"
 
 
 class Role(StrEnum):
@@ -30,6 +32,7 @@ class Role(StrEnum):
     SENSOR = "sensor"
     CONSTITUENT = "constituent"
     AUDITOR = "auditor"
+    MONITOR = "monitor"
 
 
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
@@ -40,16 +43,21 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
             Right.PEERS,
             Right.COMMUNITIES,
             Right.ISOLATE,
+            Right.QUARANTINE,
             Right.TOKENS,
             Right.PURGE,
             Right.AUDIT,
+            Right.MEASURE,
         }
     ),
-    Role.COORDINATOR: frozenset({Right.LOOK, Right.PUBLISH, Right.COMMUNITIES, Right.ISOLATE}),
+    Role.COORDINATOR: frozenset(
+        {Right.LOOK, Right.PUBLISH, Right.COMMUNITIES, Right.ISOLATE, Right.QUARANTINE}
+    ),
     Role.ANALYST: frozenset({Right.LOOK}),
     Role.SENSOR: frozenset({Right.SENSE}),
     Role.CONSTITUENT: frozenset({Right.RECEIVE}),
     Role.AUDITOR: frozenset({Right.AUDIT}),
+    Role.MONITOR: frozenset({Right.MEASURE}),
 }
 
 

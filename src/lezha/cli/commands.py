@@ -11,9 +11,11 @@ import lezha
 from lezha.cli import (
     audit,
     backup,
+    carry,
     community,
     console,
     constituent,
+    doctor,
     exporting,
     identity,
     importing,
@@ -24,6 +26,7 @@ from lezha.cli import (
     peer,
     policy,
     publish,
+    quarantine,
     recall,
     release,
     sensor,
@@ -45,6 +48,7 @@ app = typer.Typer(
 )
 app.command("init")(node.init)
 app.command("serve")(node.serve)
+app.command("doctor")(doctor.doctor)
 app.command("publish")(publish.publish)
 app.command("recall")(recall.recall)
 app.command("isolate")(isolate.isolate)
@@ -57,6 +61,8 @@ app.add_typer(backup.app, name="backup")
 app.add_typer(objects.app, name="objects")
 app.add_typer(identity.app, name="identity")
 app.add_typer(peer.app, name="peer")
+app.add_typer(carry.app, name="carry")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(community.app, name="community")
 app.add_typer(constituent.app, name="constituent")
 app.add_typer(policy.app, name="policy")

@@ -10,18 +10,23 @@ from lezha.cli.api import Api
 from lezha.cli.console import note, say, show_json, table
 from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.node.clock import lasting
 from lezha.sharing.tlp import Tlp
+from lezha.sharing.trust import Trust
 
 app = typer.Typer(help="Link this node to those of allies, and see how the links are.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="What the peer is called here.")]
 _COLUMNS = (
     "peer",
     "state",
+    "trust",
     "link",
     "delivered",
     "queued",
     "withheld",
     "refused",
+    "lag",
+    "last contact",
     "last receipt",
     "p50/p99 ms",
 )
@@ -165,6 +170,64 @@ def clear(
     say(f"{done['name']} receives up to TLP:{done['clearance'].upper()}.")
 
 
+@app.command("trust")
+def trust(
+    name: Name,
+    level: Annotated[Trust, typer.Argument(help="watch, propose or block.")],
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Say what a peer's indicators are used for at most.
+
+    watch, as every peer begins: sensors look for them. propose: a block may be proposed to a person. block: it may be
+    made without asking. Sensors are told at once; nothing in this version makes blocks yet.
+
+    Example: lezha peer trust podgorica propose
+    """
+
+    async def call(node: Api) -> Any:
+        return await node.post(f"/peers/{api.segment(name)}/trust", {"trust": level.value})
+
+    done = api.run(home, url, token_file, call)
+    if json:
+        show_json(done)
+        return
+    say(f"{done['name']} is trusted to {done['trust']}.")
+
+
+@app.command("limit")
+def limit(
+    name: Name,
+    hourly: Annotated[str, typer.Argument(help="How many objects an hour, or default.")],
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Say how many objects are taken from a peer in an hour. What is more waits at the peer; nothing is lost.
+
+    The default is peer_hourly in lezha.toml.
+
+    Example: lezha peer limit podgorica 1000000
+    """
+    plain = hourly.replace(",", "").replace("_", "")
+    if hourly != "default" and not (plain.isascii() and plain.isdigit()):
+        raise CliError(f"{hourly!r} is no number of objects: write one, or default.", 2)
+
+    async def call(node: Api) -> Any:
+        wanted = None if hourly == "default" else int(plain)
+        return await node.post(f"/peers/{api.segment(name)}/limit", {"hourly": wanted})
+
+    done = api.run(home, url, token_file, call)
+    if json:
+        show_json(done)
+        return
+    many = f"{done['hourly']:,} objects" if done["hourly"] else "as many objects as the settings say"
+    say(f"From {done['name']} {many} are taken in an hour.")
+
+
 @app.command("remove")
 def remove(
     name: Name, home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
@@ -210,7 +273,8 @@ def phrase(
 def list_peers(
     home: Home = DEFAULT_HOME, url: Url = "", token_file: TokenFile = None, json: Json = False
 ) -> None:
-    """Show each peer: is its link up, what waits, what was withheld, when it last signed a receipt.
+    """Show each peer: is its link up, what waits and for how long, what was withheld or refused, when it was last heard
+    of and last signed a receipt. A peer that is silent for longer than is usual for it is named below the table.
 
     Example: lezha peer list
     """
@@ -228,6 +292,12 @@ def list_peers(
             "How the links are is known to the process that runs them, `lezha serve`; this one serves people only."
         )
     for one in found:
+        if one["silent_s"]:
+            note(_silent(one))
+        if one["undecided"]:
+            note(
+                f"{one['name']}: {one['undecided']} wait in quarantine: lezha quarantine list --peer {one['name']}"
+            )
         if one["fault"]:
             note(f"{one['name']}: {one['fault']}")
         if one["recall_since"]:
@@ -239,14 +309,23 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
     return (
         one["name"],
         one["state"],
+        one["trust"],
         one["phase"],
         str(one["delivered"]),
         str(one["queued"]),
         _counts(one["withheld"]),
         _counts(one["refused"]),
+        lasting(one["lag_s"]) if one["queued"] else "0 s",
+        one["last_contact"] or "never",
         one["last_receipt"] or "never",
         f"{latency['p50']}/{latency['p99']}" if latency else "",
     )
+
+
+def _silent(one: dict[str, Any]) -> str:
+    usual = f"it is usually heard of every {lasting(one['usual_s'])}"
+    last = f"last at {one['last_contact']}" if one["last_contact"] else "not once"
+    return f"{one['name']} has been silent for {lasting(one['silent_s'])}, {last}; {usual}."
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 
 import uvloop
 
-from lezha.cli import logs
+from lezha.cli import logs, supervisor
 from lezha.cli.console import note
 from lezha.cli.errors import CliError
 from lezha.node import identity as identities
@@ -24,7 +24,6 @@ from lezha.web import peers, people
 from lezha.web import serve as listeners
 
 _SWITCH_S: Final = 0.0005
-_LOCK: Final = "serve.lock"
 
 
 def run(home: Path) -> None:
@@ -92,14 +91,23 @@ async def _until_told(node: Node, *servers: listeners.Server) -> None:
         stop.set()
 
     loops.add_done_callback(ended)
+    ready = asyncio.create_task(_tell_ready(*servers))
     try:
         await listeners.until(stop, *servers)
         if loops.done():
             loops.result()
     finally:
+        supervisor.tell("STOPPING=1")
+        ready.cancel()
         loops.cancel()
         await asyncio.gather(loops, return_exceptions=True)
         node.close()
+
+
+async def _tell_ready(*servers: listeners.Server) -> None:
+    for server in servers:
+        await server.listening.wait()
+    supervisor.tell("READY=1")
 
 
 def _shown(listen: str) -> str:
@@ -111,7 +119,7 @@ def _shown(listen: str) -> str:
 def alone(home: Path) -> Iterator[None]:
     """Hold the folder's lock, which ends with the process however that ends. Raises CliError if another holds it."""
     try:
-        with (home / _LOCK).open("ab") as lock:
+        with (home / node_settings.LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
     except BlockingIOError:

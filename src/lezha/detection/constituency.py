@@ -26,10 +26,14 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class Constituency(msgspec.Struct, frozen=True):
-    """Networks, sorted and none within another, and domains; a domain stands for all names below it too."""
+    """Networks, sorted and none within another, and domains; a domain stands for all names below it too.
+
+    `above` are the names above these domains: whoever looks for one of them finds the domain as well.
+    """
 
     networks: tuple[Range, ...] = ()
     domains: frozenset[str] = frozenset()
+    above: frozenset[str] = frozenset()
 
     def entry(self, kind: str, value: str) -> str:
         """Return the entry that a value lies in, or that it contains; empty if there is none.
@@ -74,7 +78,13 @@ def parse(entries: Iterable[str]) -> Constituency:
             domains.add(read.value)
         else:
             networks.append(_range(read.value))
-    return Constituency(tuple(_outermost(networks)), frozenset(domains))
+    above = frozenset(parent for one in domains for parent in _parents(one))
+    return Constituency(tuple(_outermost(networks)), frozenset(domains), above)
+
+
+def _parents(name: str) -> Iterator[str]:
+    while "." in (name := name.partition(".")[2]):
+        yield name
 
 
 def _read(text: str) -> Observable:

@@ -12,6 +12,10 @@ class Item(msgspec.Struct, frozen=True):
     indicator was revoked, is in dispute, was recalled or purged, or can't be matched).
 
     `unmatched` says in words what of the indicator a live sensor can't match; empty if nothing.
+
+    `action` is the most that may be done about what is watched for: `watch`, `propose` a block to a person, or `block`.
+    It is what the node trusts that member with, or another member that tells the very same bytes; `watch` alone where
+    the handling (PAP) asks for no more than looking.
     """
 
     number: int
@@ -20,13 +24,15 @@ class Item(msgspec.Struct, frozen=True):
     observables: tuple[tuple[str, str], ...]
     valid_until: str
     unmatched: str
+    action: str = "watch"
 
 
 class Feed(msgspec.Struct, frozen=True):
     """The rows of a sensor's view after the one it named. `head` is the last number looked at.
 
-    `incarnation` names one life of the node's database: when it changes, the node was restored, numbers mean something
-    else, and the sensor reads its view anew. `more` says that there are rows after `head`, or may be.
+    `incarnation` names one life of the node's database, and what it trusts its peers with: when it changes, numbers
+    mean something else (the node was restored), or actions are others than before. Then the sensor reads its view anew.
+    `more` says that there are rows after `head`, or may be.
     """
 
     head: int

@@ -89,7 +89,7 @@ class Station:
 
     async def _learn(self) -> None:
         head, incarnation = 0, ""
-        untold: set[str] = set()  # what a node told before it was restored, and has not told again
+        untold: set[str] = set()  # what a node told in another incarnation, and has not told again
         while True:
             try:
                 feed = await self._uplink.fetch(head, incarnation)
@@ -97,7 +97,7 @@ class Station:
                 await self._rest("learn", error)
                 continue
             if incarnation and feed.incarnation != incarnation:
-                _logger.warning("sensor.node_restored", indicators=len(self._watched))
+                _logger.warning("sensor.reads_anew", indicators=len(self._watched))
                 untold = set(self._watched)
                 head, incarnation = 0, ""
                 continue

@@ -12,10 +12,11 @@ stream and alarms. What is next is verified and stored, or put aside in quaranti
 never blocks the rest. The signed receipt follows the commit.
 
 *Failure and recovery.* A lost reply costs one greeting: the receiver's head is durable with what it stored, so the
-sender goes on from there and nothing is taken twice. A peer that is away costs a pause, 0.2 s growing to 30 s. A
+sender goes on from there and nothing is taken twice. A peer that is away costs a pause, 0.2 s growing to 8 s. A
 receiver restored from a backup reports a lower head and is sent the rest again. The hashes of
 statements keep what was known from being taken twice. A sender restored from a backup contradicts what its peers
-hold: they report a fork and take nothing, until an operator looks.
+hold: they report a fork and take nothing, until an operator looks. A peer that takes no more for now says for how
+long (`pace`): the sender waits and goes on where it was.
 
 `client` does I/O and `tls` reads key files; everything else here is pure.
 """

@@ -11,12 +11,13 @@ from yarl import URL
 
 from lezha.federation import enrolment, frame, polled, tls
 from lezha.federation.document import KnownDocument, read
-from lezha.federation.errors import EnrolmentError, Fenced, LinkFault, Refused
+from lezha.federation.errors import Busy, EnrolmentError, Fenced, LinkFault, Refused
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=20)
 _MAX_REPLY: Final = 256 * 1024
-_DONE, _NOTHING, _NOT_OPEN, _REFUSED = 200, 204, 409, 422
+_DONE, _NOTHING, _NOT_OPEN, _REFUSED, _BUSY = 200, 204, 409, 422, 429
 _ASKING: Final = aiohttp.ClientTimeout(total=90, sock_connect=5, sock_read=polled.HOLD_S + 20)
+_LEAST_WAIT_S, _MOST_WAIT_S = 1, 60
 
 
 class PeerClient:
@@ -30,7 +31,7 @@ class PeerClient:
         )
 
     async def send(self, batch: bytes) -> bytes:
-        """Post a batch and return the receipt's envelope, not yet verified. Raises LinkFault."""
+        """Post a batch and return the receipt's envelope, not yet verified. Raises LinkFault, Busy."""
         return await self._post("/link/v1/frames", batch, frame.MEDIA_TYPE)
 
     async def ask(self, receipt: bytes) -> bytes:
@@ -85,6 +86,9 @@ class PeerClient:
                 f"{self._url.authority} takes nothing from this node any more: another database speaks for this "
                 "member, restored from a backup of it. Stop one of the two."
             )
+        if response.status == _BUSY:
+            seconds = _wait(response.headers.get("Retry-After", ""))
+            raise Busy(f"It takes no more for {seconds} s: {_title(reply)}", seconds)
         if response.status not in (_DONE, _NOTHING):
             raise LinkFault(f"{self._url.authority} answered {response.status}: {_title(reply)}")
         return reply
@@ -155,6 +159,12 @@ def _tls(error: BaseException) -> str:
     return str(reason).replace("_", " ").lower() if reason else "and it does not say why"
 
 
+def _wait(told: str) -> int:
+    """Return for how many seconds to wait. A peer may not say for how long it is not asked again."""
+    seconds = int(told) if told.isascii() and told.isdigit() and len(told) < 10 else _LEAST_WAIT_S
+    return min(max(seconds, _LEAST_WAIT_S), _MOST_WAIT_S)
+
+
 def _title(reply: bytes) -> str:
     return _field(reply, "title") or "no reason given"
 
@@ -166,5 +176,5 @@ def _code(reply: bytes) -> str:
 def _field(reply: bytes, name: str) -> str:
     try:
         return str(msgspec.json.decode(reply)[name])[:200]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):  # msgspec's and UTF-8's are ValueErrors
         return ""

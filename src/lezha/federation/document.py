@@ -11,7 +11,7 @@ import msgspec
 from securesystemslib.signer import CryptoSigner, Key
 from yarl import URL
 
-from lezha.federation import envelope, tls
+from lezha.federation import carried, envelope, tls
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
 from lezha.sharing.terms import Time
@@ -44,7 +44,8 @@ class NodeDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `identity` is the exact JSON text of the member's STIX identity object and `member` its id. `root` and
     `signing_keys` are raw Ed25519 public keys in hex; the member signs with any of these, or has. `tls_root` is PEM,
     one certificate, or two while one takes the place of the other. Without `endpoints` nobody can connect to the node:
-    it connects to others. `number` grows with each new document.
+    it connects to others. `carry` is the public key of age to which files for the node are encrypted, if it has one.
+    `number` grows with each new document.
     """
 
     member: str
@@ -59,6 +60,7 @@ class NodeDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     number: int
     issued: str
     revoked: tuple[RevokedKey, ...] = ()
+    carry: str = ""
 
     @property
     def endpoint(self) -> str:
@@ -132,6 +134,8 @@ def _decode(payload: bytes) -> NodeDocument:
     if not all(map(_is_endpoint, document.endpoints)):
         raise Refused("malformed_document", "An endpoint in a node document is not an https:// URL.")
     document.verification_keys()
+    if document.carry:
+        carried.check_key(document.carry)
     if len(document.identity) > _MAX_IDENTITY:
         raise Refused(
             "too_large", f"The identity in a node document has more than {_MAX_IDENTITY} characters."

@@ -34,6 +34,7 @@ class PayloadType(StrEnum):
     RECEIPT = "application/vnd.lezha.receipt.v1+json"
     CHECKPOINT = "application/vnd.lezha.checkpoint.v1+json"
     COMMITMENT = "application/vnd.lezha.commitment.v1+json"
+    WAYBILL = "application/vnd.lezha.waybill.v1+json"
 
 
 class _Signature(msgspec.Struct, forbid_unknown_fields=True):

@@ -26,6 +26,14 @@ class Fenced(FederationError):
     """A peer takes nothing from this database any more: another one speaks for the member since."""
 
 
+class Busy(LinkFault):
+    """The peer takes no more for now; it says to come back after `seconds`."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds: Final = seconds
+
+
 class EnrolmentError(FederationError):
     """Two nodes could not be introduced to one another."""
 

@@ -3,7 +3,9 @@
 start ──Greet──▶ greeted ──Send──▶ receipted ─┐
   ▲ ▲               │ nothing to send: Wait   │
   │ └─── quiet ─────┴──────────◀──────────────┘
-  └──Pause── failed (0.2 s, doubling to 30 s, with jitter)
+  └──Pause── failed (0.2 s, doubling to 8 s, with jitter)
+
+When the receiver asks to wait, the same is sent again after a pause that nothing ends sooner.
 """
 
 from collections.abc import Callable
@@ -14,7 +16,7 @@ import msgspec
 from lezha.federation.frame import Receipt
 
 FIRST_PAUSE_S: Final = 0.2
-LONGEST_PAUSE_S: Final = 30.0
+LONGEST_PAUSE_S: Final = 8.0
 
 
 class Greet(msgspec.Struct, frozen=True):
@@ -32,9 +34,10 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """Do nothing for `seconds`, or until the peer makes contact."""
+    """Do nothing for `seconds`, or until the peer makes contact; if it is `firm`, that ends nothing."""
 
     seconds: float
+    firm: bool = False
 
 
 Command = Greet | Send | Wait | Pause
@@ -61,11 +64,15 @@ class Outbox:
         self._jitter = jitter
         self._pause_due = False
         self._quiet = False
+        self._held_s = 0.0
         self.acknowledged: int | None = None
         self.failures = 0
 
     def next(self, head: int) -> Command:
         """Return what to do now that the own view ends at `head`."""
+        if self._held_s:
+            seconds, self._held_s = self._held_s, 0.0
+            return Pause(seconds, firm=True)
         if self._pause_due:
             self._pause_due = False
             return Pause(pause(self.failures, self._jitter()))
@@ -89,8 +96,12 @@ class Outbox:
         self._quiet = False
 
     def quiet(self) -> None:
-        """Note that nothing was heard for long: greet, to learn whether the peer is there."""
+        """Note that nothing was heard for long, or that the peer began anew: greet, to learn where it is."""
         self._quiet = True
+
+    def held(self, seconds: float) -> None:
+        """Note that the receiver takes no more for so long: nothing has failed, and nothing is lost."""
+        self._held_s = seconds
 
     def failed(self) -> None:
         """Note that a connection or a reply failed: pause, then greet again."""

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -22,6 +22,16 @@ from lezha.federation.errors import Refused
 _ROOT_LIFE: Final = dt.timedelta(days=3650)
 _LEAF_LIFE: Final = dt.timedelta(days=90)
 _BACKDATE: Final = dt.timedelta(minutes=10)
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a certificate raises where that is to blame: `cryptography` has no common name for it."""
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -123,7 +133,7 @@ def check_root(root: str, member: str) -> None:
         certificates = x509.load_pem_x509_certificates(root.encode())
         sound = len(certificates) in (1, 2) and all(_is_root(one, member) for one in certificates)
         trust(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), root)
-    except (ValueError, TypeError, ssl.SSLError, x509.ExtensionNotFound) as error:
+    except (*_UNREADABLE, ssl.SSLError) as error:
         raise Refused("malformed_document", f"A TLS root can't be read: {error}.") from error
     if not sound or len(set(certificates)) != len(certificates):
         raise Refused(
@@ -162,7 +172,7 @@ def check_member(der: bytes, root: str, member: str) -> None:
     try:
         leaf = x509.load_der_x509_certificate(der)
         issuers = x509.load_pem_x509_certificates(root.encode())
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise Refused("wrong_certificate", f"The certificate of {member} can't be read.") from error
     if not any(_issued(leaf, issuer) for issuer in issuers):
         raise Refused("wrong_certificate", f"The certificate was not issued by the TLS root of {member}.")
@@ -173,7 +183,7 @@ def check_member(der: bytes, root: str, member: str) -> None:
 def _issued(leaf: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         leaf.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*_UNREADABLE, InvalidSignature):
         return False
     return True
 
@@ -184,7 +194,7 @@ def claimed_member(der: bytes) -> str | None:
         names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
             x509.SubjectAlternativeName
         )
-    except (ValueError, x509.ExtensionNotFound):
+    except _UNREADABLE:
         return None
     uris = names.value.get_values_for_type(x509.UniformResourceIdentifier)
     return (

@@ -4,6 +4,7 @@
     publish    an own bundle and its terms -> signed statements in the log
     share      the log -> numbered views -> frames for a peer, items for a sensor
     receive    a peer's batch -> the log, or quarantine -> a signed receipt
+    quarantine what was put aside, and a person's verdict -> the log after all, or nothing
     detect     indicators -> a sensor; its reports -> sightings in the log
     introduce  two nodes become peers
     convene    rosters of communities: drafted, signed, accepted

@@ -24,10 +24,10 @@ from lezha.store import (
     disputes,
     isolation,
     peers,
+    quarantine,
     search,
     statements,
     tombstones,
-    views,
 )
 from lezha.store.activity import RecentEvent, RecentStatement
 from lezha.store.isolation import Isolation
@@ -44,6 +44,7 @@ _SIGHTING_LINES: Final = 12
 _DISPUTES: Final = 500
 _GISTS_KEPT: Final = 20_000
 _RECALLS: Final = 20
+_WAITING: Final = 1000
 _EVENT_KINDS: Final = (
     "roster",
     "roster conflict",
@@ -54,6 +55,10 @@ _EVENT_KINDS: Final = (
     "fork",
     "token",
     "policy",
+    "quarantine accepted",
+    "quarantine rejected",
+    "trust",
+    "too fast",
 )
 
 
@@ -77,6 +82,10 @@ class Kind(StrEnum):
     BROUGHT = "brought"
     RECALLED = "recalled"
     POLICY = "policy"
+    ACCEPTED = "quarantine accepted"
+    REJECTED = "quarantine rejected"
+    TRUST = "trust"
+    TOO_FAST = "too fast"
 
 
 _OF_A_COMMUNITY: Final = (Kind.ROSTER, Kind.CONFLICT, Kind.ADMISSION)
@@ -134,11 +143,10 @@ class Party(msgspec.Struct, frozen=True):
 
 
 class PeerLine(msgspec.Struct, frozen=True):
-    """A peer with whom to call and since when something waits for its receipt (empty if nothing does)."""
+    """A peer with whom to call."""
 
     report: PeerReport
     party: Party
-    waiting_since: str
 
 
 class Dispute(msgspec.Struct, frozen=True):
@@ -153,7 +161,8 @@ class Dispute(msgspec.Struct, frozen=True):
 
 class Desk(msgspec.Struct, frozen=True):
     """All that the desk shows at one instant. `disputes` are those that no later version has ended; `recalls` what
-    others took back most lately of what has its bytes here.
+    others took back most lately of what has its bytes here. `waiting` counts what was put aside and nobody has decided
+    about yet, up to 1,000.
 
     `communities` are those accepted here, `offered` counts others that peers have sent rosters of. `complete` is false
     if what happened long ago was not looked through yet; the next look goes on there.
@@ -173,6 +182,7 @@ class Desk(msgspec.Struct, frozen=True):
     offered: int
     warnings: tuple[Warned, ...]
     isolation: Isolation | None
+    waiting: int
     complete: bool
 
 
@@ -252,7 +262,7 @@ def desk(
     return Desk(
         parties=parties(conn, own),
         circles=circles(conn),
-        peers=peer_lines(conn, phases),
+        peers=peer_lines(conn, phases, now),
         happenings=tuple(_named(conn, shown)),
         sightings=tuple(_sightings(conn, gists, seen))[:lines],
         sightings_back=back,
@@ -264,6 +274,7 @@ def desk(
         offered=communities.count_offered(conn),
         warnings=tuple(rosters.warnings(conn, who, now, soon)),
         isolation=isolation.present(conn),
+        waiting=quarantine.waiting(conn, _WAITING),
         complete=no_act_left and none_left,
     )
 
@@ -308,15 +319,13 @@ def circles(conn: Connection) -> dict[str, str]:
     }
 
 
-def peer_lines(conn: Connection, phases: Callable[[str], LinkPhase | None]) -> tuple[PeerLine, ...]:
+def peer_lines(conn: Connection, phases: Callable[[str], LinkPhase | None], now: str) -> tuple[PeerLine, ...]:
     """Report on all peers."""
     documents = {peer.member: _document(peer.document) for peer in peers.listed(conn)}
-    lines = []
-    for report in look.peer_reports(conn, phases):
-        acknowledged = views.acknowledged(conn, report.member)[0]
-        since = activity.waiting_since(conn, report.member, acknowledged)
-        lines.append(PeerLine(report, _party(documents[report.member], report.name), since))
-    return tuple(lines)
+    return tuple(
+        PeerLine(report, _party(documents[report.member], report.name))
+        for report in look.peer_reports(conn, phases, now)
+    )
 
 
 def sightings_of(conn: Connection, stix_id: str, gists: Gists) -> list[Sighted]:
@@ -400,6 +409,9 @@ def _event(one: RecentEvent) -> Happening:
         Kind.PEER: "state",
         Kind.INVITATION: "name",
         Kind.PUT_ASIDE: "code",
+        Kind.ACCEPTED: "code",
+        Kind.REJECTED: "code",
+        Kind.TRUST: "trust",
         Kind.TOKEN: "role",
     }.get(kind, "")
     return Happening(

@@ -15,11 +15,12 @@ from lezha.detection.feed import Feed, Item, Taken
 from lezha.detection.sensor import Batch, Report
 from lezha.flows import ingest, publish, share
 from lezha.flows.publish import Author
-from lezha.sharing.release import Facts, Gate, Recipient, Released
+from lezha.sharing.release import Facts, Gate, Recipient, Released, effective_pap
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
+from lezha.sharing.trust import Trust
 from lezha.stix import lines, objects, timestamps
-from lezha.store import contents, engine, policies, posts, statements, views
+from lezha.store import contents, engine, peers, policies, posts, statements, views
 from lezha.store.contents import Content, Watched
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
@@ -29,16 +30,20 @@ _ROWS: Final = 1000
 _VALUES: Final = 20_000
 _BYTES: Final = 1 << 20  # of the indicators told: reading their values costs as much
 _DECIDING_S: Final = 5.0  # with the longest wait for news well below the sensor's time-out
+_BLOCKABLE: Final = frozenset({Pap.CLEAR, Pap.GREEN})
 _INDICATOR: Final = "indicator--"
 _Key = tuple[str, str]
 """The member that told of an object, "" for what came without a statement, and the object's id."""
 
 
 class _Counts(NamedTuple):
-    """The content that counts of a key, and until when somebody stands for it (RFC 3339 UTC; empty for no end)."""
+    """The content that counts of a key, until when somebody stands for it (RFC 3339 UTC; empty for no end), and the
+    most that any of those who do is trusted with.
+    """
 
     content: str
     until: str
+    action: Trust
 
 
 async def feed(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
@@ -69,7 +74,8 @@ def _read(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
     with log.read() as conn:
         rows = views.entries(conn, sensor.id, after, _ROWS + 1)
         told, items = _page(conn, sensor, rows[:_ROWS], now)
-        incarnation = engine.get_meta(conn, "incarnation") or ""
+        lives = (engine.get_meta(conn, "incarnation") or "", peers.trust_since(conn))
+    incarnation = ".".join(one for one in lives if one)
     return Feed(told[-1].number if told else after, tuple(items), incarnation, more=len(told) < len(rows))
 
 
@@ -206,13 +212,13 @@ def _page(
     keys = {key for row in rows for key in told.get(row.ref, ())}
     held = contents.watched(conn, [counting[key].content for key in keys if key in counting])
     by_key = {
-        key: _ending(held[one.content], one.until)
+        key: (_ending(held[one.content], one.until), one.action)
         for key in keys
         if (one := counting.get(key)) is not None and one.content in held
     }
-    rows = _within(rows, told, {key: len(one.observables) for key, one in by_key.items()}, _VALUES)
+    rows = _within(rows, told, {key: len(one.observables) for key, (one, _) in by_key.items()}, _VALUES)
     numbers = {key: row.number for row in rows for key in told.get(row.ref, ())}
-    items = [_item(number, key, by_key.get(key)) for key, number in numbers.items()]
+    items = [_item(number, key, *by_key.get(key, (None, Trust.WATCH))) for key, number in numbers.items()]
     return rows, sorted(items, key=lambda one: one.number)
 
 
@@ -238,11 +244,19 @@ def _ending(watched: Watched, until: str) -> Watched:
     return replace(watched, valid_until=until)
 
 
-def _item(number: int, key: _Key, watched: Watched | None) -> Item:
+def _item(number: int, key: _Key, watched: Watched | None, action: Trust) -> Item:
     name = " ".join(key)
     if watched is None:
         return Item(number, name, "", (), "", "")
-    return Item(number, name, watched.version, watched.observables, watched.valid_until, watched.unmatched)
+    return Item(
+        number,
+        name,
+        watched.version,
+        watched.observables,
+        watched.valid_until,
+        watched.unmatched,
+        action.value,
+    )
 
 
 def _told_of(conn: Connection, rows: Sequence[Entry]) -> dict[str, list[_Key]]:
@@ -269,8 +283,11 @@ def _counting(
     gate = policies.gate(conn, sensor, now)
     # Any one statement that releases suffices, the longest one to its end.
     until: dict[_Key, str] = {}
+    words: dict[str, list[tuple[str, Trust]]] = {}
+    trusted = peers.trusted(conn)
     for one in (one for facts in about.values() for one in facts if _released(one, gate)):
         end = one.terms.expires or "" if one.terms is not None else ""
+        words.setdefault(one.content, []).append((end, _action(one, trusted)))
         for origin in {one.origin, ""} if one.author_here else {one.origin}:
             until[origin, one.content] = max(until.get((origin, one.content), end), end, key=_end)
     found: dict[_Key, _Counts] = {}
@@ -280,9 +297,24 @@ def _counting(
             now_counting = lines.current(one for one in line if (origin, one.hash) in until)
             end = until[origin, now_counting.hash] if now_counting is not None else ""
             if now_counting is not None and (not end or end > now):
-                counting[origin] = _Counts(now_counting.hash, end)
+                counting[origin] = _Counts(now_counting.hash, end, _most(words[now_counting.hash], end))
         found |= {(origin, stix_id): one for origin, one in _once(counting).items()}
     return found
+
+
+def _action(one: Facts, trusted: Mapping[str, Trust]) -> Trust:
+    """Return what one teller's word on a content is good for: a member trusts its own.
+
+    PAP AMBER and RED ask for nothing that an attacker can see; what came without a statement nobody stands for.
+    """
+    if not one.statement or effective_pap(one) not in _BLOCKABLE:
+        return Trust.WATCH
+    return Trust.BLOCK if one.author_here else trusted.get(one.origin, Trust.WATCH)
+
+
+def _most(words: Iterable[tuple[str, Trust]], until: str) -> Trust:
+    """Return the most that any word on a content is good for which lasts as long as it is watched for."""
+    return max((good_for for end, good_for in words if _end(end) >= _end(until)), key=lambda one: one.rank)
 
 
 def _end(until: str) -> tuple[bool, str]:

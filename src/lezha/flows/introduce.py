@@ -20,6 +20,7 @@ from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import EnrolmentError, NotTakenUp, Refused
 from lezha.flows.errors import FlowError
 from lezha.sharing.tlp import Tlp
+from lezha.sharing.trust import Trust
 from lezha.store import documents, peers
 from lezha.store.documents import Seen
 from lezha.store.errors import Conflict, NotFound
@@ -279,6 +280,26 @@ async def clear(log: Log, name: str, clearance: Tlp, actor: str) -> Peer:
 
     def work(tx: Tx) -> Peer:
         peers.set_clearance(tx, peers.by_name(tx.conn, name).member, clearance, actor)
+        return peers.by_name(tx.conn, name)
+
+    return await log.write(work)
+
+
+async def trust(log: Log, name: str, wanted: Trust, actor: str) -> Peer:
+    """Change what a peer's indicators are used for at most. Raises NotFound."""
+
+    def work(tx: Tx) -> Peer:
+        peers.set_trust(tx, peers.by_name(tx.conn, name).member, wanted, actor)
+        return peers.by_name(tx.conn, name)
+
+    return await log.write(work)
+
+
+async def limit(log: Log, name: str, hourly: int | None, actor: str) -> Peer:
+    """Change how many objects are taken from a peer in an hour; None for what the settings say. Raises NotFound."""
+
+    def work(tx: Tx) -> Peer:
+        peers.set_hourly(tx, peers.by_name(tx.conn, name).member, hourly, actor)
         return peers.by_name(tx.conn, name)
 
     return await log.write(work)

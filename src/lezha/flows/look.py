@@ -8,15 +8,20 @@ import msgspec
 from sqlalchemy import Connection
 
 from lezha.detection.lookup import lookups
+from lezha.federation import contact as contacts
+from lezha.federation.contact import Contacts
+from lezha.flows import contact
 from lezha.stix import lines
 from lezha.stix.lines import State, Version
 from lezha.store import (
+    activity,
     contents,
     disputes,
     inbound,
     keys,
     ledger,
     peers,
+    quarantine,
     search,
     statements,
     tombstones,
@@ -24,17 +29,24 @@ from lezha.store import (
 )
 from lezha.store.contents import Purge
 from lezha.store.ledger import Fate
+from lezha.store.peers import PeerState
 from lezha.store.search import Found, Page, Query, Said
 
 
 class LinkPhase(msgspec.Struct, frozen=True):
-    """The sending end of a link as it runs. `latencies` are commit → receipt in ms, the latest 10,000."""
+    """A link as it runs. `latencies` are commit → receipt in ms, the latest 10,000; `heard` is the last contact.
+
+    `skew_s` is by how much the peer's clock was ahead then.
+    """
 
     phase: str
     fault: str
     latencies: Sequence[float] = ()
+    heard: str = ""
+    skew_s: float | None = None
 
 
+_UNDECIDED: Final = 1000
 ELSEWHERE: Final = LinkPhase("elsewhere", "")
 """The sending end of a link runs in another process, which alone knows how it is."""
 
@@ -52,8 +64,12 @@ class PeerReport(msgspec.Struct, frozen=True):
 
     `delivered` counts what the peer signed for and took, `queued` what waits for its receipt. By reason or code:
     `withheld` counts what this member published and the peer does not get, `not_passed_on` what others published,
-    `refused` what the peer refused, `put_aside` what it sent and this node refused. `recall_since` is when the oldest
-    recall was numbered that the peer has not signed for, empty if there is none.
+    `refused` what the peer refused, `put_aside` what it sent and this node refused; of that `undecided` waits for a
+    verdict, up to 1,000. `waiting_since` is when the oldest row, and `recall_since` when the oldest recall was numbered
+    that the peer has not signed for, empty if none was; `lag_s` is how long the former has waited. `last_contact` is
+    when anything was last heard of the peer, `usual_s` the interval in which that is usual, and `silent_s` for how long
+    nothing was heard if that is unusual, else 0. `trust` is what its indicators are used for at most; `hourly` how many
+    objects are taken from it in an hour, None for what the settings say.
     """
 
     name: str
@@ -69,10 +85,18 @@ class PeerReport(msgspec.Struct, frozen=True):
     not_passed_on: dict[str, int]
     refused: dict[str, int]
     put_aside: dict[str, int]
+    undecided: int
     received: int
     last_receipt: str
     last_received: str
     recall_since: str
+    trust: str
+    hourly: int | None
+    waiting_since: str
+    lag_s: float
+    last_contact: str
+    usual_s: float
+    silent_s: float
     latency_ms: Quantiles | None
 
 
@@ -197,9 +221,10 @@ def by_value(query: Query, value: str) -> Query:
     )
 
 
-def peer_reports(conn: Connection, phases: Callable[[str], LinkPhase | None]) -> list[PeerReport]:
-    """Report on all peers. `phases` gives the running link to a member."""
-    return [_peer_report(conn, peer, phases(peer.member)) for peer in peers.listed(conn)]
+def peer_reports(conn: Connection, phases: Callable[[str], LinkPhase | None], now: str) -> list[PeerReport]:
+    """Report on all peers at `now`. `phases` gives the running link to a member."""
+    noted = contact.kept(conn)
+    return [_peer_report(conn, peer, phases(peer.member), noted, now) for peer in peers.listed(conn)]
 
 
 def object_report(conn: Connection, stix_id: str) -> list[ObjectReport]:
@@ -250,10 +275,16 @@ def sightings(conn: Connection, limit: int) -> list[Seen]:
     return seen
 
 
-def _peer_report(conn: Connection, peer: peers.Peer, link: LinkPhase | None) -> PeerReport:
+def _peer_report(
+    conn: Connection, peer: peers.Peer, link: LinkPhase | None, noted: Contacts, now: str
+) -> PeerReport:
+    heard = contact.of(noted, peer.member, link.heard if link else "")
+    at = contact.judged_at(noted, now)
+    overdue = peer.state is PeerState.ACTIVE and contacts.is_overdue(heard, noted.since, at)
     acknowledged, last_receipt = views.acknowledged(conn, peer.member)
     refused = views.refused_counts(conn, peer.member)
     received, last_received = inbound.received(conn, peer.member)
+    waiting = activity.waiting_since(conn, peer.member, acknowledged)
     return PeerReport(
         name=peer.name,
         member=peer.member,
@@ -268,10 +299,18 @@ def _peer_report(conn: Connection, peer: peers.Peer, link: LinkPhase | None) -> 
         not_passed_on=views.withheld_counts(conn, peer.member, own=False),
         refused=refused,
         put_aside=inbound.put_aside_counts(conn, peer.member),
+        undecided=quarantine.waiting(conn, _UNDECIDED, peer.member),
         received=received,
         last_receipt=last_receipt,
         last_received=last_received,
         recall_since=tombstones.waiting(conn, peer.member, acknowledged),
+        trust=peer.trust.value,
+        hourly=peer.hourly,
+        waiting_since=waiting,
+        lag_s=round(contacts.seconds(waiting, now), 3),
+        last_contact=heard.heard,
+        usual_s=contacts.usual_s(heard, now),
+        silent_s=round(contacts.silent_s(heard, noted.since, at), 1) if overdue else 0.0,
         latency_ms=quantiles(link.latencies) if link and link.latencies else None,
     )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -10,6 +10,8 @@ import msgspec
 from msgspec.structs import replace
 from securesystemslib.signer import CryptoSigner
 
+from lezha.detection import breadth
+from lezha.detection.constituency import Constituency
 from lezha.federation import frame, inbox, roster, statement, tombstone
 from lezha.federation.checkpoint import KnownCommitment
 from lezha.federation.document import KnownDocument, NodeDocument
@@ -41,23 +43,31 @@ _INLINE_FRAMES: Final = 4
 _INLINE_BYTES: Final = 65_536
 _REMEMBERED_BYTES: Final = 8192
 _MOST_WORDS: Final = 1000  # characters
+_WATCHED: Final = "indicator"
 _MOST_IDLE: Final = 10_000  # tombstones of one peer that take back nothing that is held
 
 
+OVERRULABLE: Final = frozenset({"too_broad", "clock_ahead", "too_many_rosters", "too_many_tombstones"})
+"""The codes of limits that this node sets itself, and that a person may set aside for one frame."""
+_ANY_TIME: Final = "9999-12-31T23:59:59.999999Z"
+
+
 class Receiver(msgspec.Struct, frozen=True):
-    """Who receives: the member, its node document and key for receipts, and the members that it knows."""
+    """Who receives: the member, its node document and key for receipts, the members that it knows, what is its own."""
 
     member: str
     document: NodeDocument
     signer: CryptoSigner
     members: Members
+    own: Constituency = Constituency()
 
 
 class _Told(msgspec.Struct, frozen=True):
-    """What a statement frame carries, verified."""
+    """What a statement frame carries, verified. `beyond` says which limit of this node's own it is beyond, if any."""
 
     known: KnownStatement
     contents: tuple[Content, ...]
+    beyond: Refused | None = None
 
     @property
     def by_creator(self) -> bool:
@@ -92,7 +102,8 @@ async def from_peer(log: Log, receiver: Receiver, peer: Peer, sent: Batch, lates
 async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:
     """Take a batch from the member `sender` and return the envelope of the receipt.
 
-    `latest` is the RFC 3339 UTC time that a statement's `issued` may not pass: now and some minutes for clocks.
+    `latest` is the RFC 3339 UTC time that neither a statement's `issued` nor the time of an object's version may pass:
+    now and some minutes for clocks.
     Each frame is taken whole, put aside whole, or, from the first gap or fork on, left alone. What the receipt
     acknowledges is durable.
     """
@@ -127,6 +138,37 @@ async def recalls(log: Log, receiver: Receiver, sender: str, sent: Batch) -> byt
 
     head, at = await log.write(work)
     return _receipt(receiver, sender, sent.incarnation, head, [(head.number + 1, frame.SUSPENDED)], at)
+
+
+class Again(msgspec.Struct, frozen=True):
+    """A frame that was put aside, to be taken as if it came now but for what is `overruled` of `OVERRULABLE`.
+
+    `latest` is as for `batch`.
+    """
+
+    frame: Frame
+    latest: str
+    overruled: frozenset[str]
+
+
+async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Callable[[Tx], None]) -> None:
+    """Take a frame of the member `sender` that was put aside; `also` is done first in the same commit.
+
+    Raises Refused if it can't be taken; then nothing is written.
+    """
+    one, overruled = held.frame, held.overruled
+    found = await asyncio.to_thread(_check, one, receiver, held.latest, overruled)
+    if isinstance(found, _Unfit):
+        raise found.reason
+    checked = [(one, found)]
+    said = await asyncio.to_thread(authority.weigh, log, _by_creators(checked))
+
+    def work(tx: Tx) -> None:
+        also(tx)
+        for _, why in _keep(tx, receiver, sender, checked, said, overruled):
+            raise why.reason
+
+    await log.write(work)
 
 
 def _receipt(
@@ -175,7 +217,7 @@ def _check_all(frames: Sequence[Frame], receiver: Receiver, latest: str) -> list
     return [(one, _check(one, receiver, latest)) for one in frames]
 
 
-def _check(one: Frame, receiver: Receiver, latest: str) -> _Checked:
+def _check(one: Frame, receiver: Receiver, latest: str, overruled: frozenset[str] = frozenset()) -> _Checked:
     try:
         if one.kind is FrameKind.VOID:
             return None
@@ -187,7 +229,8 @@ def _check(one: Frame, receiver: Receiver, latest: str) -> _Checked:
             return attest.check(one.envelope, one.contents, receiver.members, latest)
         if one.kind is FrameKind.DOCUMENT:
             return _Renewal(introduce.check_document(one.envelope, one.contents), Spoilt())
-        return _check_statement(one, receiver.members, latest)
+        told = _check_statement(one, receiver.members)
+        return replace(told, beyond=_beyond(told, receiver.own, latest, overruled))
     except Refused as refused:
         return _Unfit(refused, _names(one))
 
@@ -215,11 +258,28 @@ def _check_tombstone(one: Frame, members: Members) -> KnownTombstone:
     return tombstone.read(one.envelope, members.keyring)
 
 
-def _check_statement(one: Frame, members: Members, latest: str) -> _Told:
+def _beyond(told: _Told, own: Constituency, latest: str, overruled: frozenset[str]) -> Refused | None:
+    """Hold this node's own limits against what is else in order."""
+    until = _ANY_TIME if "clock_ahead" in overruled else latest
+    if told.known.statement.issued > until:
+        return Refused(
+            "clock_ahead", f"A statement was signed at {told.known.statement.issued}, not yet here."
+        )
+    for content in told.contents:
+        # STIX 2.1 §3.6: the latest `modified` counts; one that is to come would count for as long.
+        if content.version > until:
+            return Refused(
+                "clock_ahead", f"{content.stix_id} says that it is of {content.version}, not yet here."
+            )
+    subject = told.contents[0]
+    watched = subject.type == _WATCHED and not subject.revoked
+    words = breadth.faults(subject.observables, own) if watched and "too_broad" not in overruled else ""
+    return Refused("too_broad", f"{subject.stix_id} is too broad: {words}.") if words else None
+
+
+def _check_statement(one: Frame, members: Members) -> _Told:
     known = statement.read(one.envelope, members.keyring)
     said = known.statement
-    if said.issued > latest:
-        raise Refused("clock_ahead", f"A statement was signed at {said.issued}, which is not yet.")
     digests = tuple(hashlib.sha256(raw).hexdigest() for raw in one.contents)
     if digests != (said.content, *said.companions):
         raise Refused("content_mismatch", f"The bytes of {said.object_id} are not those that were signed.")
@@ -306,7 +366,7 @@ def _check_life(tx: Tx, sender: str, sent: Batch) -> None:
     """Refuse what comes from an earlier life of the sender's database. Raises Refused."""
     if not inbound.is_alive(tx, sender, sent.incarnation):
         raise Refused(
-            frame.SUPERSEDED,
+            "superseded",
             "Another database speaks for this member since, restored from a backup of this one.",
         )
 
@@ -317,18 +377,20 @@ def _keep(
     sender: str,
     taken: Sequence[tuple[Frame, _Checked]],
     said: Mapping[str, str],
+    overruled: frozenset[str] = frozenset(),
 ) -> list[tuple[Frame, _Unfit]]:
     """Write what is in order and return the frames that are not, or are in dispute, with the reasons."""
+    taken = _within_limits(tx, taken)
     refused = [(one, found) for one, found in taken if isinstance(found, _Unfit)]
     for one, found in taken:
-        if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found, sender)):
+        if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found, sender, overruled)):
             refused.append((one, _Unfit(reason)))
         if isinstance(found, KnownCommitment) and (reason := attest.keep(tx, sender, found)):
             refused.append((one, _Unfit(reason)))
     told = [(one, found) for one, found in taken if isinstance(found, _Told)]
     _keep_statements(tx, receiver, sender, [found for _, found in told])
     stones = [(one, found) for one, found in taken if isinstance(found, KnownTombstone)]
-    unfit = _keep_tombstones(tx, sender, [found for _, found in stones])
+    unfit = _keep_tombstones(tx, sender, [found for _, found in stones], overruled)
     refused += [(one, _Unfit(unfit[found.digest])) for one, found in stones if found.digest in unfit]
     # Last: what came with it was signed before it, by keys that it may revoke.
     for one, found in taken:
@@ -344,6 +406,18 @@ def _keep(
             words = f"{subject.creator} signed two different {subject.stix_id} of one version."
             refused.append((_bare(one), _Unfit(Refused("equivocation", words))))
     return refused
+
+
+def _within_limits(tx: Tx, taken: Sequence[tuple[Frame, _Checked]]) -> list[tuple[Frame, _Checked]]:
+    """Let go of what is beyond this node's limits, unless it is here: accepted by a person, or this member's own."""
+    beyond = [found.known.digest for _, found in taken if isinstance(found, _Told) and found.beyond]
+    held = statements.known(tx.conn, beyond)
+    return [
+        (one, _Unfit(found.beyond, _names(one)))
+        if isinstance(found, _Told) and found.beyond and found.known.digest not in held
+        else (one, found)
+        for one, found in taken
+    ]
 
 
 def _put_aside(tx: Tx, sender: str, incarnation: str, unfit: Sequence[tuple[Frame, _Unfit]]) -> None:
@@ -368,9 +442,9 @@ def _bare(one: Frame) -> Frame:
     return replace(one, envelope=b"", contents=())
 
 
-def _keep_roster(tx: Tx, known: KnownRoster, sender: str) -> Refused | None:
+def _keep_roster(tx: Tx, known: KnownRoster, sender: str, overruled: frozenset[str]) -> Refused | None:
     kept = kept_roster(known)
-    if not communities.has_room(tx.conn, kept.community, sender):
+    if "too_many_rosters" not in overruled and not communities.has_room(tx.conn, kept.community, sender):
         words = f"{sender} has sent {communities.OFFERED} rosters of communities that were not accepted here."
         return Refused("too_many_rosters", words)
     try:
@@ -402,7 +476,9 @@ def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_To
     tombstones.retold(tx, sender, [one.hash for one in signed])
 
 
-def _keep_tombstones(tx: Tx, sender: str, known: Sequence[KnownTombstone]) -> dict[str, Refused]:
+def _keep_tombstones(
+    tx: Tx, sender: str, known: Sequence[KnownTombstone], overruled: frozenset[str] = frozenset()
+) -> dict[str, Refused]:
     """Keep tombstones, and return why some have no place here, by digest.
 
     One that comes before its statement is kept, so that this arrives dead; of those a peer may have so many waiting.
@@ -413,6 +489,8 @@ def _keep_tombstones(tx: Tx, sender: str, known: Sequence[KnownTombstone]) -> di
     origins = statements.origins(tx.conn, (one.statement for one in new))
     ahead = any(one.statement not in origins for one in new)
     room = _MOST_IDLE - tombstones.idle(tx.conn, sender, _MOST_IDLE) if ahead else 0
+    if "too_many_tombstones" in overruled:
+        room = len(new)
     unfit: dict[str, Refused] = {}
     for one in new:
         origin = origins.get(one.statement)

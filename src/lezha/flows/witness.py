@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from lezha.store import looks
+from lezha.store import looks, quarantine
 from lezha.store.log import Log, Tx
 
 QUIET: Final = frozenset(
@@ -24,6 +24,7 @@ QUIET: Final = frozenset(
         looks.LOOKED,
         looks.AGAIN,
         looks.EXPORTED,
+        quarantine.LOOKED,
         "released",
         "signed in",
         "signed out",

@@ -37,7 +37,7 @@ from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
 from lezha.node.packing import File, Header, Pieces, Record
 from lezha.node.settings import Settings
-from lezha.store import archive, engine, schema
+from lezha.store import archive, engine, lives, schema
 from lezha.store.archive import Rows
 from lezha.store.errors import StoreError
 from lezha.store.log import Log, asked_from
@@ -93,6 +93,8 @@ def create(
         records = _chain([header], files, tally.counted(rows))
         with _output(target) as out:
             age.encrypt(Pieces(packing.packed(records)), out, lock)
+    if not unrecorded:
+        _note(_url(home, settings), header.created)
     return msgspec.structs.replace(_summary(header, files, tally), unrecorded=unrecorded)
 
 
@@ -167,6 +169,13 @@ def _record(url: str, lock: Recipients | Passphrase) -> str:
     except (StoreError, SQLAlchemyError, sqlite3.Error) as error:
         return engine.said(error)
     return ""
+
+
+def _note(url: str, at: str) -> None:
+    """Note that the backup is complete; that it was begun is in the log already, which matters more."""
+    failed = (StoreError, SQLAlchemyError, sqlite3.Error)
+    with contextlib.suppress(*failed), contextlib.closing(Log(url, utc_now, upgrade=False)) as log:
+        log.write_now(lambda tx: lives.note_backup(tx, at))
 
 
 def _user() -> str:

@@ -26,6 +26,28 @@ def later(now: str, **delta: float) -> str:
     return stamp(moment + dt.timedelta(**delta))
 
 
+def between(earlier: str, later: str) -> float:
+    """Return how many seconds lie between two times as `utc_now` writes them, negative if they go back."""
+    return (dt.datetime.fromisoformat(later) - dt.datetime.fromisoformat(earlier)).total_seconds()
+
+
+def ahead(told: str, now: str) -> float | None:
+    """Return by how many seconds a time that somebody else has told is ahead of `now`, None if it is no time."""
+    try:
+        moment = dt.datetime.fromisoformat(told)
+        return (moment - dt.datetime.fromisoformat(now)).total_seconds()
+    except (ValueError, TypeError):  # no time, or one without a zone
+        return None
+
+
+def lasting(seconds: float) -> str:
+    """Return a length of time as people say it, rounded down to one unit."""
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s"
+
+
 def ago(written: str) -> str | None:
     """Return the time so many hours, days or weeks ago: `24h`, `7d`, `2w`; None if that is not what is written."""
     found = _AGO.fullmatch(written)

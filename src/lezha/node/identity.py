@@ -4,6 +4,7 @@ keys/root.pem     Ed25519; signs node documents; to be kept offline after `lezha
 keys/signing.pem  Ed25519; signs statements, rosters, receipts
 keys/former-*.pem Ed25519; signing keys before it, for the communities whose charters name them
 keys/tls-root.pem certificate and key of the TLS root
+keys/carry.key    secret key of age; opens files that are carried here
 keys/*.next.pem   what takes the place of signing.pem or tls-root.pem once all peers know of it
 keys/tls-leaf.pem certificate and key that the links use
 node.json         the signed node document
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 
-from lezha.federation import document, envelope, tls
+from lezha.federation import carried, document, envelope, tls
 from lezha.federation.document import Contact, KnownDocument, NodeDocument
 from lezha.federation.errors import Refused
 from lezha.node import settings as node_settings
@@ -32,6 +33,7 @@ from lezha.node.settings import Settings
 DOCUMENT: Final = "node.json"
 SIGNING, NEXT_SIGNING = "signing.pem", "signing.next.pem"
 TLS_ROOT, NEXT_TLS_ROOT = "tls-root.pem", "tls-root.next.pem"
+CARRY: Final = "carry.key"
 LEAF: Final = "tls-leaf.pem"
 _RENEW_BEFORE: Final = dt.timedelta(days=30)
 ADMIN_TOKEN: Final = "admin.token"  # noqa: S105  # a file's name
@@ -69,6 +71,7 @@ def create(home: Path, settings: Settings, title: str, contact: Contact, now: dt
     root, signing = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
     tls_root = tls.make_root(settings.member, now)
     leaf = tls.make_leaf(tls_root, settings.member, now)
+    secret, public = carried.new_key()
     written = NodeDocument(
         member=settings.member,
         name=settings.name,
@@ -81,7 +84,9 @@ def create(home: Path, settings: Settings, title: str, contact: Contact, now: dt
         contact=contact,
         number=1,
         issued=stamp(now),
+        carry=public,
     )
+    write_secret(keys / CARRY, f"{secret}\n".encode())
     write_secret(keys / "root.pem", pem(root))
     write_secret(keys / SIGNING, pem(signing))
     write_secret(keys / TLS_ROOT, tls_root.certificate + tls_root.key)

@@ -5,7 +5,10 @@ from typing import Final
 
 import structlog
 
+from lezha.federation import frame
 from lezha.federation.frame import Batch, FrameKind
+from lezha.federation.members import Members
+from lezha.federation.pace import Pace
 from lezha.flows import receive
 from lezha.flows.receive import Receiver
 from lezha.node.clock import later, utc_now
@@ -18,18 +21,43 @@ _logger = structlog.get_logger()
 
 
 class Intake:
-    """Take batches in the name of this node. `refresh` has the node learn its members' documents anew."""
+    """Take batches in the name of this node. `refresh` has the node learn its members' documents anew.
 
-    def __init__(self, log: Log, receiver: Callable[[], Receiver], refresh: Callable[[], object]) -> None:
+    `pace` says how much is taken of whom; whoever has a batch brought here asks it first.
+    """
+
+    def __init__(
+        self, log: Log, receiver: Callable[[], Receiver], refresh: Callable[[], object], pace: Pace
+    ) -> None:
+        self.pace: Final = pace
         self._log = log
         self._receiver = receiver
         self._refresh = refresh
 
-    async def take(self, member: str, sent: Batch) -> bytes:
-        """Take a batch from a confirmed peer as its state allows; return the receipt's envelope. Raises Refused."""
+    @property
+    def members(self) -> Members:
+        """The members that this node knows now."""
+        return self._receiver().members
+
+    def decode(self, member: str, raw: bytes) -> Batch:
+        """Read a batch from a peer, at the expense of what it may send in an hour. Raises Refused."""
+        frames = 0
+        try:
+            sent = frame.decode(raw)
+            frames = len(sent.frames)
+            return sent
+        finally:
+            self.pace.spend(member, frames, len(raw))
+
+    async def take(self, member: str, sent: Batch, *, in_time: bool = True) -> bytes:
+        """Take a batch from a confirmed peer as its state allows; return the receipt's envelope.
+
+        What was carried does not come `in_time`. Raises Refused.
+        """
         with self._log.read() as conn:  # a peer may send for hours, and be suspended meanwhile
             peer = peers.by_member(conn, member)
-        _check_clock(peer, sent.sent)
+        if in_time:
+            _check_clock(peer, sent.sent)
         latest = later(utc_now(), minutes=_CLOCK_MINUTES)
         receipt = await receive.from_peer(self._log, self._receiver(), peer, sent, latest)
         if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):

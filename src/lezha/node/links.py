@@ -5,7 +5,7 @@ import contextlib
 import random
 import ssl
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -15,7 +15,8 @@ import structlog
 
 from lezha.federation import document, frame
 from lezha.federation.client import PeerClient
-from lezha.federation.errors import FederationError, Fenced
+from lezha.federation.contact import Contact
+from lezha.federation.errors import Busy, FederationError, Fenced
 from lezha.federation.frame import Batch
 from lezha.federation.outbox import Fork, Greet, Outbox, Pause, Send, Wait
 from lezha.federation.polled import Polled
@@ -39,12 +40,23 @@ _logger = structlog.get_logger()
 
 
 class LinkState(msgspec.Struct):
-    """What an operator wants to know of a link's sending end. Latencies are commit here → receipt, in ms."""
+    """What an operator wants to know of a link. Latencies are commit here → receipt, in ms.
+
+    `heard` is when the peer last made contact or signed a receipt, `skew_s` by how much its clock was ahead then.
+    `refused` counts by code what it refused since this process began.
+    """
 
     phase: str = "starting"
     fault: str = ""
     last_receipt: str = ""
+    heard: str = ""
+    skew_s: float | None = None
+    refused: Counter[str] = msgspec.field(default_factory=Counter)
     latencies: deque[float] = msgspec.field(default_factory=lambda: deque(maxlen=_LATENCIES_KEPT))
+
+    def contact(self) -> Contact:
+        """Return how the link is, to be noted."""
+        return Contact(self.heard, (), self.phase, self.fault, self.skew_s)
 
 
 class Line(Protocol):
@@ -98,13 +110,29 @@ class Link:
         self._contact = asyncio.Event()
         self._polled = Polled()
         self._asked = -_ASKED_S
+        self._idling: asyncio.Future[int] | None = None
+        self._life = ""
         self._heard = world.seconds()
         self._outbox = Outbox(incarnation, world.chance)
         self.state = LinkState()
 
-    def contact(self) -> None:
-        """Note that the peer made contact: end a pause."""
+    def contact(self, incarnation: str, skew_s: float | None = None) -> None:
+        """Note that the peer made contact, and by how much its clock is ahead: end a pause.
+
+        In a new life of its database it may lack what an earlier one acknowledged: it is greeted, to learn that.
+        """
+        self.state.heard = self._world.now()
+        self.state.skew_s = skew_s
         self._contact.set()
+        if incarnation != self._life:
+            self._life = incarnation
+            self._greet()
+
+    def _greet(self) -> None:
+        """Greet the peer next, and do that now if nothing else is to be done."""
+        self._outbox.quiet()
+        if self._idling is not None:
+            self._idling.cancel()
 
     def renew(self, leaf: Path) -> None:
         """Show the certificate in `leaf` on connections from now on."""
@@ -126,7 +154,10 @@ class Link:
     async def ask(self, receipt: bytes) -> bytes:
         """Give the peer, which asks, the next batch, or nothing after a while; `receipt` is for the one before."""
         self._asked = self._world.seconds()
-        self.contact()
+        self.state.heard = self._world.now()
+        self._contact.set()
+        if not receipt:  # it begins anew: what it holds may be less than it has acknowledged
+            self._greet()
         return await self._polled.ask(receipt)
 
     def _is_asked(self) -> bool:
@@ -145,6 +176,9 @@ class Link:
                 self._fault("fenced off", str(fenced))
                 self._outbox.failed()
                 await self._pause(_FORK_PAUSE_S)
+            except Busy as busy:
+                self._fault("held back", str(busy))
+                self._outbox.held(busy.seconds)
             except FederationError as error:
                 self._fault("unreachable", str(error))
                 self._outbox.failed()
@@ -166,7 +200,7 @@ class Link:
             self._decided = serial
         if self._isolated or (self._peer.state is not PeerState.ACTIVE and not self._owes()):
             self.state.phase = "isolated" if self._isolated else self._peer.state.value
-            await self._changes.beyond(serial, _IDLE_S)
+            await self._idle(serial)
             return
         match self._outbox.next(self._due):
             case Greet():
@@ -177,12 +211,12 @@ class Link:
                 return  # there is more to decide
             case Wait():
                 self.state.phase = "up to date"
-                await self._changes.beyond(serial, _IDLE_S)
+                await self._idle(serial)
                 if self._world.seconds() - self._heard >= _IDLE_S:
                     self._outbox.quiet()
-            case Pause(seconds):
+            case Pause(seconds, firm):
                 await self._decide_all(serial)
-                await self._pause(seconds)
+                await (asyncio.sleep(seconds) if firm else self._pause(seconds))
 
     async def _decide_all(self, serial: int) -> None:
         """Decide for all that waits, while nothing can be sent: then it is known how much that is."""
@@ -235,6 +269,7 @@ class Link:
         raw = await client.send(frame.encode(batch))
         arrived = self._world.seconds()
         receipt = frame.read_receipt(raw, self._keys, self._member, self._identity.member)
+        self.state.heard = self._world.now()
         if (receipt.head + 1, frame.SUSPENDED) in receipt.refused:
             await self._tell_apart(client, receipt.head)
             return
@@ -249,7 +284,8 @@ class Link:
         refused = receipt.refused_of(batch)
         await self._log.write(lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, refused))
         if refused:
-            _logger.warning("link.refused", peer=self._document.name, refused=refused)
+            self.state.refused.update(code for _, code in refused)
+            _logger.warning("link.refused", peer=self._peer.name, refused=refused)
 
     async def _tell_apart(self, client: Line, head: int) -> None:
         """Tell a peer that has suspended this member what was recalled, once, ahead of all that it does not take."""
@@ -280,6 +316,14 @@ class Link:
         instants = [self._changes.committed_at(seq) for seq in seqs]
         self.state.latencies.extend((arrived - instant) * 1e3 for instant in instants if instant is not None)
 
+    async def _idle(self, serial: int) -> None:
+        """Wait for something new, for a new life of the peer, or for long."""
+        self._idling = asyncio.ensure_future(self._changes.beyond(serial, _IDLE_S))
+        try:
+            await asyncio.wait([self._idling])
+        finally:
+            self._idling.cancel()
+
     async def _pause(self, seconds: float) -> None:
         self._contact.clear()
         with contextlib.suppress(TimeoutError):
@@ -287,7 +331,7 @@ class Link:
 
     def _fault(self, phase: str, words: str) -> None:
         if (self.state.phase, self.state.fault) != (phase, words):
-            _logger.warning("link.fault", peer=self._document.name, phase=phase, fault=words)
+            _logger.warning("link.fault", peer=self._peer.name, phase=phase, fault=words)
         self.state.phase, self.state.fault = phase, words
 
 
@@ -310,6 +354,10 @@ class Links:
         """Return the link to a member, if one runs."""
         found = self._running.get(member)
         return found[0] if found else None
+
+    def states(self) -> dict[str, LinkState]:
+        """Return how each link is, by member."""
+        return {member: link.state for member, (link, _) in self._running.items()}
 
     def renew(self, leaf: Path) -> None:
         """Let all links show the certificate in `leaf` on connections from now on."""

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import structlog
 
-from lezha.detection import constituency
+from lezha.detection import breadth, constituency
 from lezha.detection.constituency import Constituency
 from lezha.federation import members as directory
 from lezha.federation import tls
 from lezha.federation.document import read
 from lezha.federation.members import Members
+from lezha.federation.pace import Pace
 from lezha.flows import ingest, introduce, rederive, share, witness
 from lezha.flows.attest import Sealer
 from lezha.flows.convene import Convener
@@ -28,12 +29,14 @@ from lezha.flows.witness import Witness
 from lezha.node import database, national, rotation, upkeep
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
+from lezha.node.carry import Carrier
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
 from lezha.node.intake import Intake
 from lezha.node.links import Link, Links
 from lezha.node.pulls import Pull, Pulls
+from lezha.node.watch import Watch
 from lezha.stix import objects, schema
 from lezha.store import engine, lives, peers, policies
 from lezha.store.contents import Content
@@ -55,13 +58,14 @@ class Node:
 
     def __init__(self, home: Path, *, leads: bool = True) -> None:
         schema.compile_all()
-        self._home = home
+        breadth.load()
+        self.home = home
         self._leads = leads
         self.settings = node_settings.load(home)
         self.identity = identities.load(home)
         self._policy = national.wanted(home, self.settings) if leads else None
         self.changes = Changes(quiet=witness.QUIET)
-        self.decisive = Changes(share.KINDS)
+        self.decisive = Changes(share.KINDS | {peers.TRUST})
         self._peer_changes = Changes(frozenset({"peer"}))
         self._superseded = asyncio.Event()
         self.log: Log = database.open_log(home, self.settings, leads=leads)
@@ -72,7 +76,14 @@ class Node:
             self.incarnation = self._take_lead() if leads else self._follow()
             self.witness = Witness(self.log, utc_now)
             self.links = Links(self._link, here=leads)
-            self.intake = Intake(self.log, lambda: self.receiver, self.refresh)
+            self.intake = Intake(
+                self.log, lambda: self.receiver, self.refresh, Pace(self.settings.peer_hourly)
+            )
+            self.carrier = (
+                Carrier(home, self.log, lambda: self.identity, self.incarnation, self.intake)
+                if leads
+                else None
+            )
             self.pulls = Pulls(lambda peer: Pull(self.log, lambda: self.identity, self.intake, peer))
             self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
             self.members: Members = directory.known([])
@@ -97,7 +108,11 @@ class Node:
     def receiver(self) -> Receiver:
         """In whose name this node receives, with the members it knows now."""
         return Receiver(
-            self.identity.member, self.identity.known.document, self.identity.signer, self.members
+            self.identity.member,
+            self.identity.known.document,
+            self.identity.signer,
+            self.members,
+            self._constituency,
         )
 
     @property
@@ -124,11 +139,13 @@ class Node:
         keeping = asyncio.create_task(self._keep())
         losing = asyncio.create_task(self._superseded.wait())
         tasks: list[asyncio.Task[Any]] = [keeping, losing, asyncio.create_task(upkeep.witness(self.witness))]
-        if self._leads:
+        watch = Watch(self.log, self.links) if self._leads else None
+        if watch is not None:
+            tasks.append(asyncio.create_task(watch.run()))
             tasks.append(asyncio.create_task(upkeep.retire(self.log, self.settings.retention)))
             tasks.append(asyncio.create_task(upkeep.clean(self.log)))
             hours = self.settings.checkpoint_hours
-            tasks.append(asyncio.create_task(upkeep.commit(self._home, self.log, self.sealer, hours)))
+            tasks.append(asyncio.create_task(upkeep.commit(self.home, self.log, self.sealer, hours)))
         try:
             await asyncio.wait([keeping, losing], return_when=asyncio.FIRST_COMPLETED)
             if self._superseded.is_set():
@@ -138,10 +155,14 @@ class Node:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(
+                StoreError
+            ):  # counts of what is in the log already, what was seen of peers
+                await self.witness.close()
+                if watch is not None:
+                    await watch.close()
             await self.pulls.stop()
             await self.links.stop()
-            with contextlib.suppress(StoreError):  # counts of what is in the log already
-                await self.witness.close()
 
     def close(self) -> None:
         """Close the log."""
@@ -167,7 +188,7 @@ class Node:
         self.log.on_superseded(lambda: _when_running(loop, self._superseded.set))
         self.log.lead()
         national.put_into_force(self.log, self._policy)
-        identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC))
+        identities.renew_leaf(self.home, self.identity.member, dt.datetime.now(dt.UTC))
         self._derive_anew()
         incarnation = self._incarnation()
         self.log.write_now(lambda tx: lives.note_settings(tx, node_settings.told(self.settings)))
@@ -201,20 +222,20 @@ class Node:
 
     def _switch_keys(self) -> bool:
         """Use the keys that were prepared once all peers know of them; say whether that has happened now."""
-        if not rotation.prepared(self._home):
+        if not rotation.prepared(self.home):
             return False
         with self.log.read() as conn:
             unaware = introduce.unaware(conn, self.identity.known)
         if unaware:
             return False
-        rotation.switch(self._home, dt.datetime.now(dt.UTC))
-        self.identity = identities.load(self._home)
+        rotation.switch(self.home, dt.datetime.now(dt.UTC))
+        self.identity = identities.load(self.home)
         _logger.info("node.keys_changed", document=self.identity.known.document.number)
         return True
 
     def _renew_keys(self) -> None:
         changed = self._switch_keys()
-        if identities.renew_leaf(self._home, self.identity.member, dt.datetime.now(dt.UTC)) or changed:
+        if identities.renew_leaf(self.home, self.identity.member, dt.datetime.now(dt.UTC)) or changed:
             self.link_tls.load_cert_chain(self.identity.leaf)
             self.links.renew(self.identity.leaf)
 

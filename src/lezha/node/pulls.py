@@ -2,12 +2,13 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 
-from lezha.federation import document, frame
+from lezha.federation import document
 from lezha.federation.client import PeerClient
 from lezha.federation.errors import FederationError
 from lezha.federation.outbox import pause
@@ -20,6 +21,7 @@ from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
 
 _ERROR_PAUSE_S: Final = 5.0
+_LONGEST_REST_S: Final = 60.0
 _logger = structlog.get_logger()
 
 
@@ -59,11 +61,23 @@ class Pull:
     async def _ask(self, client: PeerClient) -> None:
         receipt = b""
         while True:
+            await self._rest()
             raw = await client.ask(receipt)
             if raw:
-                receipt = await self._intake.take(self._peer.member, frame.decode(raw))
+                sent = self._intake.decode(self._peer.member, raw)
+                receipt = await self._intake.take(self._peer.member, sent)
             self._failures = 0
             self._tell("")
+
+    async def _rest(self) -> None:
+        """Ask for no more before more may be taken of the peer."""
+        pace, member = self._intake.pace, self._peer.member
+        with self._log.read() as conn:
+            hourly = peers.by_member(conn, member).hourly
+        seconds = pace.enter(member, hourly, time.monotonic())
+        if not seconds:
+            pace.leave(member)
+        await asyncio.sleep(min(seconds, _LONGEST_REST_S))
 
     def _tell(self, fault: str) -> None:
         if fault and fault != self._fault:

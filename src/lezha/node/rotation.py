@@ -12,7 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec.structs import replace
 
-from lezha.federation import document, envelope, tls
+from lezha.federation import carried, document, envelope, tls
 from lezha.federation.document import Contact, KnownDocument, NodeDocument, RevokedKey
 from lezha.node import identity as identities
 from lezha.node.clock import stamp
@@ -140,11 +140,24 @@ def read_root(path: Path, by: NodeDocument) -> Ed25519PrivateKey:
 def _issue(
     home: Path, roots: list[Ed25519PrivateKey], written: NodeDocument, now: dt.datetime
 ) -> KnownDocument:
-    named = replace(written, number=written.number + 1, issued=stamp(now), tls_root=_tls_roots(home))
+    named = replace(
+        written,
+        number=written.number + 1,
+        issued=stamp(now),
+        tls_root=_tls_roots(home),
+        carry=written.carry or _carry_key(home),
+    )
     raw = document.sign(named, *map(envelope.signer, roots))
     known = document.read(raw)  # what no peer would take is not written
     identities.write_secret(home / identities.DOCUMENT, raw)
     return known
+
+
+def _carry_key(home: Path) -> str:
+    """Make the key for carried files, which nodes from before there were any lack; return its public half."""
+    secret, public = carried.new_key()
+    identities.write_secret(home / "keys" / identities.CARRY, f"{secret}\n".encode())
+    return public
 
 
 def _tls_roots(home: Path) -> str:

@@ -11,9 +11,12 @@ from lezha.detection import constituency
 from lezha.node.errors import NodeError
 from lezha.sharing.tlp import Tlp
 from lezha.stix.clauses import COMPANION_TYPES
+from lezha.store import peers
 
 FILE: Final = "lezha.toml"
 DATABASE: Final = "lezha.db"
+LOCK: Final = "serve.lock"
+"""The file that the process which serves the node holds locked."""
 _LEAST_BUNDLE: Final = 1 << 10
 _MOST_BUNDLE: Final = 1 << 30
 POLICY: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,90}\.cedar\Z"
@@ -42,7 +45,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     what is purged when. `policy` names the Cedar file in the folder that says what may leave; empty means none.
     `proxies` are the addresses of reverse proxies that are believed when they say from where a request comes.
     `checkpoint_hours` is how often peers are given a commitment to this node's log, 0 for never. `constituency` are the
-    networks and domains of which publishing warns.
+    networks and domains of which publishing warns, and which are looked for on no peer's word.
+    `peer_hourly` is how many objects are taken from one peer in an hour, unless that peer has a limit of its own.
     With `pull` this node asks peers for what they have for it, also though they could connect; a node without an
     endpoint always does.
     `max_bundle_bytes`, 1 KiB to 1 GiB, is what is taken in one request.
@@ -61,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proxies: tuple[str, ...] = ()
     checkpoint_hours: Annotated[int, msgspec.Meta(ge=0, le=_MOST_HOURS)] = 24
     constituency: tuple[str, ...] = ()
+    peer_hourly: Annotated[int, msgspec.Meta(ge=1, le=peers.MOST_HOURLY)] = 200_000
     pull: bool = False
 
     def __post_init__(self) -> None:

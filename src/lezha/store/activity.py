@@ -6,6 +6,7 @@ where this one stopped.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
@@ -302,6 +303,30 @@ def withheld(
         .group_by(table.c.recipient, table.c.reason, table.c.at)
     )
     return [record(row._mapping, WithheldSum) for row in rows]
+
+
+def put_aside(conn: Connection, after: int) -> Counter[tuple[str, str]]:
+    """Count by sender and code the frames that were put aside in events after `after`."""
+    table = schema.events
+    rows = conn.execute(
+        select(table.c.subject, table.c.detail).where(table.c.seq > after, table.c.kind == "quarantined")
+    )
+    return Counter((row.subject, msgspec.json.decode(row.detail, type=_Code).code) for row in rows)
+
+
+def forks(conn: Connection, since: str) -> dict[str, str]:
+    """Return by member when a stream last forked, as far as that was after `since`. Looks at all events."""
+    table = schema.events
+    rows = conn.execute(
+        select(table.c.subject, func.max(table.c.at))
+        .where(table.c.kind == "fork", table.c.at >= since)
+        .group_by(table.c.subject)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+class _Code(msgspec.Struct, frozen=True):
+    code: str
 
 
 def waiting_since(conn: Connection, recipient: str, acknowledged: int) -> str:

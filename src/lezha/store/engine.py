@@ -29,6 +29,7 @@ _MOST_TIMES: Final = 3  # that a table is written anew in vain
 _INSUFFICIENT_PRIVILEGE: Final = "42501"
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _BUSY_MS: Final = 10_000
+_STEPS: Final = 100_000  # of SQLite's machine between two looks at the clock
 
 OUTSIDE: Final = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, sqlite3.OperationalError)
 """What the database raises where not the program is to blame: it is away, busy, stopped, or out of room."""
@@ -301,6 +302,32 @@ def _busy(connection: Any) -> bool:
         return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
     except sqlite3.OperationalError:  # somebody else is writing
         return True
+
+
+def size(conn: Connection) -> int:
+    """Return how many bytes the database has, without what waits in SQLite's write-ahead log."""
+    if conn.dialect.name == "postgresql":
+        return int(conn.scalar(text("SELECT pg_database_size(current_database())")) or 0)
+    pages, each = (conn.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("page_count", "page_size"))
+    return int(pages or 0) * int(each or 0)
+
+
+def quick_check(conn: Connection, seconds: float) -> list[str] | None:
+    """Return what SQLite finds wrong with its file, or None if that takes longer. PostgreSQL looks after its own."""
+    if conn.dialect.name == "postgresql":
+        return []
+    driver: Any = conn.connection.driver_connection
+    end = time.monotonic() + seconds
+    driver.set_progress_handler(lambda: time.monotonic() > end, _STEPS)
+    try:
+        found = [str(row[0]) for row in driver.execute("PRAGMA quick_check(10)")]
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return None
+    finally:
+        driver.set_progress_handler(None, 0)
+    return [] if found == ["ok"] else found
 
 
 def require_transaction(conn: Connection) -> None:

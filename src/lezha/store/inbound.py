@@ -94,9 +94,9 @@ def put_aside(tx: Tx, items: Sequence[Quarantined]) -> None:
         kept = len(names) <= MOST_NAMES and sizes[one.member] + len(one.frame) <= _BYTES_KEPT
         frame, detail = (one.frame, one.detail) if kept else (b"", _NOT_KEPT)
         sizes[one.member] += len(frame)
-        rows.append((one.member, one.incarnation, one.number, one.code, detail, frame, tx.at))
+        seq = tx.event("quarantined", one.member, one.member, number=one.number, code=one.code)
+        rows.append((one.member, one.incarnation, one.number, one.code, detail, frame, tx.at, seq))
         named += [(name, one.member, one.incarnation, one.number) for name in names if kept]
-        tx.event("quarantined", one.member, one.member, number=one.number, code=one.code)
     insert_rows(tx.conn, schema.quarantine, rows)
     insert_rows(tx.conn, schema.quarantined_ids, named)
     for member, size in sizes.items():
@@ -130,6 +130,17 @@ def forget(conn: Connection, stix_ids: Iterable[str]) -> list[str]:
         left = select(func.coalesce(func.sum(func.length(table.c.frame)), 0)).where(table.c.member == member)
         _put_size(conn, member, int(conn.scalar(left) or 0))
     return found
+
+
+def blank(conn: Connection, seq: int) -> None:
+    """Destroy the bytes of one frame, and nothing that is said of it."""
+    table = schema.quarantine
+    row = conn.execute(
+        select(table.c.member, func.length(table.c.frame).label("size")).where(table.c.seq == seq)
+    ).one()
+    conn.execute(update(table).where(table.c.seq == seq).values(frame=b""))
+    if row.size:
+        _put_size(conn, row.member, _sizes(conn, [row.member])[row.member] - row.size)
 
 
 def forgotten(conn: Connection, stix_ids: Iterable[str]) -> set[str]:

@@ -13,6 +13,7 @@ BEGUN: Final = "begun"
 """The event with which a life of the database begins: it is new, or was restored from a backup."""
 
 _SETTINGS: Final = "settings"
+_BACKUP: Final = "backup"
 _EVENTS: Final = schema.events
 
 
@@ -30,6 +31,16 @@ def begun(conn: Connection) -> list[tuple[int, str]]:
         select(_EVENTS.c.seq, _EVENTS.c.subject).where(_EVENTS.c.kind == BEGUN).order_by(_EVENTS.c.seq)
     )
     return [(row.seq, row.subject) for row in rows]
+
+
+def note_backup(tx: Tx, at: str) -> None:
+    """Note that a backup of what was there at a time is complete. That it was begun is an event."""
+    set_meta(tx.conn, _BACKUP, at)
+
+
+def backed_up(conn: Connection) -> str:
+    """Return of when the last backup is, empty if none is known of."""
+    return get_meta(conn, _BACKUP) or ""
 
 
 def note_settings(tx: Tx, settings: dict[str, str]) -> None:

@@ -47,13 +47,14 @@ def asked_from(source: str) -> Iterator[None]:
 class Committed(msgspec.Struct, frozen=True):
     """Events `first`..`last`, of these kinds, are durable since `instant` (monotonic seconds).
 
-    Of what another process committed, `instant` is when this one heard of it.
+    Of what another process committed, `instant` is when this one heard of it, and how long it took is not known.
     """
 
     first: int
     last: int
     kinds: frozenset[str]
     instant: float
+    took_s: float | None = None
 
 
 class Tx:
@@ -295,6 +296,7 @@ class Log:
 
     def _commit(self, group: list[_Job]) -> None:
         done: _Done | None = None
+        begun = time.monotonic()
         try:
             with self._writer.begin() as conn:
                 done = self._work(conn, self._take(conn), group)
@@ -305,7 +307,7 @@ class Log:
                     if not one.future.done():
                         one.future.set_exception(failed)
                 return
-        self._tell(done.before.seq, done.after.seq, done.kinds)
+        self._tell(done.before.seq, done.after.seq, done.kinds, time.monotonic() - begun)
         for future, result in done.results:
             future.set_result(result)
 
@@ -370,7 +372,7 @@ class Log:
             f"and ask again if it was not ({engines.said(error)})."
         )
 
-    def _tell(self, before: int, last: int, kinds: frozenset[str]) -> None:
+    def _tell(self, before: int, last: int, kinds: frozenset[str], took_s: float) -> None:
         """Tell listeners of this process's commit, and before of what others have committed since the last."""
         with self._hearing:
             try:
@@ -381,7 +383,7 @@ class Log:
                 _logger.warning("store.unheard", reason=str(error))
                 return
             if last > max(before, self._heard):
-                self._announce(Committed(before + 1, last, kinds, time.monotonic()))
+                self._announce(Committed(before + 1, last, kinds, time.monotonic(), took_s))
 
     def _hear(self) -> None:
         """Tell listeners of what other processes have committed, and whether one of them has taken the lead."""

@@ -1,16 +1,22 @@
 """Peers, and the invitations by which they come."""
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
-from lezha.store import schema
+from lezha.sharing.trust import Trust
+from lezha.store import engine, schema
 from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import record
+
+MOST_HOURLY: Final = 1_000_000_000
+TRUST: Final = "trust"
+"""The event that tells of another trust in a member; in the node's record, the last one."""
 
 
 class PeerState(StrEnum):
@@ -22,7 +28,10 @@ class PeerState(StrEnum):
 
 
 class Peer(msgspec.Struct, frozen=True):
-    """A member whose node this node is linked to, by its node document (a signed envelope)."""
+    """A member whose node this node is linked to, by its node document (a signed envelope).
+
+    `hourly` is how many objects are taken from it in an hour, None for what the settings say.
+    """
 
     member: str
     name: str
@@ -33,6 +42,8 @@ class Peer(msgspec.Struct, frozen=True):
     number: int
     endpoint: str
     document: bytes
+    trust: Trust = Trust.WATCH
+    hourly: int | None = None
 
     def recipient(self) -> Recipient:
         """This peer as the release kernel sees it."""
@@ -117,6 +128,31 @@ def know_again(tx: Tx, member: str) -> None:
     """Forget that a peer was introduced anew: it was confirmed, or is not to be."""
     table = schema.reintroductions
     tx.conn.execute(delete(table).where(table.c.member == member))
+
+
+def set_trust(tx: Tx, member: str, trust: Trust, actor: str) -> None:
+    """Change what a peer's indicators are used for."""
+    table = schema.peers
+    tx.conn.execute(update(table).where(table.c.member == member).values(trust=trust.value))
+    engine.set_meta(tx.conn, TRUST, str(tx.event(TRUST, member, actor, trust=trust.value)))
+
+
+def trusted(conn: Connection) -> dict[str, Trust]:
+    """Return what each peer's indicators are used for at most."""
+    table = schema.peers
+    return {row.member: Trust(row.trust) for row in conn.execute(select(table.c.member, table.c.trust))}
+
+
+def trust_since(conn: Connection) -> str:
+    """Return by which event the trust in peers was changed last; empty if it never was."""
+    return engine.get_meta(conn, TRUST) or ""
+
+
+def set_hourly(tx: Tx, member: str, hourly: int | None, actor: str) -> None:
+    """Change how many objects are taken from a peer in an hour; None for what the settings say."""
+    table = schema.peers
+    tx.conn.execute(update(table).where(table.c.member == member).values(hourly=hourly))
+    tx.event("limit", member, actor, hourly=hourly)
 
 
 def remove(tx: Tx, member: str, actor: str) -> None:

@@ -307,6 +307,10 @@ peers: Final = Table(
     Column("number", Integer, nullable=False),
     Column("endpoint", Text, nullable=False),
     Column("document", LargeBinary, nullable=False),
+    Column("trust", String(12), nullable=False, comment="what its indicators are used for at most"),
+    Column(
+        "hourly", BigInteger, comment="objects that are taken from it in an hour; null as in the settings"
+    ),
 )
 
 documents: Final = Table(
@@ -393,6 +397,16 @@ cursors: Final = Table(
     Column("again", BigInteger, comment="of the last statement decided anew; null if none is to be"),
 )
 
+carried: Final = Table(
+    "carried",
+    metadata,
+    Column("recipient", Text, primary_key=True),
+    Column(
+        "number", BigInteger, nullable=False, comment="of the last frame that was written into a file for it"
+    ),
+    Column("at", String(27), nullable=False),
+)
+
 receipts: Final = Table(
     "receipts",
     metadata,
@@ -438,6 +452,18 @@ quarantine: Final = Table(
     Column("code", String(40), nullable=False),
     Column("detail", Text, nullable=False),
     Column("frame", LargeBinary, nullable=False),
+    Column("at", String(27), nullable=False),
+    Column("seq", BigInteger, nullable=False, comment="names it to people, and orders what was put aside"),
+    Index("quarantine_by_seq", "seq", unique=True),
+)
+
+verdicts: Final = Table(
+    "verdicts",
+    metadata,
+    Column("item", _NUMBER, primary_key=True, autoincrement=False, comment="the seq of what was put aside"),
+    Column("verdict", String(12), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("why", Text, nullable=False),
     Column("at", String(27), nullable=False),
 )
 

@@ -329,6 +329,20 @@ def keep_receipt(
     insert_rows(tx.conn, schema.refusals, rows)
 
 
+def carry(tx: Tx, recipient: str, first: int, last: int, actor: str) -> None:
+    """Record that frames were written into a file for a recipient."""
+    table = schema.carried
+    tx.conn.execute(delete(table).where(table.c.recipient == recipient))
+    tx.conn.execute(insert(table).values(recipient=recipient, number=last, at=tx.at))
+    tx.event("carried", recipient, actor, first=first, last=last)
+
+
+def carried(conn: Connection, recipient: str) -> int:
+    """Return the last frame that was written into a file for a recipient, 0 if none was."""
+    table = schema.carried
+    return int(conn.scalar(select(table.c.number).where(table.c.recipient == recipient)) or 0)
+
+
 def refused_counts(conn: Connection, recipient: str) -> dict[str, int]:
     """Count what a recipient refused, by its code."""
     table = schema.refusals

@@ -29,12 +29,24 @@ from lezha.node.identity import Identity
 from lezha.node.links import Links
 from lezha.node.settings import Retention
 from lezha.sharing.tlp import Pap, Tlp
+from lezha.sharing.trust import Trust
 from lezha.store import contents, looks, peers, search
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 from lezha.store.search import Query
-from lezha.web import communities, constituents, exports, isolation, parameters, release, times, tokens
+from lezha.web import (
+    carry,
+    communities,
+    constituents,
+    exports,
+    isolation,
+    parameters,
+    quarantine,
+    release,
+    times,
+    tokens,
+)
 from lezha.web.auth import needs, question, who
 
 _INVITATION_HOURS: Final = 24
@@ -60,6 +72,18 @@ class Clear(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ask for another clearance."""
 
     clearance: Tlp
+
+
+class Trusted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for another use of a peer's indicators."""
+
+    trust: Trust
+
+
+class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for another limit on what is taken from a peer; null for what the settings say."""
+
+    hourly: Annotated[int, msgspec.Meta(ge=1, le=peers.MOST_HOURLY)] | None
 
 
 class Confirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,7 +152,7 @@ async def status(
             name=document.name,
             title=document.title,
             objects=search.count_by_type(conn),
-            peers=look.peer_reports(conn, lambda member: phase(links, member)),
+            peers=look.peer_reports(conn, lambda member: phase(links, member), utc_now()),
         )
 
 
@@ -337,7 +361,7 @@ async def exact_bytes(
 async def list_peers(log: NamedDependency[Log], links: NamedDependency[Links]) -> list[PeerReport]:
     """Return all peers with lag, receipts, refusals and what was withheld from them."""
     with log.read() as conn:
-        return look.peer_reports(conn, lambda member: phase(links, member))
+        return look.peer_reports(conn, lambda member: phase(links, member), utc_now())
 
 
 @get("/peers/{name:str}/latencies", guards=[needs(Right.LOOK)])
@@ -424,6 +448,24 @@ async def clear(
     return {"name": peer.name, "member": peer.member, "clearance": peer.clearance.value}
 
 
+@post("/peers/{name:str}/trust", guards=[needs(Right.PEERS)], status_code=200)
+async def trust(
+    request: _Request, log: NamedDependency[Log], name: FromPath[str], data: JSONBody[Trusted]
+) -> dict[str, str]:
+    """Change what a peer's indicators are used for at most; sensors are told at once."""
+    peer = await introduce.trust(log, name, data.trust, request.user.name)
+    return {"name": peer.name, "member": peer.member, "trust": peer.trust.value}
+
+
+@post("/peers/{name:str}/limit", guards=[needs(Right.PEERS)], status_code=200)
+async def limit(
+    request: _Request, log: NamedDependency[Log], name: FromPath[str], data: JSONBody[Limit]
+) -> dict[str, str | int | None]:
+    """Change how many objects are taken from a peer in an hour."""
+    peer = await introduce.limit(log, name, data.hourly, request.user.name)
+    return {"name": peer.name, "member": peer.member, "hourly": peer.hourly}
+
+
 @post("/peers/{name:str}/remove", guards=[needs(Right.PEERS)], status_code=200)
 async def remove(request: _Request, log: NamedDependency[Log], name: FromPath[str]) -> dict[str, str]:
     """Forget a peer that was never confirmed, so that it can be invited again."""
@@ -454,7 +496,8 @@ def phase(links: Links, member: str) -> LinkPhase | None:
     running = links.get(member)
     if running is None:
         return None if links.here else look.ELSEWHERE
-    return LinkPhase(running.state.phase, running.state.fault, list(running.state.latencies))
+    state = running.state
+    return LinkPhase(state.phase, state.fault, list(state.latencies), state.heard)
 
 
 def _retention(rules: list[purge.Rule], counts: dict[str, int]) -> RetentionReport:
@@ -469,6 +512,7 @@ router = Router(
         purge_objects, retention_due, retire_now, exact_bytes, exports.export_objects, list_peers,
         latencies, invite, accept,
         pending_phrase, confirm, suspend, resume, clear, remove, *communities.routes, *tokens.routes,
-        *constituents.routes, *isolation.routes, *release.routes, list_sightings,
+        *constituents.routes, *carry.routes, *isolation.routes, *release.routes, *quarantine.routes,
+        list_sightings, trust, limit,
     ],
 )  # fmt: skip

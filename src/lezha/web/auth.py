@@ -1,6 +1,7 @@
 """Who is asking: a bearer token for tools, a session cookie for browsers."""
 
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
 from lezha.access import tokens as access_tokens
-from lezha.access.rights import Principal, Right
+from lezha.access.rights import Principal, Right, Role
 from lezha.flows.witness import Who, Witness
 from lezha.node.clock import later, utc_now
 from lezha.store import sessions, tokens
@@ -20,6 +21,8 @@ from lezha.web import source
 SESSION_S: Final = 12 * 3600
 _MAX_SESSIONS: Final = 1000
 _ASK: Final = {"WWW-Authenticate": 'Bearer realm="lezha"'}
+Attendance = dict[str, float]
+"""When this process last heard of each sensor, in seconds since 1970."""
 
 
 class Sessions:
@@ -91,6 +94,9 @@ class Authentication(AbstractAuthenticationMiddleware):
             if user is None:
                 witness: Witness = connection.app.state.witness
                 await witness.refused(source.of(connection.scope), "an unknown or revoked token")
+            elif user.role is Role.SENSOR:
+                attendance: Attendance = connection.app.state.attendance
+                attendance[user.name] = time.time()
             return AuthenticationResult(user=user, auth="token")
         user = held.principal(connection.cookies.get(held.cookie, ""))
         return AuthenticationResult(user=user, auth="session")

@@ -104,7 +104,7 @@ async def show_desk(
     """Show how the links are and what happens."""
     board = await boards.latest()
     await witness.saw(who(request), "desk", "", board.shown)
-    return _page(request, identity, "desk.html", stream=True, board=board)
+    return rendered(request, identity, "desk.html", stream=True, board=board)
 
 
 @get("/peers", guards=[needs(Right.LOOK)])
@@ -113,7 +113,7 @@ async def show_peers(
 ) -> Template:
     """Show the peers and whom to call."""
     board = await boards.latest()
-    return _page(request, identity, "peers.html", stream=True, board=board)
+    return rendered(request, identity, "peers.html", stream=True, board=board)
 
 
 @get("/live", guards=[needs(Right.LOOK)])
@@ -189,7 +189,7 @@ async def find_objects(
 
     shown, restricted = await asyncio.to_thread(work)
     await witness.saw(who(request), "page of objects", question(request), restricted)
-    page = _page(request, identity, "objects.html", levels=LEVELS, **shown)
+    page = rendered(request, identity, "objects.html", levels=LEVELS, **shown)
     page.status_code = 422 if page.context["fault"] else None
     return page
 
@@ -216,7 +216,7 @@ async def show_about(
 
     shown, restricted = await asyncio.to_thread(work)
     await witness.saw(who(request), "page about a value", written, restricted)
-    return _page(request, identity, "about.html", written=written, **shown)
+    return rendered(request, identity, "about.html", written=written, **shown)
 
 
 @get("/objects/{stix_id:str}", guards=[needs(Right.LOOK)])
@@ -254,7 +254,7 @@ async def show_object(
 
     shown, restricted = await asyncio.to_thread(work)
     await witness.saw(who(request), "page of an object", stix_id, restricted)
-    return _page(request, identity, "object.html", **shown)
+    return rendered(request, identity, "object.html", **shown)
 
 
 def static_files() -> Router:
@@ -272,7 +272,7 @@ def templates() -> TemplateConfig[JinjaTemplateEngine]:
     return TemplateConfig(instance=JinjaTemplateEngine(engine_instance=rendering.ENVIRONMENT))
 
 
-def _page(
+def rendered(
     request: _Request,
     identity: Identity,
     template: str,
@@ -280,6 +280,7 @@ def _page(
     stream: bool = False,
     **context: Any,
 ) -> Template:
+    """Return a page with what every page shows."""
     document = identity.known.document
     titles = [document.title, *(party.title for party in context.get("parties", {}).values())]
     shown = {
@@ -399,7 +400,8 @@ def _version(conn: Connection, report: ObjectReport, explained: explain.Version,
     )
 
 
-def _to_sign_in(request: Request[Any, Any, Any], error: NotAuthorizedException) -> Response[Any]:
+def to_sign_in(request: Request[Any, Any, Any], error: NotAuthorizedException) -> Response[Any]:
+    """Lead a browser without a session to where it signs in, and back."""
     if "text/html" not in request.headers.get("accept", ""):
         return told(request, error.status_code, error.detail, headers=error.headers)
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -414,7 +416,7 @@ router = Router(
         show_object,
     ],
     dependencies={"boards": Provide(boards)},
-    exception_handlers={NotAuthorizedException: _to_sign_in},
+    exception_handlers={NotAuthorizedException: to_sign_in},
     # With no-referrer browsers send `Origin: null` with forms, which same-origin checks refuse (Fetch, "append a
     # request Origin header").
     response_headers=[ResponseHeader(name="Referrer-Policy", value="same-origin")],

@@ -4,20 +4,23 @@ Every route but enrolment's three demands a client certificate that was issued b
 peer and names it. Others learn nothing, not even whether a member is known here.
 """
 
+import math
+import time
 from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
 from litestar import Litestar, Request, Response, get, post
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import PermissionDeniedException
+from litestar.exceptions import PermissionDeniedException, TooManyRequestsException
 from litestar.params import FromPath
 
 from lezha.federation import document, enrolment, frame, tls
 from lezha.federation.errors import EnrolmentError, NotTakenUp, Refused
+from lezha.federation.pace import Pace
 from lezha.flows import introduce
 from lezha.flows.introduce import Host
-from lezha.node.clock import utc_now
+from lezha.node.clock import ahead, utc_now
 from lezha.node.intake import Intake
 from lezha.node.links import Links
 from lezha.node.node import Node
@@ -62,9 +65,17 @@ async def frames(
 ) -> Response[bytes]:
     """Take a batch and answer with the signed receipt; of a suspended peer's take recalls alone."""
     peer = _authenticated(request, log)
-    sent = frame.decode(await request.body())
+    await _wait_for_turn(log, intake.pace, peer)
+    try:
+        return await _taken(await request.body(), peer, links, intake)
+    finally:
+        intake.pace.leave(peer.member)
+
+
+async def _taken(raw: bytes, peer: Peer, links: Links, intake: Intake) -> Response[bytes]:
+    sent = intake.decode(peer.member, raw)
     if link := links.get(peer.member):
-        link.contact()
+        link.contact(sent.incarnation, ahead(sent.sent, utc_now()))
     receipt = await intake.take(peer.member, sent)
     return Response(receipt, media_type="application/json")
 
@@ -129,6 +140,21 @@ def _authenticated(request: Request[Any, Any, Any], log: Log) -> Peer:
         _logger.warning("peer.refused", claims=member, reason=peer.state.value)
         raise PermissionDeniedException("This certificate is not that of an active peer.")
     return peer
+
+
+async def _wait_for_turn(log: Log, pace: Pace, peer: Peer) -> None:
+    """Send a peer away that has sent more than is taken of it, before its batch is read."""
+    now = time.monotonic()
+    seconds = math.ceil(pace.enter(peer.member, peer.hourly, now))
+    if not seconds:
+        return
+    if pace.is_news(peer.member, now):
+        _logger.warning("peer.too_fast", peer=peer.name, seconds=seconds)
+        await log.write(lambda tx: tx.event("too fast", peer.member, peer.member))
+    raise TooManyRequestsException(
+        "More has come from this member than is taken of it in an hour, or at once.",
+        headers={"Retry-After": str(seconds)},
+    )
 
 
 def _message(raw: bytes, kind: type[T]) -> T:

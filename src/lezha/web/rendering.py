@@ -6,6 +6,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from lezha.node.clock import lasting
 from lezha.web import words
 
 _HERE: Final = Path(__file__).parent
@@ -26,6 +27,7 @@ def environment() -> Environment:
         clock=words.clock,
         count=words.count,
         endpoint=words.endpoint,
+        duration=lasting,
         latency=words.latency,
         local=words.local_time,
         number=words.number,

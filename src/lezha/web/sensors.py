@@ -57,13 +57,18 @@ async def indicators(
 @post("/reports", guards=[needs(Right.SENSE)], status_code=200, request_max_body_size=1 << 20)
 async def reports(request: _Request, log: NamedDependency[Log], author: NamedDependency[Author]) -> Taken:
     """Take a batch of reports; the answer follows the commit, and a batch that comes twice counts once."""
+    return await detect.report(log, author, _sensor(request.user), read_reports(await request.body()))
+
+
+def read_reports(raw: bytes) -> Batch:
+    """Read a batch of reports, bounded. Raises FlowError."""
     try:
-        batch = msgspec.json.decode(await request.body(), type=Batch)
+        batch = msgspec.json.decode(raw, type=Batch)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FlowError(f"The reports can't be read: {error}.") from error
     if len(batch.reports) > MAX_REPORTS or len(batch.id) > 100:
         raise FlowError(f"A batch may hold {MAX_REPORTS} reports.")
-    return await detect.report(log, author, _sensor(request.user), batch)
+    return batch
 
 
 async def _witnessed(request: _Request, log: Log, witness: Witness, after: int, upto: int) -> None:

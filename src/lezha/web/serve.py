@@ -7,6 +7,7 @@ its minor version is pinned.
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -40,6 +41,10 @@ class PeerProtocol(HttpToolsProtocol):
         tls = transport.get_extra_info("ssl_object")
         self._client_certificate: bytes | None = tls.getpeercert(binary_form=True) if tls else None
         super().connection_made(transport)
+        # uvicorn begins to count after the first answer: who connects and says nothing would stay for ever.
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def on_message_begin(self) -> None:
         """Put the certificate into each request's scope."""
@@ -54,7 +59,16 @@ def client_certificate(request: Request[Any, Any, Any]) -> bytes | None:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to whoever runs several of them."""
+    """A uvicorn server that leaves signals to whoever runs several of them. `listening` is set once it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening: Final = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        self.listening.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -47,10 +47,10 @@ class DyingLog(log.Log):
         if POINT == "before the commit":
             event.listen(self._writer, "commit", die_if_armed)
 
-    def _tell(self, before: int, last: int, kinds: frozenset[str]) -> None:
+    def _tell(self, before: int, last: int, kinds: frozenset[str], took_s: float) -> None:
         if POINT == "after the commit":
             die_if_armed()
-        super()._tell(before, last, kinds)
+        super()._tell(before, last, kinds, took_s)
 
 
 if POINT == "nothing is synced":

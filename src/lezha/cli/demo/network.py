@@ -71,7 +71,7 @@ class Network:
         """Link every node to every other; return whether both sides of each saw the same phrase."""
         seats = list(self.seats.values())
         pairs = [(one, other) for position, one in enumerate(seats) for other in seats[position + 1 :]]
-        return all([await self._link(one, other) for one, other in pairs])
+        return all([await self.link(one, other) for one, other in pairs])
 
     async def convene(self) -> None:
         """Found the communities: the first member drafts, all sign, each accepts."""
@@ -153,7 +153,8 @@ class Network:
             f"The node of {seat.actor.title} did not start: see {seat.home.parent / seat.actor.name}.log"
         )
 
-    async def _link(self, one: Seat, other: Seat) -> bool:
+    async def link(self, one: Seat, other: Seat) -> bool:
+        """Link two nodes; return whether both sides saw the same phrase."""
         async with one.api() as inviter, other.api() as invited:
             made = await inviter.post("/peers/invite", {"name": other.actor.name})
             here: dict[str, Any] = await invited.post("/peers/accept", {"invitation": made["invitation"]})

@@ -121,7 +121,8 @@
     const typing = event.target.closest("input, select, textarea, [contenteditable]");
     if (event.key === "Escape" && typing) event.target.blur();
     if (typing || help.open || !on.checked) return;
-    const act = keys[event.key];
+    const field = /^[a-z]$/.test(event.key) ? document.querySelector(`[data-key="${event.key}"]`) : null;
+    const act = keys[event.key] ?? (field === null ? undefined : () => field.focus());
     if (act === undefined) return;
     event.preventDefault();
     act();

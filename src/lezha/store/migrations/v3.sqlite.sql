@@ -1,0 +1,54 @@
+ALTER TABLE peers ADD COLUMN trust VARCHAR(12) NOT NULL DEFAULT 'watch';
+ALTER TABLE peers ADD COLUMN hourly BIGINT;
+ALTER TABLE quarantine ADD COLUMN seq BIGINT NOT NULL DEFAULT 0;
+UPDATE quarantine SET seq = numbered.seq FROM (
+  SELECT member, incarnation, number, ROW_NUMBER() OVER (ORDER BY at, member, incarnation, number) AS seq
+  FROM quarantine
+) AS numbered
+WHERE numbered.member = quarantine.member AND numbered.incarnation = quarantine.incarnation
+  AND numbered.number = quarantine.number;
+CREATE UNIQUE INDEX quarantine_by_seq ON quarantine (seq);
+CREATE TABLE verdicts (
+  item INTEGER NOT NULL,
+  verdict VARCHAR(12) NOT NULL,
+  actor TEXT NOT NULL,
+  why TEXT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (item)
+);
+CREATE TABLE documents (
+  seq INTEGER NOT NULL,
+  digest BLOB NOT NULL,
+  number INTEGER NOT NULL,
+  envelope BLOB NOT NULL,
+  PRIMARY KEY (seq),
+  FOREIGN KEY(seq) REFERENCES events (seq)
+);
+CREATE UNIQUE INDEX documents_by_digest ON documents (digest);
+CREATE TABLE discredited (
+  statement INTEGER NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (statement),
+  FOREIGN KEY(statement) REFERENCES statements (seq)
+);
+CREATE TABLE carried (
+  recipient TEXT NOT NULL,
+  number BIGINT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (recipient)
+);
+CREATE TABLE incarnations (
+  member TEXT NOT NULL,
+  incarnation TEXT NOT NULL,
+  seq BIGINT NOT NULL,
+  PRIMARY KEY (member, incarnation)
+);
+INSERT INTO incarnations (member, incarnation, seq)
+SELECT member, incarnation, ROW_NUMBER() OVER (PARTITION BY member ORDER BY at, incarnation) FROM inbound;
+CREATE TABLE reintroductions (
+  member TEXT NOT NULL,
+  document BLOB NOT NULL,
+  phrase TEXT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (member)
+);

@@ -1,0 +1,209 @@
+"""One simulated node: its real log, flows and links, on a disk that can be slow, in a process that can die."""
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import Coroutine, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.battery.simulator.network import Network, SimulatedLine
+from tests.battery.simulator.virtual import Disk, VirtualLog, seconds, wall_clock
+from tests.federation.keys import NOW, Party
+
+from lezha.federation import document, frame, tls
+from lezha.federation import members as directory
+from lezha.federation.document import KnownDocument
+from lezha.federation.errors import LinkFault, Refused
+from lezha.federation.members import Members
+from lezha.flows import ingest, receive, rederive, share
+from lezha.flows.convene import Convener
+from lezha.flows.publish import Author
+from lezha.flows.receive import Receiver
+from lezha.node.changes import Changes
+from lezha.node.clock import later
+from lezha.node.identity import Identity
+from lezha.node.links import Link, Links, World
+from lezha.sharing.tlp import Tlp
+from lezha.stix import objects
+from lezha.store import archive, engine, lives, peers
+from lezha.store.archive import Rows
+from lezha.store.errors import StoreError
+from lezha.store.peers import Peer, PeerState
+
+ENROLLED = "2026-01-01T00:00:00.000000Z"
+
+
+class Watcher:
+    """Sees every batch as it leaves a node, and every one that a node has taken."""
+
+    def sees(self, sender: "Member", receiver: str, batch: bytes) -> None:
+        """Look at a batch."""
+
+    def took(self, receiver: "Member", sender: str, batch: bytes, receipt: bytes) -> None:
+        """Look at a batch that was answered."""
+
+    def forgot(self, member: "Member") -> None:
+        """Note that a node has lost what it knew, and knows what it once did."""
+
+
+class Member:
+    """A member with its node. What it holds in memory goes when it crashes; its database is in `path`."""
+
+    def __init__(
+        self, number: int, folder: Path, network: Network, chance: random.Random, watcher: Watcher
+    ) -> None:
+        self.party = party(number)
+        self.member, self.name = self.party.member, f"node{number}"
+        self.known = known(number)
+        self.path = folder / f"{self.name}.db"
+        self.network, self.watcher = network, watcher
+        self.chance = chance
+        self.disk = Disk(chance)
+        self.clock = wall_clock(chance.uniform(-100, 100))
+        self.linked: list[Member] = []
+        """Those of its peers that it has a way to: all others it knows, and hears of from relays."""
+        self.up = False
+        self.life = 0
+        self.ruled = 0.0
+        """When its rules changed last: a peer's state, a roster."""
+        self._identity = Identity(
+            self.member, self.known, {self.party.public: self.party.signer}, leaf(number, folder)
+        )
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._crashing = asyncio.Lock()
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, as `node.node.Node` does."""
+        self.log = VirtualLog(f"sqlite:///{self.path}", self.clock, self.disk)
+        changes = Changes(share.KINDS)
+        self.log.on_commit(changes.heard)
+        with self.log.read() as conn:
+            found = engine.get_meta(conn, "incarnation")
+            present = peers.listed(conn)
+        incarnation = found or f"{self.chance.getrandbits(128):032x}"
+        self.log.write_now(lambda tx: lives.begin(tx, incarnation))
+        self.members = _directory(self.known, *(_read(one.document) for one in present))
+        world = World(self._line, self.clock, seconds, self.chance.random)
+        self.links = Links(lambda peer: Link(self.log, self._identity, incarnation, changes, peer, world))
+        self.view = sqlite3.connect(self.path, isolation_level=None)
+        linked = {one.member for one in self.linked}
+        self.links.keep([one for one in present if one.member in linked])
+        self.up, self.life = True, self.life + 1
+
+    async def stop(self) -> None:
+        """End at once, in the midst of whatever it does."""
+        self.up = False
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(self.links.stop(), *self._tasks, return_exceptions=True)
+        self.view.close()
+        self.log.close()
+
+    def know(self, others: Iterable["Member"]) -> None:
+        """Have these as peers; `tests/flows/test_introduce.py` tells how that comes about."""
+        rows = [
+            Peer(one.member, one.name, PeerState.ACTIVE, "", Tlp.STRICT, ENROLLED, 1, ENDPOINT, one.known.raw)
+            for one in others
+        ]
+        log = VirtualLog(f"sqlite:///{self.path}", self.clock, self.disk)
+        for row in rows:
+            log.write_now(lambda tx, row=row: peers.add(tx, row, "test"))  # type: ignore[misc]  # as it is now
+        log.close()
+
+    def back_up(self) -> list[Rows]:
+        """Return all rows, as `lezha backup` takes them."""
+        with self.log.read() as conn:
+            return list(archive.dump(conn))
+
+    def restore(self, rows: list[Rows]) -> None:
+        """Have the rows of a backup in place of the database, as `lezha restore` does."""
+        for path in self.path.parent.glob(f"{self.path.name}*"):
+            path.unlink()
+        empty = engine.writer(f"sqlite:///{self.path}")
+        with empty.begin() as conn:
+            archive.load(conn, rows, rederive.into_empty)
+        empty.dispose()
+        self.watcher.forgot(self)
+
+    # --- what it does -------------------------------------------------------------------------------------------------
+
+    def begin(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do something that ends when the node does."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def answer(self, sender: str, batch: bytes) -> bytes:
+        """Take a batch, as `web.peers.frames` does. Raises LinkFault where that answers with an error."""
+        try:
+            sent = frame.decode(batch)
+            with self.log.read() as conn:
+                peer = peers.by_member(conn, sender)
+            if link := self.links.get(sender):
+                link.contact(sent.incarnation)
+            latest = later(self.clock(), minutes=5)
+            receipt = await receive.from_peer(self.log, self.receiver, peer, sent, latest)
+        except (Refused, StoreError) as error:
+            raise LinkFault(f"{self.name} answered with an error: {error}") from error
+        self.watcher.took(self, sender, batch, receipt)
+        return receipt
+
+    @property
+    def author(self) -> Author:
+        return Author(self.member, self.party.signer, _identity(self.known))
+
+    @property
+    def receiver(self) -> Receiver:
+        return Receiver(self.member, self.known.document, self.party.signer, self.members)
+
+    @property
+    def convener(self) -> Convener:
+        return Convener(self.member, self.name, {self.party.public: self.party.signer})
+
+    def _line(self, _endpoint: str, member: str, _context: object) -> SimulatedLine:
+        return SimulatedLine(
+            self.network, self.member, member, lambda to, raw: self.watcher.sees(self, to, raw)
+        )
+
+
+ENDPOINT = "https://192.0.2.1:8441"
+
+
+@cache
+def party(number: int) -> Party:
+    return Party(number)
+
+
+@cache
+def known(number: int) -> KnownDocument:
+    one = party(number)
+    name = f"node{number}"
+    return document.read(one.document(name=name, title=name.title(), identity=one.identity(name)))
+
+
+@cache
+def leaf(number: int, folder: Path) -> Path:
+    """Return a file with a certificate and key that are never used: in the simulation there is no TLS."""
+    made = tls.make_leaf(party(number).tls_root, party(number).member, NOW)
+    path = folder / f"leaf{number}.pem"
+    path.write_bytes(made.certificate + made.key)
+    return path
+
+
+@cache
+def _read(raw: bytes) -> KnownDocument:
+    return document.read(raw)
+
+
+@cache
+def _identity(one: KnownDocument) -> Any:
+    return ingest.content(objects.read(one.document.identity.encode()))
+
+
+def _directory(own: KnownDocument, *others: KnownDocument) -> Members:
+    return directory.known([one.document for one in (own, *others)])

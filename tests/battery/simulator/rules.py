@@ -1,0 +1,186 @@
+"""What has to hold in the simulation, said a second time and without the code that is tested.
+
+At every moment (`Guard.sees`): no batch leaves a node with a statement that its receiver may not have by what the
+sender knows then, or that the receiver has sent itself. In the end (`faults`): what a member may have from a neighbour
+that has it, it has; nothing is there twice; nothing was refused; nothing forked; every recall and roster is where it
+belongs; every receipt was kept.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tests.battery.simulator.member import Member, Watcher
+from tests.battery.simulator.virtual import seconds
+
+from lezha.federation import envelope, frame
+from lezha.federation.envelope import PayloadType
+from lezha.federation.frame import FrameKind
+
+GRACE_S = 0.02
+"""A batch that was packed before the rules changed may leave a moment after."""
+
+
+class Guard(Watcher):
+    """Looks at every batch as it leaves."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.carried = 0
+        self._came: dict[tuple[str, bytes, str], float] = {}
+        """When a statement came to a member from another one."""
+
+    def took(self, receiver: Member, sender: str, batch: bytes, receipt: bytes) -> None:
+        head = json.loads(envelope.peek(receipt, PayloadType.RECEIPT))["head"]
+        for one in frame.decode(batch).frames:
+            if one.kind is FrameKind.STATEMENT and one.number <= head:
+                self._came.setdefault((receiver.member, _digest(one), sender), seconds())
+
+    def forgot(self, member: Member) -> None:
+        self._came = {key: at for key, at in self._came.items() if key[0] != member.member}
+
+    def sees(self, sender: Member, receiver: str, batch: bytes) -> None:
+        for one in frame.decode(batch).frames:
+            self.carried += 1
+            if seconds() - sender.ruled > GRACE_S and (why := _forbidden(sender, receiver, one)):
+                self._note(sender, receiver, one, why)
+            if one.kind is FrameKind.STATEMENT:
+                came = self._came.get((sender.member, _digest(one), receiver))
+                if came is not None and seconds() - came > GRACE_S:
+                    self._note(sender, receiver, one, "it came from there")
+
+    def _note(self, sender: Member, receiver: str, one: frame.Frame, why: str) -> None:
+        self.faults.append(f"{seconds():.3f} {sender.name} sent {one.kind} {one.number} to {receiver}: {why}")
+
+
+def _digest(one: frame.Frame) -> bytes:
+    return hashlib.sha256(envelope.peek(one.envelope, PayloadType.STATEMENT)).digest()
+
+
+def _forbidden(sender: Member, receiver: str, one: frame.Frame) -> str:
+    """Return why a frame may not be sent, empty if it may."""
+    if one.kind is FrameKind.ROSTER:
+        payload = json.loads(envelope.peek(one.envelope, PayloadType.ROSTER))
+        named = receiver in payload["members"]
+        return "" if named and not _suspended(sender, receiver) else "not a roster of its"
+    if one.kind is not FrameKind.STATEMENT:
+        return ""
+    said = json.loads(envelope.peek(one.envelope, PayloadType.STATEMENT))
+    recalled = "SELECT 1 FROM tombstones WHERE statement = :one AND member = :two"
+    if _rows(sender, recalled, _digest(one), said["member"]):
+        return "it was recalled"
+    return "" if may_have(sender, receiver, said) else "it may not have that"
+
+
+def may_have(holder: Member, receiver: str, said: dict[str, Any]) -> bool:
+    """Whether a holder of a statement may give it to a neighbour: docs/design.md, Release, for what is told here."""
+    terms = said["terms"]
+    audience = terms["audience"]
+    if receiver == said["member"] or _suspended(holder, receiver):
+        return False
+    named = receiver in audience["members"]
+    admitted = any(
+        (number := _admitted(holder, term, receiver)) is not None
+        and (number <= term["floor"] or terms["future_members"])
+        for term in audience["communities"]
+    )
+    if not (named or admitted or audience["everyone"]):
+        return False
+    if said["member"] == holder.member:
+        return True
+    relayed = {"clear": True, "green": named or admitted, "amber": named}
+    return terms["onward"] and relayed[terms["tlp"]]
+
+
+def _suspended(holder: Member, other: str) -> bool:
+    return _rows(holder, "SELECT state FROM peers WHERE member = :one", other) != [("active",)]
+
+
+def _admitted(holder: Member, term: dict[str, Any], member: str) -> int | None:
+    """Return by which roster a member is in a community, as a holder knows and has approved it; None if it is not."""
+    latest = _rows(
+        holder,
+        "SELECT number, members FROM rosters WHERE community = :one ORDER BY number DESC LIMIT 1",
+        term["id"],
+    )
+    if not latest or latest[0][0] < term["floor"]:
+        return None
+    number = json.loads(latest[0][1]).get(member)
+    approved = _rows(
+        holder,
+        "SELECT 1 FROM admissions WHERE community = :one AND member = :two AND number = :three",
+        term["id"],
+        member,
+        number,
+    )
+    return number if approved else None
+
+
+def faults(members: Sequence[Member]) -> Iterator[str]:
+    """Give all that is not as it should be once everything is settled."""
+    for one in members:
+        yield from _alone(one)
+        for other in one.linked:
+            yield from _between(one, other)
+
+
+def _alone(one: Member) -> Iterator[str]:
+    for code, detail in _rows(one, "SELECT code, detail FROM quarantine"):
+        yield f"{one.name} refused something: {code}, {detail}"
+    for kind, subject, count in _rows(
+        one,
+        "SELECT kind, subject, count(*) FROM events WHERE kind IN ('content', 'statement', 'tombstone', 'roster') "
+        "GROUP BY kind, subject HAVING count(*) > 1",
+    ):
+        yield f"{one.name} has taken {kind} {subject} {count} times"
+    for kind, subject in _rows(
+        one, "SELECT kind, subject FROM events WHERE kind IN ('fork', 'disputed', 'roster conflict')"
+    ):
+        yield f"{one.name} recorded a {kind} by {subject}"
+    numbered = (
+        "SELECT recipient, kind, hex(ref), count(*) FROM views LEFT JOIN voids USING (recipient, number) "
+        "WHERE voids.number IS NULL GROUP BY recipient, kind, ref HAVING count(*) > 1"
+    )
+    for recipient, kind, ref, count in _rows(one, numbered):
+        yield f"{one.name} has {kind} {ref} {count} times in its view for {recipient}"
+
+
+def _between(one: Member, other: Member) -> Iterator[str]:
+    """What `one` has and `other` should have from it."""
+    stones = _rows(
+        one,
+        "SELECT DISTINCT tombstones.hash FROM tombstones JOIN views ON views.ref = tombstones.statement "
+        "WHERE views.recipient = :one AND tombstones.sender <> :one",
+        other.member,
+    )
+    for (missing,) in set(stones) - set(_rows(other, "SELECT hash FROM tombstones")):
+        yield f"{other.name} was not told by {one.name} of recall {missing.hex()}"
+    if _suspended(one, other.member) or _suspended(other, one.member):
+        return
+    held = dict(_rows(other, "SELECT hash, 1 FROM statements"))
+    mine = "SELECT hash, envelope FROM statements WHERE hash NOT IN (SELECT statement FROM tombstones)"
+    for digest, raw in _rows(one, mine):
+        said = json.loads(envelope.peek(bytes(raw), PayloadType.STATEMENT))
+        if digest not in held and may_have(one, other.member, said):
+            yield f"{other.name} lacks statement {digest.hex()} of {said['member']}, which {one.name} has"
+    latest = dict(_rows(other, "SELECT community, max(number) FROM rosters GROUP BY community"))
+    for community, number in _rows(one, "SELECT community, max(number) FROM rosters GROUP BY community"):
+        admitted = _admitted(one, {"id": community, "floor": 0}, other.member) is not None
+        if admitted and latest.get(community, 0) < number:
+            yield f"{other.name} lacks roster {number} of {community}, which {one.name} has"
+    head = _rows(one, "SELECT coalesce(max(number), 0) FROM views WHERE recipient = :one", other.member)[0][0]
+    acknowledged = _rows(
+        one, "SELECT coalesce(max(head), 0) FROM receipts WHERE recipient = :one", other.member
+    )[0][0]
+    if acknowledged < head:
+        yield f"{one.name} has a receipt of {other.name} for {acknowledged} of {head} frames"
+
+
+def _rows(one: Member, query: str, *values: object) -> list[Any]:
+    return one.view.execute(query, dict(zip(("one", "two", "three"), values, strict=False))).fetchall()
+
+
+def statements(one: Member) -> list[Any]:
+    """Return the digests of all statements that a node holds."""
+    return _rows(one, "SELECT hash FROM statements")
