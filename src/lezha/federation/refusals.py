@@ -26,6 +26,7 @@ _WORDS: Final = {
     "roster_conflict": "the peer holds another roster of this number: ask the community's stewards",
     "roster_not_ours": "the peer is no member by this roster",
     "taken_key": "this node's document names a key that is another member's there",
+    "too_broad": "it is broader than the peer looks for on another's word, or names what is the peer's own",
     "too_large": "it is too large for the peer",
     "too_many_rosters": "many rosters wait there that nobody has accepted: ask the peer's officer to accept them",
     "too_many_tombstones": "many recalls wait there for what was never sent",
