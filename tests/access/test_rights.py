@@ -4,14 +4,15 @@ import pytest
 
 from lezha.access.rights import RIGHTS, Principal, Right, Role
 
-#                look   publish  peers  communities  tokens  sense  purge  receive  audit  quarantine
+#                look   publish  peers  communities  tokens  sense  purge  receive  audit  quarantine  isolate  measure
 TABLE = {
-    "admin": "  yes    yes      yes    yes          yes     no     yes    no       yes    yes",
-    "coordinator": "yes yes     no     yes          no      no     no     no       no     yes",
-    "analyst": "yes    no       no     no           no      no     no     no       no     no",
-    "sensor": " no     no       no     no           no      yes    no     no       no     no",
-    "constituent": "no no       no     no           no      no     no     yes      no     no",
-    "auditor": "no     no       no     no           no      no     no     no       yes    no",
+    "admin": "  yes    yes      yes    yes          yes     no     yes    no       yes    yes         yes      yes",
+    "coordinator": "yes yes     no     yes          no      no     no     no       no     yes         yes      no",
+    "analyst": "yes    no       no     no           no      no     no     no       no     no          no       no",
+    "sensor": " no     no       no     no           no      yes    no     no       no     no          no       no",
+    "constituent": "no no       no     no           no      no     no     yes      no     no          no       no",
+    "auditor": "no     no       no     no           no      no     no     no       yes    no          no       no",
+    "monitor": "no     no       no     no           no      no     no     no       no     no          no       yes",
 }
 COLUMNS = [
     "look",
@@ -24,6 +25,8 @@ COLUMNS = [
     "receive",
     "audit",
     "quarantine",
+    "isolate",
+    "measure",
 ]
 CELLS = [
     (role, right, answer == "yes")

@@ -220,9 +220,11 @@ class RunningNode:
 
     def written(self) -> dict[str, int]:
         """Count what people, tools and peers have brought here, without notes on who was told and shown."""
-        notes = {"views", "cursors", "withheld", "receipts", "refusals", "events", "looks", "checkpoints"}
+        notes = {
+            "views", "cursors", "withheld", "receipts", "refusals", "events", "looks", "checkpoints", "incarnations",
+        }  # fmt: skip
         counts = {table: count for table, count in self.counts().items() if table not in notes}
-        noted = ("receipt", "released", "voided", "commitment", "settings", *QUIET)
+        noted = ("receipt", "released", "voided", "commitment", "settings", "incarnation", *QUIET)
         (told,) = self.rows(f"SELECT count(*) FROM events WHERE kind NOT IN {noted}")
         return counts | {"events": told[0]}
 

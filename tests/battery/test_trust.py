@@ -50,10 +50,11 @@ def test_a_peer_that_floods_is_told_to_wait_and_hinders_nobody(
     pair: tuple[RunningNode, ...], tmp_path: Path
 ) -> None:
     tirana, podgorica = pair
+    ((incarnation,),) = tirana.rows("SELECT value FROM meta WHERE name = 'incarnation'")
     tirana.stop()
     leaf = identity.load(tirana.home).leaf
     limit(podgorica, tirana, 5)
-    greeting = frame.encode(Batch(frame.PROTOCOL, "f" * 32, utc_now()))
+    greeting = frame.encode(Batch(frame.PROTOCOL, incarnation, utc_now()))
     answers = [as_peer(podgorica, leaf, "POST", "/link/v1/frames", greeting) for _ in range(9)]
     assert [one.status for one in answers] == [200] * 5 + [429] * 4
     junk = [as_peer(podgorica, leaf, "POST", "/link/v1/frames", b"\x00" * (4 << 20)) for _ in range(3)]

@@ -103,7 +103,7 @@ class Site:
     ) -> Iterator[http.client.HTTPResponse]:
         """Send a request from the client's address and give the answer as it comes."""
         conn = http.client.HTTPSConnection(
-            SITE, self.port, timeout=30, context=self._context, source_address=(CLIENT, 0)
+            SITE, self.port, timeout=90, context=self._context, source_address=(CLIENT, 0)
         )
         conn._create_connection = self._connect  # type: ignore[attr-defined]  # no name needs to be known in the DNS
         with closing(conn):

@@ -430,7 +430,7 @@ def test_a_report_keeps_to_its_time(tirana: Station) -> None:
 
 async def test_a_report_says_what_was_denied_before_it_was_sent_and_what_is_offered(tirana: Station) -> None:
     there: Station = tirana.there  # type: ignore[attr-defined]
-    soon = later(utc_now(), seconds=1)
+    soon = later(utc_now(), seconds=30)
     await tirana.publish(told(TIRANA, 3), to=["NATO"], expires=soon)
     await tirana.publish(told(TIRANA, 4), to=["NATO"])
     head = await share.decide(tirana.log, tirana.peer(there).recipient())

@@ -37,6 +37,7 @@ FILES = [
     "lezha.toml",
     "node.json",
     "admin.token",
+    "keys/carry.key",
     "keys/root.pem",
     "keys/signing.pem",
     "keys/tls-leaf.pem",

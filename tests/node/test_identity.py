@@ -32,7 +32,13 @@ def test_a_node_that_was_made_can_be_loaded(tmp_path: Path) -> None:
 def test_every_key_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
     make(tmp_path / "node")
     keys = sorted((tmp_path / "node" / "keys").iterdir())
-    assert [path.name for path in keys] == ["root.pem", "signing.pem", "tls-leaf.pem", "tls-root.pem"]
+    assert [path.name for path in keys] == [
+        "carry.key",
+        "root.pem",
+        "signing.pem",
+        "tls-leaf.pem",
+        "tls-root.pem",
+    ]
     assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
     assert (tmp_path / "node" / "keys").stat().st_mode & 0o777 == 0o700
 

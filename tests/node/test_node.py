@@ -168,7 +168,7 @@ async def told_and_sent(node: Node, client: Answering) -> None:
     request = Request(bundle.write([written(TIRANA)]), terms, strict=False)
     await publish.publish(node.log, node.author, node.members, request, "test")
     link = node._link(podgorica())
-    for _ in range(2):  # it greets, then sends
+    for _ in range(3):  # it greets, decides, sends
         await link._step(client)  # type: ignore[arg-type]  # stands for a PeerClient
 
 

@@ -49,7 +49,7 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/peers/{name}/suspend", Right.PEERS, {}, 404),
     ("POST", "/api/v1/peers/{name}/resume", Right.PEERS, {}, 404),
     ("POST", "/api/v1/peers/{name}/remove", Right.PEERS, {}, 404),
-    ("POST", "/api/v1/carry/{name}/write", Right.PUBLISH, {}, 404),
+    ("POST", "/api/v1/carry/{name}/write", Right.PUBLISH, {"after": 0}, 404),
     ("POST", "/api/v1/carry/read", Right.PUBLISH, b"{}", 422),
     ("POST", "/api/v1/isolation", Right.ISOLATE, {"end": True}, 409),
     ("GET", "/api/v1/isolation", Right.LOOK, None, 200),

@@ -41,7 +41,7 @@ def write(
 ) -> None:
     """Write all that waits for a peer into a file. The same rules hold as on a link, and every release is on record.
 
-    Examples: lezha carry write --peer podgorica /media/stick/podgorica-1.carried
+    Example: lezha carry write --peer podgorica /media/stick/podgorica-1.carried
 
     lezha carry write --peer enclave --unanswered /media/stick/enclave-7.carried
     """
@@ -78,7 +78,7 @@ def read(
 ) -> None:
     """Take what a peer has written into a file. Repeated, out of order or damaged, a file does no harm.
 
-    Examples: lezha carry read /media/stick/tirana-1.carried --receipts /media/stick/tirana-1.receipts
+    Example: lezha carry read /media/stick/tirana-1.carried --receipts /media/stick/tirana-1.receipts
 
     lezha carry read /media/stick/tirana-1.receipts
     """

@@ -118,7 +118,7 @@ def rotate(
 ) -> None:
     """Make a new key and a document that tells peers of it; it is used once all of them know.
 
-    Examples: lezha identity rotate signing --root-key /media/safe/root.pem
+    Example: lezha identity rotate signing --root-key /media/safe/root.pem
 
     lezha identity rotate signing --root-key /media/safe/root.pem --compromised-since 3d
 

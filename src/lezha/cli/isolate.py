@@ -30,7 +30,7 @@ def isolate(
 
     What is on its way at that moment still arrives. Own systems go on as before.
 
-    Examples: lezha isolate --reason "the desk's laptop is missing"
+    Example: lezha isolate --reason "the desk's laptop is missing"
 
     lezha isolate --end
     """

@@ -55,6 +55,15 @@ _OTHER: Final = "It can't be accepted: ask the member that it names to tell of i
 ADVICE: Final[dict[str, Advice]] = {
     "authority": Advice("It claims to be of another member, which has not signed it.", _OTHER),
     "bad_signature": Advice("A signature does not hold: it was altered after it was signed.", _CALL),
+    "changed_identity": Advice(
+        "The peer's new node document says otherwise than before who the member is.",
+        "Call its officer. If that is meant, meet the peer anew: `lezha peer invite NAME --again`.",
+    ),
+    "changed_root": Advice(
+        "The peer's new node document names another root key, and the one that is known here has not signed it.",
+        "Call its officer: if it has lost its root key, meet it anew with `lezha peer invite NAME --again`; else "
+        "somebody has its signing key.",
+    ),
     "clock_ahead": Advice(
         "It is dated more than 5 minutes ahead of this node's clock.",
         "Compare the clocks. Accept it if the peer's clock was wrong and what it says is wanted; the date counts as "
@@ -72,12 +81,17 @@ ADVICE: Final[dict[str, Advice]] = {
         "Reject it, and tell the author what is wrong: a corrected version is taken as it comes.",
     ),
     "malformed_checkpoint": Advice("A commitment can't be read.", _BROKEN),
+    "malformed_document": Advice("A node document can't be read, or contradicts itself.", _BROKEN),
     "malformed_envelope": Advice("It is not a signed envelope.", _BROKEN),
     "malformed_key": Advice("A public key in it is none.", _BROKEN),
     "malformed_roster": Advice("A roster can't be read, or contradicts itself.", _BROKEN),
     "malformed_statement": Advice("A statement can't be read.", _BROKEN),
     "malformed_tombstone": Advice("A recall can't be read.", _BROKEN),
     "not_origin": Advice("It takes back what another member has published.", _CALL),
+    "old_document": Advice(
+        "It is an earlier node document of the peer than the one that is known here.",
+        "Nothing, if the peer was restored from a backup: its operator puts the newest document back.",
+    ),
     "roster_conflict": Advice(
         "Another roster of this community has the same number.",
         "Call the stewards: they signed two. `lezha community show` says which one is in force here.",
@@ -86,6 +100,7 @@ ADVICE: Final[dict[str, Advice]] = {
         "This member is not in the roster.",
         "Nothing, if that is right; else ask the stewards.",
     ),
+    "taken_key": Advice("The peer's new node document names a key of another member as its own.", _CALL),
     "too_broad": Advice(
         "An indicator would hit far more than one attacker, or names something of one's own.",
         "If it names a machine or a domain of yours, look there first: the peer may have seen it attacked or misused. "

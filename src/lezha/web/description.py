@@ -47,6 +47,7 @@ _ROSTER: Final = "A roster in its signed envelope."
 _BODIES: Final = {
     "/api/v1/publish": _BUNDLE,
     "/api/v1/objects": _BUNDLE,
+    "/api/v1/carry/read": "One record of a carried file, without its length (docs/link.md, Carried files).",
     "/api/v1/communities/sign": _ROSTER,
     "/api/v1/communities/accept": _ROSTER,
     "/api/v1/communities/review": _ROSTER,

@@ -39,7 +39,8 @@ from lezha.web.auth import Attendance, needs
 
 _PUT_ASIDE: Final = "quarantined"
 PHASES: Final = (
-    "pending", "suspended", "starting", "sending", "up to date", "unreachable", "held", "fork", "error",
+    "pending", "suspended", "starting", "sending", "up to date", "unreachable", "held", "held back", "isolated",
+    "fenced off", "fork", "error",
 )  # fmt: skip
 # From a disk as fast as memory to one that nobody should have.
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -152,7 +152,7 @@ def _roots(active: list[Peer], documents: dict[str, NodeDocument], now: str) -> 
                 "peer_root",
                 f"The TLS root of {one.name} ends: from then on the link to it does not work.",
                 ends[1],
-                "Ask its officer for a new enrolment before that day.",
+                "Ask its officer for a new TLS root before that day: lezha identity rotate tls, there.",
             )
 
 
