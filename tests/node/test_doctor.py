@@ -21,7 +21,7 @@ from lezha.federation import tls
 from lezha.federation.contact import Contact, Contacts, Jump
 from lezha.federation.document import Contact as Duty
 from lezha.flows import contact, measure
-from lezha.node import database, doctor, identity
+from lezha.node import database, doctor, identity, rotation
 from lezha.node import settings as node_settings
 from lezha.node.clock import between, later, utc_now
 from lezha.node.doctor import Grade
@@ -39,9 +39,9 @@ MEMBER = PODGORICA.member
 class Patient:
     """A node that does not run. Without more, nothing is wrong with it."""
 
-    def __init__(self, home: Path, url: str = "") -> None:
+    def __init__(self, home: Path, url: str = "", endpoint: str = "https://192.0.2.1:8441") -> None:
         self.home = home
-        settings = Settings(identity.new_member(), "tirana", endpoint="https://192.0.2.1:8441", database=url)
+        settings = Settings(identity.new_member(), "tirana", endpoint=endpoint, database=url)
         make(home, settings, "National CSIRT", Duty())
         (home / "keys" / "root.pem").unlink()
         self.write(lambda tx: lives.note_backup(tx, NOW))
@@ -362,3 +362,15 @@ def test_the_page_tells_what_is_looked_for() -> None:
     part = page[page.index("## What is looked for") :]
     listed = re.findall(r"^\| `(\w+)` \|", part[: part.index("\n## ", 3)], re.MULTILINE)
     assert listed == sorted(set(told_by_the_code()))
+
+
+def test_a_node_that_nobody_can_connect_to_is_examined_like_any_other(tmp_path: Path) -> None:
+    assert Patient(tmp_path / "node", endpoint="").codes() == set()
+
+
+def test_the_tls_root_in_use_may_be_one_of_two(tmp_path: Path) -> None:
+    patient = Patient(tmp_path / "node")
+    root = tmp_path / "root.pem"
+    rotation.replace_root(patient.home, root, dt.datetime.now(dt.UTC))
+    rotation.rotate_tls(patient.home, root, dt.datetime.now(dt.UTC))
+    assert patient.codes() == set()

@@ -57,7 +57,8 @@ def _root(home: Path, document: NodeDocument, now: str) -> Iterator[Finding]:
         )
     path = home / "keys" / "tls-root.pem"
     try:
-        same = tls.read_pair(path.read_bytes()).certificate.strip() in document.tls_root.encode()
+        certificate = tls.read_pair(path.read_bytes()).certificate.strip()
+        same = bool(certificate) and certificate in document.tls_root.encode()
     except (OSError, ValueError):
         same = False
     if not same:
