@@ -2,7 +2,6 @@
 # a lock file, pyproject.toml or the interpreter changes. Set-up speaks on stderr only: stdout belongs to the program.
 
 PYTHON ?= python3
-ARGS ?=
 ONLY ?=
 
 VENV := .venv
@@ -28,7 +27,8 @@ help:  ## this list
 demo: $(VENV)/.base pages  ## a small alliance on this machine; ARGS='--headless --json' for scripts
 	@$(BIN)/lezha demo $(ARGS)
 
-test: $(VENV)/.dev pages  ## every test; ARGS='-k release' for some, ARGS='-n 2' for two at a time
+test: ARGS ?= -n 2
+test: $(VENV)/.dev pages  ## every test, two at a time; ARGS='-k release' for some, ARGS= for one at a time
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev  ## formatting, lint, types, layers, dependencies

@@ -18,7 +18,7 @@ from lezha.flows.introduce import Host
 from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
 from lezha.store import schema
-from lezha.store.errors import Conflict, NotFound, StoreError
+from lezha.store.errors import NotFound, StoreError
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 
@@ -341,7 +341,7 @@ async def test_a_refusal_tells_the_invited_nothing_of_the_inviters_peers(
 async def test_a_member_that_is_a_peer_already_is_not_introduced_again(two: Two) -> None:
     tirana, podgorica = two
     await accept(podgorica, tirana, await invite(tirana))
-    with pytest.raises(Conflict):
+    with pytest.raises(EnrolmentError):
         await accept(podgorica, tirana, await invite(tirana, "again"), name="again")
     assert known(tirana) == [(PODGORICA.member, "podgorica", "pending")]
 
