@@ -1,4 +1,4 @@
-"""Batches for a peer that asks: each is given out until its receipt has come, and nothing waits for ever."""
+"""Batches for a peer that asks: each answers a question that waits, and nothing waits for ever."""
 
 import asyncio
 
@@ -21,61 +21,97 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_question_waits_for_a_batch_and_the_next_one_brings_the_receipt() -> None:
-    line = Polled()
-    asking = asyncio.create_task(line.ask(b""))
+async def asking(line: Polled, receipt: bytes = b"") -> "asyncio.Task[bytes]":
+    task = asyncio.create_task(line.ask(receipt))
     await settle()
-    sending = asyncio.create_task(line.send(b"one"))
-    assert await asking == b"one"
-    asking = asyncio.create_task(line.ask(b"receipt of one"))
-    assert await sending == b"receipt of one"
-    sending = asyncio.create_task(line.send(b"two"))
-    assert await asking == b"two"
-    sending.cancel()
+    return task
 
 
-async def test_a_batch_waits_for_a_question() -> None:
-    line = Polled()
-    sending = asyncio.create_task(line.send(b"one"))
+async def sending(line: Polled, batch: bytes) -> "asyncio.Task[bytes]":
+    task = asyncio.create_task(line.send(batch))
     await settle()
-    assert await line.ask(b"") == b"one"
-    assert await line.ask(b"receipt") == b""
-    assert await sending == b"receipt"
+    return task
 
 
-async def test_a_receipt_that_comes_before_a_batch_was_given_out_is_for_none() -> None:
+async def test_a_batch_answers_the_question_that_waits_and_the_next_one_brings_the_receipt() -> None:
     line = Polled()
-    sending = asyncio.create_task(line.send(b"one"))
-    await settle()
-    assert await line.ask(b"an old receipt") == b"one"
-    assert not sending.done()
-    await line.ask(b"receipt of one")
-    assert await sending == b"receipt of one"
+    question = await asking(line)
+    await line.opened()
+    sent = await sending(line, b"one")
+    assert await question == b"one"
+    question = await asking(line, b"receipt of one")
+    assert await sent == b"receipt of one"
+    assert line.is_open(), "what brings a receipt asks for more"
+    sent = await sending(line, b"two")
+    assert await question == b"two"
+    sent.cancel()
 
 
-async def test_whoever_did_not_hear_the_answer_asks_again_and_the_older_question_ends() -> None:
+async def test_nothing_is_kept_until_somebody_asks() -> None:
     line = Polled()
-    older = asyncio.create_task(line.ask(b""))
-    await settle()
-    newer = asyncio.create_task(line.ask(b""))
-    assert await older == b""
-    sending = asyncio.create_task(line.send(b"one"))
-    assert await newer == b"one"
-    assert await line.ask(b"") == b"one", "the answer was lost on the way"
-    sending.cancel()
-
-
-async def test_a_question_without_a_batch_is_answered_by_nothing_after_a_while() -> None:
-    assert await Polled().ask(b"") == b""
-
-
-async def test_a_batch_that_nobody_asks_for_fails_and_so_does_one_without_a_receipt() -> None:
-    line = Polled()
-    with pytest.raises(LinkFault, match="does not ask"):
+    assert not line.is_open()
+    with pytest.raises(LinkFault, match="ceased to wait"):
         await line.send(b"one")
-    sending = asyncio.create_task(line.send(b"two"))
-    await settle()
-    assert await line.ask(b"") == b"two"
+    assert await line.ask(b"") == b""
+    with pytest.raises(LinkFault, match="ceased to wait"):
+        await line.send(b"two")
     with pytest.raises(LinkFault, match="does not ask"):
-        await sending
-    assert await line.ask(b"") == b"", "what failed is not given out any more"
+        await line.opened()
+
+
+async def test_a_question_opens_the_line_for_whoever_waits_for_that() -> None:
+    line = Polled()
+    opened = asyncio.create_task(line.opened())
+    await settle()
+    assert not opened.done()
+    question = await asking(line)
+    await opened
+    question.cancel()
+
+
+async def test_whoever_did_not_get_the_answer_begins_anew_and_it_is_made_anew() -> None:
+    line = Polled()
+    question = await asking(line)
+    sent = await sending(line, b"one")
+    assert await question == b"one"
+    question = await asking(line)
+    with pytest.raises(LinkFault, match="begins anew"):
+        await sent
+    sent = await sending(line, b"one as it may be sent by now")
+    assert await question == b"one as it may be sent by now"
+    sent.cancel()
+
+
+async def test_the_older_of_two_questions_ends() -> None:
+    line = Polled()
+    older, newer = await asking(line), await asking(line)
+    assert await older == b""
+    sent = await sending(line, b"one")
+    assert await newer == b"one"
+    sent.cancel()
+
+
+async def test_a_receipt_when_nothing_was_given_out_is_for_nothing() -> None:
+    line = Polled()
+    question = await asking(line, b"an old receipt")
+    sent = await sending(line, b"one")
+    assert await question == b"one"
+    assert not sent.done()
+    question = await asking(line, b"receipt of one")
+    assert await sent == b"receipt of one"
+
+
+async def test_a_batch_without_a_receipt_fails_after_a_while() -> None:
+    line = Polled()
+    question = await asking(line)
+    sent = await sending(line, b"one")
+    assert await question == b"one"
+    with pytest.raises(LinkFault, match="does not say whether"):
+        await sent
+
+
+async def test_whoever_closes_it_lets_nobody_wait() -> None:
+    line = Polled()
+    question = await asking(line)
+    await line.close()
+    assert await question == b""

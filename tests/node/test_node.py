@@ -133,6 +133,12 @@ class Answering:
     def __init__(self, sender: str, refused: tuple[tuple[int, str], ...] = ()) -> None:
         self._sender, self.refused = sender, refused
 
+    def is_open(self) -> bool:
+        return True
+
+    async def opened(self) -> None:
+        """It is open."""
+
     async def send(self, raw: bytes) -> bytes:
         sent = frame.decode(raw)
         head, chain = (sent.frames[-1].number, sent.frames[-1].chain()) if sent.frames else (0, GENESIS)

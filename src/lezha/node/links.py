@@ -62,6 +62,12 @@ class LinkState(msgspec.Struct):
 class Line(Protocol):
     """The way to one peer. `PeerClient` is the one there is outside of tests."""
 
+    def is_open(self) -> bool:
+        """Whether something can be sent now."""
+
+    async def opened(self) -> None:
+        """Wait until something can be sent. Raises LinkFault if that takes too long."""
+
     async def send(self, batch: bytes) -> bytes:
         """Carry a batch over and return the receipt's envelope. Raises LinkFault."""
 
@@ -202,6 +208,10 @@ class Link:
             self.state.phase = "isolated" if self._isolated else self._peer.state.value
             await self._idle(serial)
             return
+        if not client.is_open():
+            await self._decide_all(serial)
+            await client.opened()
+            return  # what was decided before may not be so any more
         match self._outbox.next(self._due):
             case Greet():
                 await self._post(client, Batch(frame.PROTOCOL, self._incarnation, self._world.now()))

@@ -82,11 +82,18 @@ async def _taken(raw: bytes, peer: Peer, links: Links, intake: Intake) -> Respon
 
 @post("/link/v1/pull", status_code=200, request_max_body_size=_MAX_RECEIPT)
 async def pull(
-    request: Request[Any, Any, Any], log: NamedDependency[Log], links: NamedDependency[Links]
+    request: Request[Any, Any, Any],
+    log: NamedDependency[Log],
+    links: NamedDependency[Links],
+    intake: NamedDependency[Intake],
 ) -> Response[bytes]:
     """Give a peer the next batch that is for it, once there is one; take the receipt for the one before."""
     peer = _authenticated(request, log)
     receipt = await request.body()
+    if not receipt:  # to begin anew costs a greeting; whoever brings a receipt has taken what was sent
+        await _wait_for_turn(log, intake.pace, peer)
+        intake.pace.spend(peer.member, 0, 0)
+        intake.pace.leave(peer.member)
     link = links.get(peer.member)
     batch = await link.ask(receipt) if link else b""
     return Response(batch, media_type=frame.MEDIA_TYPE, status_code=200 if batch else 204)

@@ -252,6 +252,12 @@ class _Line:
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
 
+    def is_open(self) -> bool:
+        return True
+
+    async def opened(self) -> None:
+        """It is open."""
+
     async def send(self, batch: bytes) -> bytes:
         return await self._talk.carry(batch)
 

@@ -173,6 +173,12 @@ class SimulatedLine:
         self._network, self._one, self._other, self._watch = network, one, other, watch
         self._life: int | None = None
 
+    def is_open(self) -> bool:
+        return True
+
+    async def opened(self) -> None:
+        """It is open."""
+
     async def send(self, batch: bytes) -> bytes:
         try:
             if self._life is None:
