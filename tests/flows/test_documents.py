@@ -26,10 +26,11 @@ from tests.flows.alliance import (
 from lezha.federation import document, envelope, frame
 from lezha.federation.document import RevokedKey
 from lezha.federation.frame import FrameKind
-from lezha.flows import detect, introduce, share
+from lezha.flows import detect, introduce, renew, share
 from lezha.flows.errors import FlowError
 from lezha.node.clock import later, utc_now
-from lezha.store import views
+from lezha.store import documents, schema, views
+from lezha.store.log import Log
 from lezha.store.peers import PeerState
 
 Three = tuple[Station, Station, Station]
@@ -62,7 +63,7 @@ def later_document(one: Station, *roots: Ed25519PrivateKey, **changes: Any) -> b
 async def announce(one: Station, raw: bytes) -> None:
     """Start the station's node with another document, as it were."""
     known = document.read(raw)
-    await one.log.write(lambda tx: introduce.announce(tx, known))
+    await one.log.write(lambda tx: renew.announce(tx, known))
     one.document = known.document
 
 
@@ -206,6 +207,83 @@ async def test_what_a_key_signed_after_it_was_given_away_ends_and_what_was_seen_
     assert receipt.refused == ((4, "unknown_key"),)
 
 
+async def test_a_revocation_stays_and_can_only_reach_further_back(three: Three) -> None:
+    tirana, podgorica, _ = three
+    early = utc_now()
+    first = stream(said(TIRANA, written(TIRANA, 1)), said(TIRANA, written(TIRANA, 2)))
+    await take(podgorica, tirana, batch(first[0]))
+    late = utc_now()
+    await take(podgorica, tirana, batch(first[1]))
+    turned, end = other_key(TIRANA).public, first[1]
+
+    async def revoke(number: int, at: int, *revoked: RevokedKey) -> tuple[tuple[int, str], ...]:
+        nonlocal end
+        raw = later_document(tirana, signing_keys=(turned,), revoked=revoked, number=number)
+        (end,) = stream(frame.pack_document(raw), start=at, previous=end.chain())
+        return (await take(podgorica, tirana, batch(end))).refused
+
+    assert await revoke(2, 3, RevokedKey(TIRANA.public, late)) == ()
+    assert await podgorica.watches() == ["203.0.113.1"]
+    assert await revoke(3, 4) == ((4, "unrevoked"),)
+    assert await revoke(3, 5, RevokedKey(TIRANA.public, utc_now())) == ((5, "unrevoked"),)
+    assert await revoke(3, 6, RevokedKey(TIRANA.public, early)) == ()
+    assert await podgorica.watches() == []
+    kinds = podgorica.rows(schema.events, "kind", "actor")
+    assert kinds.count(("discredited", tirana.member)) == 2
+
+
+async def test_a_document_that_will_not_be_taken_has_nothing_looked_through(
+    three: Three, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tirana, podgorica, vienna = three
+    await take(podgorica, tirana, batch(*stream(said(TIRANA, written(TIRANA, 1)))))
+    looked: list[object] = []
+
+    def looks(*given: object) -> list[object]:
+        looked.append(given)
+        return []
+
+    monkeypatch.setattr(documents, "seen_between", looks)
+    forged = replace(
+        tirana.document,
+        number=2,
+        root=envelope.public_hex(VIENNA.root),
+        signing_keys=(VIENNA.public,),
+        revoked=(RevokedKey(TIRANA.public, "2020-01-01T00:00:00.000000Z"),),
+    )
+    raw = document.sign(forged, envelope.signer(VIENNA.root))
+    receipt = await take(podgorica, vienna, batch(*stream(frame.pack_document(raw))))
+    assert receipt.refused == ((1, "wrong_member"),)
+    assert looked == []
+
+
+async def test_who_knows_a_document_is_told_alike_on_both_engines(
+    log: Log, station: Callable[[Party], Station]
+) -> None:
+    tirana, podgorica = Station(TIRANA, log), station(PODGORICA)
+    await alliance(tirana, podgorica)
+    raw = later_document(tirana)
+    await announce(tirana, raw)
+
+    def unaware() -> list[str]:
+        with log.read() as conn:
+            return renew.unaware(conn, document.read(raw))
+
+    assert unaware() == ["podgorica"]
+    await receipted(tirana, podgorica)
+    assert unaware() == []
+    # And what a key given away has spoilt, told to this engine.
+    await podgorica.publish(told(PODGORICA, 1))
+    await deliver(podgorica, tirana)
+    turned, since = other_key(PODGORICA).public, "2020-01-01T00:00:00.000000Z"
+    podgorica_new = later_document(
+        podgorica, signing_keys=(turned,), revoked=(RevokedKey(PODGORICA.public, since),)
+    )
+    await announce(podgorica, podgorica_new)
+    assert (await deliver(podgorica, tirana)).refused == ()
+    assert await tirana.watches() == []
+
+
 async def test_a_sensor_that_has_it_is_told_that_it_ended(three: Three) -> None:
     tirana, podgorica, _ = three
     since = utc_now()
@@ -239,7 +317,7 @@ async def test_who_does_not_know_the_document_yet_is_told_by_name(three: Three) 
 
     def unaware() -> list[str]:
         with tirana.log.read() as conn:
-            return introduce.unaware(conn, known)
+            return renew.unaware(conn, known)
 
     assert unaware() == ["podgorica", "vienna"]
     for other in (podgorica, vienna):

@@ -22,6 +22,7 @@ from lezha.stix.limits import LIMITS
 _MAX_DOCUMENT: Final = 64 * 1024
 _MAX_IDENTITY: Final = 8 * 1024
 _MAX_KEYS: Final = 32
+_NEVER: Final = "9999-12-31T23:59:59.999999Z"
 
 
 class Contact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,7 +89,8 @@ def sign(document: NodeDocument, *roots: CryptoSigner) -> bytes:
 def check_follows(known: KnownDocument, held: NodeDocument) -> None:
     """Check that a verified document may take the place of the one that is held of its member. Raises Refused.
 
-    Codes: `wrong_member`, `old_document`, `changed_identity`, `changed_root` if the root that is held has not signed.
+    Codes: `wrong_member`, `old_document`, `changed_identity`, `changed_root` if the root that is held has not signed,
+    `unrevoked` if a key is no longer revoked, or only since later.
     """
     new = known.document
     if new.member != held.member:
@@ -103,6 +105,9 @@ def check_follows(known: KnownDocument, held: NodeDocument) -> None:
         raise Refused(
             "changed_root", "A node document names a new root key, and the old one has not signed it."
         )
+    revoked = {one.key: one.since for one in new.revoked}
+    if any(one.since < revoked.get(one.key, _NEVER) for one in held.revoked):
+        raise Refused("unrevoked", "A node document takes back what an earlier one said of a revoked key.")
 
 
 @lru_cache(maxsize=1024)

@@ -31,6 +31,7 @@ _WORDS: Final = {
     "too_many_rosters": "many rosters wait there that nobody has accepted: ask the peer's officer to accept them",
     "too_many_tombstones": "many recalls wait there for what was never sent",
     "unknown_key": "it knows no key of whoever signed this: the author is no peer there, or has new keys",
+    "unrevoked": "this node's new document takes back that a key is revoked: put the newest one back",
     "wrong_kind": "it is of another kind than this place demands",
     "wrong_member": "it is signed by the key of another member",
 }

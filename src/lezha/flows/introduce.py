@@ -4,25 +4,23 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from securesystemslib.signer import Key
 from sqlalchemy import Connection
 
 from lezha.access import names
-from lezha.federation import document, enrolment, envelope
+from lezha.federation import document, enrolment
 from lezha.federation.client import PeerClient
-from lezha.federation.document import KnownDocument, NodeDocument
+from lezha.federation.document import KnownDocument
 from lezha.federation.enrolment import Commit, Committed, Offer, Reveal
-from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import EnrolmentError, NotTakenUp, Refused
+from lezha.flows import renew
 from lezha.flows.errors import FlowError
+from lezha.flows.renew import Spoilt
 from lezha.sharing.tlp import Tlp
 from lezha.sharing.trust import Trust
-from lezha.store import documents, peers
-from lezha.store.documents import Seen
+from lezha.store import peers
 from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Log, Tx
 from lezha.store.peers import Invitation, Peer, PeerState
@@ -146,9 +144,7 @@ async def confirm(log: Log, name: str, phrase: str, actor: str) -> Peer:
 
     Its operator has read the same phrase over another channel. Raises FlowError.
     """
-    with log.read() as conn:
-        again = peers.met_again(conn, peers.by_name(conn, name).member)
-        looked = spoilt(conn, document.read(again[0])) if again else Spoilt()
+    looked = await asyncio.to_thread(_look_at_again, log, name)
 
     def work(tx: Tx) -> Peer:
         peer = peers.by_name(tx.conn, name)
@@ -157,12 +153,23 @@ async def confirm(log: Log, name: str, phrase: str, actor: str) -> Peer:
             raise FlowError(f"{peer.name} is {peer.state.value}, not pending.")
         _compare(peer.name, phrase, again[1] if again else peer.phrase)
         if again is not None:
-            _renew(tx, document.read(again[0]), looked, actor)
+            held = document.read(peer.document).document
+            renew.put(tx, document.read(again[0]), held, looked, actor)
         else:
             peers.set_state(tx, peer.member, PeerState.ACTIVE, actor)
         return peers.by_name(tx.conn, name)
 
     return await log.write(work)
+
+
+def _look_at_again(log: Log, name: str) -> Spoilt:
+    """Find what the document discredits with which a peer was introduced anew. Raises NotFound."""
+    with log.read() as conn:
+        peer = peers.by_name(conn, name)
+        again = peers.met_again(conn, peer.member)
+        if again is None:
+            return Spoilt()
+        return renew.spoilt(conn, document.read(again[0]).document, document.read(peer.document).document)
 
 
 def phrase_of(conn: Connection, name: str) -> tuple[Peer, str]:
@@ -178,87 +185,6 @@ def _compare(name: str, said: str, expected: str) -> None:
             f"This is not the phrase of {name}. If its officer reads another one, somebody stands in between: do not "
             "confirm, and tell both security officers."
         )
-
-
-def announce(tx: Tx, known: KnownDocument) -> None:
-    """Have this node's own document told to all peers, if it was not yet. Raises FlowError if it is an earlier one."""
-    newest = documents.latest(tx.conn)
-    if known.document.number < newest:
-        raise FlowError(
-            f"node.json is this node's document {known.document.number}, and peers were told of {newest}: put the "
-            "newest one back, or make a later one with `lezha identity renew`."
-        )
-    documents.announce(tx, known.digest, known.document.number, known.raw, "node")
-
-
-def check_document(raw: bytes, contents: Sequence[bytes]) -> KnownDocument:
-    """Verify a node document that a peer has sent, whole in itself. Raises Refused."""
-    if contents:
-        raise Refused("malformed_document", "The frame of a node document carries contents.")
-    return document.read(raw)
-
-
-class Spoilt(msgspec.Struct, frozen=True):
-    """Statements that a document discredits, as far as statement number `upto` was looked."""
-
-    hashes: tuple[str, ...] = ()
-    upto: int = 0
-
-
-def spoilt(conn: Connection, known: KnownDocument, after: int = 0) -> Spoilt:
-    """Return what a verified new document discredits of its member's statements above number `after`.
-
-    Those are signed by no key but one that it revokes, and were first seen here when others may have held that key.
-    """
-    revoked = known.document.revoked
-    if not revoked:
-        return Spoilt((), after)
-    found: list[str] = []
-    since = min(one.since for one in revoked)
-    while seen := documents.seen_since(conn, known.document.member, since, after):
-        after = seen[-1].seq
-        found += [one.hash for one in seen if _is_spoilt(one, known.document)]
-    return Spoilt(tuple(found), after)
-
-
-def _is_spoilt(seen: Seen, by: NodeDocument) -> bool:
-    def signed(key: Key) -> bool:
-        return envelope.holds(seen.envelope, PayloadType.STATEMENT, key)
-
-    revoked = [envelope.key(one.key) for one in by.revoked if one.since <= seen.at]
-    return any(map(signed, revoked)) and not any(map(signed, by.verification_keys()))
-
-
-def renewed(tx: Tx, own: NodeDocument, sender: str, known: KnownDocument, looked: Spoilt) -> Refused | None:
-    """Put a peer's new document in the place of the old one, or say why not.
-
-    `looked` is what it discredits of all that was held a moment ago.
-    """
-    held = document.read(peers.by_member(tx.conn, sender).document)
-    if known.digest == held.digest:
-        return None  # it was introduced by it, or sends all again
-    try:
-        document.check_follows(known, held.document)
-        _check_keys(tx.conn, own, known.document)
-    except Refused as refused:
-        return refused
-    _renew(tx, known, looked, sender)
-    return None
-
-
-def _renew(tx: Tx, known: KnownDocument, looked: Spoilt, actor: str) -> None:
-    new = known.document
-    peers.renew(tx, new.member, new.number, new.endpoint, known.raw, actor)
-    peers.know_again(tx, new.member)
-    since = spoilt(tx.conn, known, looked.upto)
-    documents.discredit(tx, (*looked.hashes, *since.hashes), actor)
-
-
-def unaware(conn: Connection, own: KnownDocument) -> list[str]:
-    """Return the names of the active peers that are not known to have this node's present document."""
-    taken, at = documents.taken(conn, own.digest), documents.announced(conn, own.digest)
-    active = [peer for peer in peers.listed(conn) if peer.state is PeerState.ACTIVE]
-    return [peer.name for peer in active if not taken.get(peer.member, at != "" and peer.since > at)]
 
 
 async def change(log: Log, name: str, state: PeerState, actor: str) -> Peer:
@@ -348,7 +274,7 @@ def _keep(tx: Tx, host: Host, known: KnownDocument, name: str, phrase: str, acto
     if known.document.member == host.known.document.member:
         raise EnrolmentError("That is this node itself.")
     try:
-        _check_keys(tx.conn, host.known.document, known.document)
+        renew.check_keys(tx.conn, host.known.document, known.document)
     except Refused as refused:
         raise EnrolmentError(str(refused)) from refused
     there = _peer(tx.conn, known.document.member)
@@ -393,15 +319,6 @@ def _check_again(there: Peer, known: KnownDocument, name: str) -> None:
         raise EnrolmentError(
             f"{there.name} shows its node document {known.document.number}; number {held.number} is known here."
         )
-
-
-def _check_keys(conn: Connection, own: NodeDocument, new: NodeDocument) -> None:
-    """Check that a document names no key of another member. Raises Refused."""
-    linked = (document.read(peer.document).document for peer in peers.listed(conn))
-    others = [own, *(other for other in linked if other.member != new.member)]
-    taken = {key for other in others for key in (other.root, *other.signing_keys)}
-    if taken & {new.root, *new.signing_keys}:
-        raise Refused("taken_key", "That node shows a key of another member as its own: do not go on.")
 
 
 def _read(raw: bytes) -> KnownDocument:

@@ -119,6 +119,7 @@ ADVICE: Final[dict[str, Advice]] = {
         "It is signed by a key that this node did not know.",
         "Accept checks it anew, in case the key is known by now; a signature can't be overruled.",
     ),
+    "unrevoked": Advice("The peer's new node document takes back that a key of it is revoked.", _CALL),
     "wrong_kind": Advice("It is signed as something else than it was sent as.", _CALL),
     "wrong_member": Advice("It is signed by another member than the one in whose name it speaks.", _CALL),
 }

@@ -22,8 +22,8 @@ from lezha.federation.members import Members
 from lezha.federation.roster import KnownRoster
 from lezha.federation.statement import KnownStatement
 from lezha.federation.tombstone import KnownTombstone
-from lezha.flows import attest, authority, ingest, introduce
-from lezha.flows.introduce import Spoilt
+from lezha.flows import attest, authority, ingest, renew
+from lezha.flows.renew import Spoilt
 from lezha.stix import objects
 from lezha.stix.clauses import COMPANION_TYPES
 from lezha.stix.errors import StixError
@@ -117,7 +117,7 @@ async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: 
     # A third of a second for each megabyte: neither the event loop nor the writer waits for that.
     said = await asyncio.to_thread(authority.weigh, log, _by_creators(checked))
     if any(isinstance(found, _Renewal) for _, found in checked):
-        checked = await asyncio.to_thread(_look_back, log, checked)
+        checked = await asyncio.to_thread(_look_back, log, sender, checked)
     head, refused, at = await log.write(lambda tx: _take(tx, receiver, sender, sent, checked, said))
     return _receipt(receiver, sender, sent.incarnation, head, refused, at)
 
@@ -197,11 +197,13 @@ def _as_far_as_known(frames: Sequence[Frame]) -> Sequence[Frame]:
     return frames[: next(ends, len(frames))]
 
 
-def _look_back(log: Log, checked: Sequence[tuple[Frame, _Checked]]) -> list[tuple[Frame, _Checked]]:
+def _look_back(
+    log: Log, sender: str, checked: Sequence[tuple[Frame, _Checked]]
+) -> list[tuple[Frame, _Checked]]:
     """Find what new documents discredit, beside the writer: a member may have signed a million statements."""
     with log.read() as conn:
         return [
-            (one, replace(found, looked=introduce.spoilt(conn, found.known)))
+            (one, replace(found, looked=renew.look_back(conn, sender, found.known)))
             if isinstance(found, _Renewal)
             else (one, found)
             for one, found in checked
@@ -228,7 +230,7 @@ def _check(one: Frame, receiver: Receiver, latest: str, overruled: frozenset[str
         if one.kind is FrameKind.COMMITMENT:
             return attest.check(one.envelope, one.contents, receiver.members, latest)
         if one.kind is FrameKind.DOCUMENT:
-            return _Renewal(introduce.check_document(one.envelope, one.contents), Spoilt())
+            return _Renewal(renew.check_document(one.envelope, one.contents), Spoilt())
         told = _check_statement(one, receiver.members)
         return replace(told, beyond=_beyond(told, receiver.own, latest, overruled))
     except Refused as refused:
@@ -395,7 +397,7 @@ def _keep(
     # Last: what came with it was signed before it, by keys that it may revoke.
     for one, found in taken:
         if isinstance(found, _Renewal) and (
-            reason := introduce.renewed(tx, receiver.document, sender, found.known, found.looked)
+            reason := renew.renewed(tx, receiver.document, sender, found.known, found.looked)
         ):
             refused.append((one, _Unfit(reason)))
     # Both contents of a version in dispute are kept, and neither counts (docs/design.md, Authority).

@@ -19,7 +19,7 @@ from lezha.federation import tls
 from lezha.federation.document import read
 from lezha.federation.members import Members
 from lezha.federation.pace import Pace
-from lezha.flows import ingest, introduce, rederive, share, witness
+from lezha.flows import ingest, rederive, renew, share, witness
 from lezha.flows.attest import Sealer
 from lezha.flows.convene import Convener
 from lezha.flows.introduce import Host
@@ -192,7 +192,7 @@ class Node:
         self._derive_anew()
         incarnation = self._incarnation()
         self.log.write_now(lambda tx: lives.note_settings(tx, node_settings.told(self.settings)))
-        self.log.write_now(lambda tx: introduce.announce(tx, self.identity.known))
+        self.log.write_now(lambda tx: renew.announce(tx, self.identity.known))
         self._switch_keys()
         return incarnation
 
@@ -225,7 +225,7 @@ class Node:
         if not rotation.prepared(self.home):
             return False
         with self.log.read() as conn:
-            unaware = introduce.unaware(conn, self.identity.known)
+            unaware = renew.unaware(conn, self.identity.known)
         if unaware:
             return False
         rotation.switch(self.home, dt.datetime.now(dt.UTC))

@@ -57,11 +57,16 @@ def envelopes(conn: Connection, digests: Iterable[str], since: str = "") -> dict
     return {row.digest: row.envelope for row in each(conn, _SINCE, digests, since=since)}
 
 
-def seen_since(conn: Connection, origin: str, since: str, after: int) -> list[Seen]:
-    """Return some of a member's statements that were first seen here at `since` or later, above number `after`."""
+def seen_between(conn: Connection, origin: str, since: str, until: str, after: int) -> list[Seen]:
+    """Return some of a member's statements first seen here from `since` on and before `until`, above number `after`."""
     rows = conn.execute(
         select(_STATEMENTS.c.seq, _STATEMENTS.c.hash, _STATEMENTS.c.at, _STATEMENTS.c.envelope)
-        .where(_STATEMENTS.c.origin == origin, _STATEMENTS.c.at >= since, _STATEMENTS.c.seq > after)
+        .where(
+            _STATEMENTS.c.origin == origin,
+            _STATEMENTS.c.at >= since,
+            _STATEMENTS.c.at < until,
+            _STATEMENTS.c.seq > after,
+        )
         .order_by(_STATEMENTS.c.seq)
         .limit(_BLOCK)
     )

@@ -24,7 +24,7 @@ from lezha.federation import roster as rosters
 from lezha.federation.checkpoint import Commitment
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import LinkFault
-from lezha.flows import convene, introduce, publish, recall
+from lezha.flows import convene, publish, recall, renew
 from lezha.node.clock import later
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Tlp
@@ -143,7 +143,7 @@ class Talk:
                 "tls_root": _TLS_ROOT.read_text(),
             }
             raw = document.sign(replace(one.known.document, **changes), envelope.signer(one.party.root))
-            await one.log.write(lambda tx: introduce.announce(tx, document.read(raw)))
+            await one.log.write(lambda tx: renew.announce(tx, document.read(raw)))
 
     async def suspend(self, end: int, state: PeerState = PeerState.SUSPENDED) -> None:
         """Have one end suspend the other, or take it back."""
