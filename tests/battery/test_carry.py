@@ -89,6 +89,10 @@ def test_files_that_are_lost_out_of_order_cut_off_or_altered_do_no_harm(two: Two
     (ahead,) = carry(enclave, "read", second)
     assert (ahead["head"], ahead["missing"], held(enclave, "two")) == (0, 1, 0)
     assert carry(enclave, "read", cut) == []
+    spoilt, kept = tmp_path / "spoilt", tmp_path / "kept"
+    spoilt.write_bytes(first.read_bytes() + altered.read_bytes()[len(MAGIC) :])
+    done = lezha("carry", "read", spoilt, "--receipts", kept, "--home", enclave.home)
+    assert (done.returncode, kept.read_bytes()[: len(MAGIC)]) == (1, MAGIC), "the receipt for what was good"
     for bad, words in (
         (stranger, "no file that"),
         (altered, "altered on the way"),

@@ -99,6 +99,19 @@ def test_a_thief_of_the_signing_key_is_believed_nowhere_any_more(two: Two) -> No
     assert [name for (name,) in spoilt] == ["thief.example"]
 
 
+def test_an_older_document_in_the_folder_is_noticed_when_the_node_starts(two: Two) -> None:
+    tirana, _ = two
+    before = (tirana.home / "node.json").read_bytes()
+    done = lezha("identity", "renew", "--root-key", root_of(tirana), "--home", tirana.home)
+    assert done.returncode == 0, done.stderr
+    restart(tirana)
+    tirana.stop()
+    (tirana.home / "node.json").write_bytes(before)
+    started = lezha("serve", "--home", tirana.home)
+    assert (started.returncode, "peers were told of 2" in started.stderr) == (1, True), started.stderr
+    assert "Traceback" not in started.stderr
+
+
 def test_a_root_that_is_lost_is_replaced_by_meeting_again(two: Two, tmp_path: Path) -> None:
     tirana, podgorica = two
     root_of(tirana).unlink()

@@ -14,7 +14,7 @@ from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.sharing.trust import Trust
 from lezha.stix import bundle, encode
-from lezha.store import schema
+from lezha.store import isolation, schema
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
 
@@ -62,6 +62,21 @@ async def test_a_peer_is_watched_for_until_somebody_says_more(three: Three) -> N
         assert await actions(here) == {"tirana": level}
         with here.log.read() as conn:
             assert look.peer_reports(conn, lambda _: None, utc_now())[0].trust == level
+
+
+async def test_while_the_node_is_isolated_nothing_is_enforced_and_sensors_hear_of_that(three: Three) -> None:
+    here, tirana, _ = three
+    await trust(here, "tirana", "block")
+    await hears(here, tirana, written(TIRANA))
+    await here.publish(told(PODGORICA, 2))
+    lives = [(await feed(here)).incarnation]
+    await here.log.write(lambda tx: isolation.begin(tx, "", "admin"))
+    assert await actions(here) == {"tirana": "watch", "podgorica": "watch"}
+    lives.append((await feed(here)).incarnation)
+    await here.log.write(lambda tx: isolation.end(tx, "admin"))
+    assert await actions(here) == {"tirana": "block", "podgorica": "block"}
+    lives.append((await feed(here)).incarnation)
+    assert len(set(lives)) == 3
 
 
 async def test_what_one_wrote_oneself_may_be_blocked(three: Three) -> None:

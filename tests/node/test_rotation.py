@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lezha.federation import document, envelope, tls
+from lezha.federation import carried, document, envelope, tls
 from lezha.federation.document import Contact, NodeDocument
 from lezha.node import identity, rotation
 from lezha.node.errors import NodeError
@@ -83,7 +83,21 @@ def test_a_key_that_others_may_hold_is_revoked_and_the_new_one_used_at_once(home
     }
     assert after.known.document.signing_keys == (after.public, first)
     assert list(after.signers) == [after.public, first]
+    assert after.known.document.carry != lost.known.document.carry
     assert rotation.prepared(home) == []
+
+
+def test_the_key_for_carried_files_is_the_one_that_the_document_names(home: Path, root: Path) -> None:
+    path = home / "keys" / identity.CARRY
+    before = present(home).carry
+    rotation.renew(home, root, Changes(), NOW)
+    assert present(home).carry == before == carried.public_key(path.read_text().strip())
+    path.unlink()
+    rotation.renew(home, root, Changes(), NOW)
+    assert present(home).carry == carried.public_key(path.read_text().strip()) != before
+    path.write_text("no key\n")
+    with pytest.raises(NodeError, match="can't be used"):
+        rotation.renew(home, root, Changes(), NOW)
 
 
 def test_whatever_interrupts_a_change_the_node_starts_and_the_change_can_be_made_again(

@@ -3,7 +3,7 @@
 import base64
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Annotated, Any, Final
 
@@ -48,7 +48,9 @@ def write(
 
     async def call(node: Api) -> dict[str, Any]:
         with _new(file) as target:
-            return await _write(node, target, peer, None if after < 0 else after, unanswered=unanswered)
+            done = await _write(node, target, peer, None if after < 0 else after, unanswered=unanswered)
+            _to_disk(target)
+            return done
 
     with _kept(file) as keep:
         done = api.run(home, url, token_file, call)
@@ -85,15 +87,18 @@ def read(
     if receipts is not None and receipts.exists():
         raise CliError(f"{receipts} is there already: receipts go into a new file.")
 
-    async def call(node: Api) -> list[dict[str, Any]]:
-        return [await node.post("/carry/read", record) for record in _records(file)]
+    done: list[dict[str, Any]] = []
 
-    done = api.run(home, url, token_file, call)
-    answers = [base64.b64decode(one["receipt"]) for one in done if one["receipt"]]
-    if receipts is not None and answers:
-        with _new(receipts) as target:
-            for answer in answers:
-                _put(target, answer)
+    async def call(node: Api) -> None:
+        for record in _records(file):
+            done.append(await node.post("/carry/read", record))  # noqa: PERF401  # kept if a later one fails
+
+    try:
+        api.run(home, url, token_file, call)
+    finally:
+        answers = [base64.b64decode(one["receipt"]) for one in done if one["receipt"]]
+        if receipts is not None and answers:
+            _put_all(receipts, answers)
     if json:
         show_json([{name: value for name, value in one.items() if name != "receipt"} for one in done])
         return
@@ -158,6 +163,19 @@ def _kept(path: Path) -> Iterator[list[bool]]:
     finally:
         if not before and not any(keep):
             path.unlink(missing_ok=True)
+
+
+def _put_all(path: Path, records: Iterable[bytes]) -> None:
+    with _new(path) as target:
+        for record in records:
+            _put(target, record)
+        _to_disk(target)
+
+
+def _to_disk(target: IO[bytes]) -> None:
+    """See that a file is on the medium before somebody pulls that out."""
+    target.flush()
+    os.fsync(target.fileno())
 
 
 def _put(target: IO[bytes], record: bytes) -> None:

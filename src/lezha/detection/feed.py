@@ -30,8 +30,9 @@ class Item(msgspec.Struct, frozen=True):
 class Feed(msgspec.Struct, frozen=True):
     """The rows of a sensor's view after the one it named. `head` is the last number looked at.
 
-    `incarnation` names one life of the node's database, and what it trusts its peers with: when it changes, numbers
-    mean something else (the node was restored), or actions are others than before. Then the sensor reads its view anew.
+    `incarnation` names one life of the node's database, what it trusts its peers with, and whether it is isolated: when
+    it changes, numbers mean something else (the node was restored), or actions are others than before. Then the sensor
+    reads its view anew.
     `more` says that there are rows after `head`, or may be.
     """
 

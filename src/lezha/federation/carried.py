@@ -60,6 +60,14 @@ def new_key() -> tuple[str, str]:
     return str(made), str(made.to_public())
 
 
+def public_key(secret: str) -> str:
+    """Return the public half of a secret key. Raises ValueError."""
+    try:
+        return str(pyrage.x25519.Identity.from_str(secret).to_public())
+    except pyrage.IdentityError as error:
+        raise ValueError("a key for carried files is not a secret key of age") from error
+
+
 def check_key(public: str) -> None:
     """Check a public key. Raises Refused."""
     try:

@@ -20,7 +20,7 @@ from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Pap, Tlp
 from lezha.sharing.trust import Trust
 from lezha.stix import lines, objects, timestamps
-from lezha.store import contents, engine, peers, policies, posts, statements, views
+from lezha.store import contents, engine, isolation, peers, policies, posts, statements, views
 from lezha.store.contents import Content, Watched
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
@@ -74,7 +74,11 @@ def _read(log: Log, sensor: Recipient, after: int, now: str) -> Feed:
     with log.read() as conn:
         rows = views.entries(conn, sensor.id, after, _ROWS + 1)
         told, items = _page(conn, sensor, rows[:_ROWS], now)
-        lives = (engine.get_meta(conn, "incarnation") or "", peers.trust_since(conn))
+        lives = (
+            engine.get_meta(conn, "incarnation") or "",
+            peers.trust_since(conn),
+            isolation.changed_by(conn),
+        )
     incarnation = ".".join(one for one in lives if one)
     return Feed(told[-1].number if told else after, tuple(items), incarnation, more=len(told) < len(rows))
 
@@ -285,9 +289,10 @@ def _counting(
     until: dict[_Key, str] = {}
     words: dict[str, list[tuple[str, Trust]]] = {}
     trusted = peers.trusted(conn)
+    isolated = isolation.present(conn) is not None
     for one in (one for facts in about.values() for one in facts if _released(one, gate)):
         end = one.terms.expires or "" if one.terms is not None else ""
-        words.setdefault(one.content, []).append((end, _action(one, trusted)))
+        words.setdefault(one.content, []).append((end, Trust.WATCH if isolated else _action(one, trusted)))
         for origin in {one.origin, ""} if one.author_here else {one.origin}:
             until[origin, one.content] = max(until.get((origin, one.content), end), end, key=_end)
     found: dict[_Key, _Counts] = {}

@@ -22,6 +22,7 @@ from lezha.federation.pace import Pace
 from lezha.flows import ingest, rederive, renew, share, witness
 from lezha.flows.attest import Sealer
 from lezha.flows.convene import Convener
+from lezha.flows.errors import FlowError
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author
 from lezha.flows.receive import Receiver
@@ -192,7 +193,10 @@ class Node:
         self._derive_anew()
         incarnation = self._incarnation()
         self.log.write_now(lambda tx: lives.note_settings(tx, node_settings.told(self.settings)))
-        self.log.write_now(lambda tx: renew.announce(tx, self.identity.known))
+        try:
+            self.log.write_now(lambda tx: renew.announce(tx, self.identity.known))
+        except FlowError as error:
+            raise NodeError(str(error)) from error
         self._switch_keys()
         return incarnation
 

@@ -45,7 +45,8 @@ def rotate_signing(home: Path, root: Path, now: dt.datetime, since: str = "") ->
     """Make a new signing key for the node in `home`.
 
     It is used once all peers know of it. With `since`, the time since when others may hold the present one, it is used
-    at once and the present one is revoked; the time is one of RFC 3339 in UTC. Raises NodeError.
+    at once, the present one is revoked, and the key for carried files is a new one; the time is one of RFC 3339 in UTC.
+    Raises NodeError.
     """
     keys = home / "keys"
     loaded = identities.load(home)
@@ -66,6 +67,7 @@ def rotate_signing(home: Path, root: Path, now: dt.datetime, since: str = "") ->
         signing_keys=(public, *former),
         revoked=(*before.revoked, *(RevokedKey(one, since) for one in lost)),
     )
+    _new_carry_key(home)  # who has one key may have the others: what is on its way is carried again
     issued = _issue(home, [vouching], written, now)
     switch(home, now)
     return issued
@@ -145,7 +147,7 @@ def _issue(
         number=written.number + 1,
         issued=stamp(now),
         tls_root=_tls_roots(home),
-        carry=written.carry or _carry_key(home),
+        carry=_carry_key(home),
     )
     raw = document.sign(named, *map(envelope.signer, roots))
     known = document.read(raw)  # what no peer would take is not written
@@ -154,7 +156,17 @@ def _issue(
 
 
 def _carry_key(home: Path) -> str:
-    """Make the key for carried files, which nodes from before there were any lack; return its public half."""
+    """Return the public half of the key for carried files, made for a node that has none. Raises NodeError."""
+    path = home / "keys" / identities.CARRY
+    if not path.exists():
+        return _new_carry_key(home)
+    try:
+        return carried.public_key(path.read_text().strip())
+    except (OSError, ValueError) as error:
+        raise NodeError(f"{path} can't be used: {error}. Put it back from a backup, or delete it.") from error
+
+
+def _new_carry_key(home: Path) -> str:
     secret, public = carried.new_key()
     identities.write_secret(home / "keys" / identities.CARRY, f"{secret}\n".encode())
     return public

@@ -13,6 +13,7 @@ ISOLATED: Final = "isolated"
 """The event that this node is isolated from now on, or is not any more."""
 
 _META: Final = "isolation"
+_CHANGED: Final = "isolation changed"
 
 
 class Isolation(msgspec.Struct, frozen=True):
@@ -35,7 +36,7 @@ def begin(tx: Tx, why: str, actor: str) -> Isolation:
         raise Conflict("This node is isolated already: `lezha isolate --end` lets it send again.")
     made = Isolation(tx.at, actor, why)
     set_meta(tx.conn, _META, msgspec.json.encode(made).decode())
-    tx.event(ISOLATED, "node", actor, why=why)
+    set_meta(tx.conn, _CHANGED, str(tx.event(ISOLATED, "node", actor, why=why)))
     return made
 
 
@@ -44,4 +45,9 @@ def end(tx: Tx, actor: str) -> None:
     if present(tx.conn) is None:
         raise Conflict("This node is not isolated.")
     set_meta(tx.conn, _META, "")
-    tx.event(ISOLATED, "node", actor, ended=True)
+    set_meta(tx.conn, _CHANGED, str(tx.event(ISOLATED, "node", actor, ended=True)))
+
+
+def changed_by(conn: Connection) -> str:
+    """Return by which event the node was last isolated, or ceased to be; empty if it never was."""
+    return get_meta(conn, _CHANGED) or ""

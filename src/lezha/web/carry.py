@@ -1,7 +1,7 @@
 """Carried files over HTTP, record by record."""
 
 import base64
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, post
@@ -15,6 +15,7 @@ from lezha.node.carry import Carrier
 from lezha.web.auth import needs
 
 _Request = Request[Principal, str, Any]
+_MOST_NUMBER: Final = 1 << 53
 _ELSEWHERE: Final = (
     "Carried files are written and read by the process that runs the links: ask `lezha serve`."
 )
@@ -23,7 +24,7 @@ _ELSEWHERE: Final = (
 class Next(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ask for the record after a frame; after what was signed for, or was written last, if `after` is null."""
 
-    after: int | None = None
+    after: Annotated[int, msgspec.Meta(ge=0, le=_MOST_NUMBER)] | None = None
     unanswered: bool = False
 
 
@@ -53,7 +54,7 @@ async def write(
 ) -> Record:
     """Return the next record for a peer."""
     here = _here(carrier)
-    after = here.starts(name, unanswered=data.unanswered) if data.after is None else max(data.after, 0)
+    after = here.starts(name, unanswered=data.unanswered) if data.after is None else data.after
     found = await here.write(name, after, request.user.name)
     return Record(base64.b64encode(found.record).decode(), found.first, found.last, found.head)
 
