@@ -228,8 +228,9 @@ def test_what_is_asked_is_written_down_with_the_address_of_who_asked(site: Site)
 
 
 def test_nobody_reads_metrics_from_outside(site: Site) -> None:
-    reply = site.ask("GET", "/metrics", headers={"Authorization": f"Bearer {site.node.token}"})
-    assert (reply.status, b"lezha_" in reply.body) == (404, False)
+    for path in ("/metrics", "/metrics/", "/metrics/x", "//metrics", "/%6detrics"):
+        reply = site.ask("GET", path, headers={"Authorization": f"Bearer {site.node.token}"})
+        assert (reply.status, b"lezha_" in reply.body) == (404, False), path
 
 
 def test_plain_http_is_sent_to_tls(site: Site) -> None:

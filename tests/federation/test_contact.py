@@ -35,6 +35,13 @@ def test_a_peer_that_is_away_every_night_is_an_alert_only_when_it_stays_away() -
     assert overdue(one, 1.5 * night + 1)
 
 
+def test_a_day_of_silence_is_an_alert_whatever_somebody_has_made_usual() -> None:
+    day = 86_400.0
+    one = with_silences(3 * day, 3 * day, 3 * day)
+    assert not overdue(one, day - 1)
+    assert overdue(one, day + 1)
+
+
 def test_one_long_outage_makes_no_outage_usual() -> None:
     assert contact.usual_s(with_silences(90_000.0, 130.0, 130.0), NOON) == 130.0
     assert contact.usual_s(with_silences(90_000.0, 90_000.0), NOON) == contact.GREETING_S

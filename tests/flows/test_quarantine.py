@@ -362,6 +362,17 @@ async def test_a_list_comes_page_by_page_and_by_peer(pair: tuple[Station, Statio
             quarantine.page(conn, "nobody", decided=False, before=0, limit=2)
 
 
+@pytest.mark.parametrize("item", [0, -1, 1, 1 << 62, 10**20])
+async def test_a_number_under_which_nothing_is_is_told_as_such(
+    pair: tuple[Station, Station], item: int
+) -> None:
+    here, _ = pair
+    with pytest.raises(NotFound, match="Nothing was put aside"):
+        await quarantine.show(here.log, item, "officer")
+    with pytest.raises(NotFound, match="Nothing was put aside"):
+        await quarantine.reject(here.log, Decided(item, "why", "officer"))
+
+
 def test_every_code_of_a_receipt_has_words_and_a_next_step() -> None:
     table = LINK.read_text().partition("## Codes of refusal")[2].partition("\n## ")[0]
     rows = [line.split("|") for line in table.splitlines() if line.startswith("| `")]

@@ -4,8 +4,10 @@ import hashlib
 import json
 import random
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -31,7 +33,7 @@ from tests.stix.examples import sco
 from lezha.federation import roster
 from lezha.federation.envelope import PayloadType, seal
 from lezha.federation.frame import FrameKind, Parcel
-from lezha.flows import convene
+from lezha.flows import convene, receive
 from lezha.flows.errors import NothingTaken
 from lezha.node.clock import later, utc_now
 from lezha.stix import encode
@@ -539,3 +541,21 @@ async def test_many_frames_at_once_are_taken_in_order(pair: tuple[Station, Stati
 def test_the_examples_of_bad_frames_would_be_good_without_what_is_bad_in_them() -> None:
     # Otherwise a frame might be refused for a reason of the test's own making.
     assert encode(told(TIRANA, 2)) == GOOD[1].contents[0]
+
+
+@pytest.mark.parametrize(("size", "beside"), [(200, False), (12_000, True)])
+async def test_what_may_take_long_to_check_is_checked_beside_the_event_loop(
+    pair: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch, size: int, beside: bool
+) -> None:
+    podgorica, tirana = pair
+    checked_in: list[threading.Thread] = []
+    check = receive._check_all
+
+    def noted(*given: Any) -> Any:
+        checked_in.append(threading.current_thread())
+        return check(*given)
+
+    monkeypatch.setattr(receive, "_check_all", noted)
+    raw = written(TIRANA, 1, description="x" * size)
+    await take(podgorica, tirana, batch(*stream(said(TIRANA, raw))))
+    assert [one is not threading.current_thread() for one in checked_in] == [beside]

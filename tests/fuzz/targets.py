@@ -6,6 +6,7 @@ payloads, which are signed before. `SEEDS` are what the corpus of each begins wi
 
 import contextlib
 import gzip
+import hashlib
 import io
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from lezha.detection.readers import reader
 from lezha.detection.sensor import Batch as Reports
 from lezha.detection.sensor import Report
 from lezha.federation import (
+    carried,
     checkpoint,
     document,
     enrolment,
@@ -31,6 +33,7 @@ from lezha.federation import (
     tombstone,
 )
 from lezha.federation import roster as rosters
+from lezha.federation.carried import CarriedKind, Opened, Waybill
 from lezha.federation.checkpoint import Checkpoint, Commitment
 from lezha.federation.client import _title
 from lezha.federation.envelope import PayloadType
@@ -191,6 +194,25 @@ TARGETS: dict[str, Target] = {
         _sealed(PayloadType.STATEMENT, lambda raw: statement.read(raw, KEYRING)),
         (Refused,),
         (_payload(TIRANA.says(), PayloadType.STATEMENT),),
+    ),
+    "carried record": Target(
+        carried.read_record,
+        (Refused,),
+        (msgspec.msgpack.encode(("batch", b"envelope", b"batch")), msgspec.msgpack.encode(("receipt", b"x"))),
+    ),
+    "waybill": Target(
+        lambda payload: carried.read_waybill(
+            Opened(CarriedKind.BATCH, envelope.seal(payload, PayloadType.WAYBILL, TIRANA.signer), b""),
+            KEYRING,
+            MEMBER,
+        ),
+        (Refused,),
+        (msgspec.json.encode(Waybill(MEMBER, MEMBER, hashlib.sha256(b"").hexdigest(), AT)),),
+    ),
+    "claimed receiver": Target(
+        carried.claimed_receiver,
+        (Refused,),
+        (frame.sign_receipt(_RECEIPT, TIRANA.signer),),
     ),
     "claimed objects": Target(statement.claimed_objects, (), (TIRANA.says(),)),
     "claimed ids": Target(objects.claimed_ids, (), _STIX),

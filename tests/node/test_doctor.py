@@ -20,7 +20,7 @@ from lezha.cli.node import make
 from lezha.federation import tls
 from lezha.federation.contact import Contact, Contacts, Jump
 from lezha.federation.document import Contact as Duty
-from lezha.flows import contact, measure
+from lezha.flows import contact, measure, renew
 from lezha.node import database, doctor, identity, rotation
 from lezha.node import settings as node_settings
 from lezha.node.clock import between, later, utc_now
@@ -28,7 +28,7 @@ from lezha.node.doctor import Grade
 from lezha.node.errors import NodeError
 from lezha.node.settings import Settings
 from lezha.sharing.tlp import Tlp
-from lezha.store import lives, peers
+from lezha.store import isolation, lives, peers
 from lezha.store.log import Reader, Tx
 from lezha.store.peers import Peer, PeerState
 
@@ -374,3 +374,28 @@ def test_the_tls_root_in_use_may_be_one_of_two(tmp_path: Path) -> None:
     rotation.replace_root(patient.home, root, dt.datetime.now(dt.UTC))
     rotation.rotate_tls(patient.home, root, dt.datetime.now(dt.UTC))
     assert patient.codes() == set()
+
+
+def test_a_node_that_sends_nothing_says_so_and_why(patient: Patient) -> None:
+    patient.write(lambda tx: isolation.begin(tx, "a laptop is missing", "officer"))
+    assert "by officer: a laptop is missing" in patient.one("isolated").what
+    patient.write(lambda tx: isolation.end(tx, "officer"))
+    assert patient.codes() == set()
+
+
+def test_a_node_that_was_taken_over_says_so(patient: Patient) -> None:
+    patient.enrol()
+    patient.seen(podgorica=Contact(NOW, (), "fenced off", "another database"))
+    assert patient.codes() == {"fenced_off"}
+
+
+def test_peers_that_do_not_know_of_new_keys_are_named(patient: Patient, tmp_path: Path) -> None:
+    patient.enrol()
+    root = tmp_path / "root.pem"
+    rotation.replace_root(patient.home, root, dt.datetime.now(dt.UTC))
+    rotation.rotate_signing(patient.home, root, dt.datetime.now(dt.UTC))
+    known = identity.load(patient.home).known
+    patient.write(lambda tx: renew.announce(tx, known))
+    (found,) = [one for one in doctor.examine(patient.home, NOW) if one.code == "keys_waiting"]
+    assert found.grade is Grade.NOTE
+    assert "(signing)" in found.what

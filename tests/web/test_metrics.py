@@ -14,6 +14,8 @@ from tests.battery.nodes import RunningNode, bundle, indicator, lezha, running, 
 from tests.conftest import ROOT
 
 from lezha.access.rights import Role
+from lezha.web import words
+from lezha.web.metrics import PHASES
 
 Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
 TABLE = re.compile(r"^\| `(lezha_[a-z_]+)` \| (gauge|counter|histogram|info) \|([^|]*)\|", re.MULTILINE)
@@ -191,3 +193,7 @@ def _status(node: RunningNode, token: str) -> int:
     with socket.create_connection(("127.0.0.1", node.port), timeout=10) as sock:
         sock.sendall(f"{head}\r\n".encode())
         return int(sock.makefile("rb").readline().split()[1])
+
+
+def test_every_phase_of_a_link_has_words_on_pages() -> None:
+    assert set(PHASES) <= words._PHASES.keys() | words._STATES.keys()

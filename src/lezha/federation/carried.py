@@ -92,11 +92,16 @@ def open_record(raw: bytes, secret: str) -> Opened:
     if len(raw) > MAX_RECORD:
         raise Refused("too_large", f"A record has {len(raw)} bytes; {MAX_RECORD} are allowed.")
     try:
-        found = msgspec.msgpack.decode(
-            pyrage.decrypt(raw, [pyrage.x25519.Identity.from_str(secret)]), type=_Record
-        )
+        plain = pyrage.decrypt(raw, [pyrage.x25519.Identity.from_str(secret)])
     except pyrage.DecryptError as error:
         raise Refused("not_for_us", "A record is for another node, or was altered on the way.") from error
+    return read_record(plain)
+
+
+def read_record(plain: bytes) -> Opened:
+    """Read a decrypted record. Raises Refused."""
+    try:
+        found = msgspec.msgpack.decode(plain, type=_Record)
     except (ValueError, RecursionError) as error:
         raise Refused("malformed_record", f"A record can't be read: {error}.") from error
     return Opened(found.kind, found.envelope, found.batch)

@@ -3,7 +3,7 @@
 Both ends of a link greet when nothing was to be told for 30 s, so a peer that is up is heard of that often at least. A
 pause of two minutes, four greetings, is a *silence*. Some peers are away every night: what a peer did three times in
 the last 14 days is usual for it. Its usual interval is therefore the third longest of its silences of these days, 30 s
-if there were fewer than three; a silence half as long again is an alert.
+if there were fewer than three; a silence half as long again is an alert, and one of a day whatever is usual.
 
 Nobody is blamed for a time in which this node did not listen: every silence begins when it did, at the earliest.
 """
@@ -16,6 +16,8 @@ import msgspec
 
 GREETING_S: Final = 30.0
 SILENCE_S: Final = 4 * GREETING_S
+LONGEST_S: Final = 24 * 3600.0
+"""A day of silence is an alert, whatever was usual: who can cut a line could make ever longer silences usual."""
 _TIMES: Final = 3
 _MARGIN: Final = 1.5
 _DAYS: Final = 14
@@ -85,7 +87,8 @@ def silent_s(contact: Contact, since: str, now: str) -> float:
 
 def is_overdue(contact: Contact, since: str, now: str) -> bool:
     """Say whether a peer has been silent for longer than is usual for it: an alert."""
-    return silent_s(contact, since, now) > max(SILENCE_S, _MARGIN * usual_s(contact, now))
+    longest = min(LONGEST_S, _MARGIN * usual_s(contact, now))
+    return silent_s(contact, since, now) > max(SILENCE_S, longest)
 
 
 def seconds(earlier: str, later: str) -> float:

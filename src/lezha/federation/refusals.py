@@ -40,3 +40,8 @@ _WORDS: Final = {
 def words(code: str) -> str:
     """Say what a refusal means, with its code; of one that is not known here the code alone."""
     return f"{_WORDS[code]} ({code})" if code in _WORDS else code
+
+
+def known(code: str) -> str:
+    """Return a code, or `other` for one that is not known here: a peer may make up any number of them."""
+    return code if code in _WORDS else "other"

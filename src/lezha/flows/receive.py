@@ -38,9 +38,10 @@ from lezha.store.statements import Signed
 from lezha.store.tombstones import Stone
 from lezha.store.views import Head
 
-# What is checked at once, faster than a thread would begin; else the event loop would wait for it.
-_INLINE_FRAMES: Final = 4
-_INLINE_BYTES: Final = 65_536
+# What is checked at once, about as fast as a thread would begin; else the event loop would wait for it. Patterns cost
+# most: one of 16 KiB may take half a second.
+_INLINE_FRAMES: Final = 2
+_INLINE_BYTES: Final = 6144
 _REMEMBERED_BYTES: Final = 8192
 _MOST_WORDS: Final = 1000  # characters
 _WATCHED: Final = "indicator"

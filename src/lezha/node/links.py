@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from lezha.federation import document, frame
+from lezha.federation import document, frame, refusals
 from lezha.federation.client import PeerClient
 from lezha.federation.contact import Contact
 from lezha.federation.errors import Busy, FederationError, Fenced
@@ -294,7 +294,7 @@ class Link:
         refused = receipt.refused_of(batch)
         await self._log.write(lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, refused))
         if refused:
-            self.state.refused.update(code for _, code in refused)
+            self.state.refused.update(refusals.known(code) for _, code in refused)
             _logger.warning("link.refused", peer=self._peer.name, refused=refused)
 
     async def _tell_apart(self, client: Line, head: int) -> None:

@@ -14,6 +14,7 @@ from lezha.store.rows import record
 
 LOOKED: Final = "looked at quarantine"
 """The event that tells who was shown what a frame carries that was put aside."""
+_NO_NUMBER: Final = 1 << 62
 _TABLE: Final = schema.quarantine
 _VERDICTS: Final = schema.verdicts
 
@@ -71,7 +72,7 @@ def waiting(conn: Connection, most: int, member: str = "") -> int:
 
 def get(conn: Connection, seq: int) -> Aside:
     """Return one. Raises NotFound."""
-    row = conn.execute(_ASIDE.where(_TABLE.c.seq == seq)).one_or_none()
+    row = conn.execute(_ASIDE.where(_TABLE.c.seq == seq)).one_or_none() if 0 < seq < _NO_NUMBER else None
     if row is None:
         raise NotFound(
             f"Nothing was put aside under the number {seq}: `lezha quarantine list` shows what was."

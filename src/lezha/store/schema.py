@@ -474,6 +474,7 @@ quarantined_ids: Final = Table(
     Column("member", Text, primary_key=True),
     Column("incarnation", Text, primary_key=True),
     Column("number", _NUMBER, primary_key=True),
+    Index("quarantined_ids_by_frame", "member", "incarnation", "number"),
     sqlite_with_rowid=False,
 )
 

@@ -31,7 +31,7 @@ def examine(home: Path) -> Iterator[Finding]:
 
 def _modes(home: Path) -> Iterator[Finding]:
     secret = [
-        *sorted((home / "keys").glob("*.pem")),
+        *sorted((home / "keys").glob("*")),
         home / identity.ADMIN_TOKEN,
         *sorted(home.glob(f"{node_settings.DATABASE}*")),
     ]

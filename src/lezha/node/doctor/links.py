@@ -82,6 +82,13 @@ def _contact(peer: Peer, told: NodeDocument, seen: Contact, since: str, at: str)
             f"{peer.name} has suspended this member: it takes recalls, and nothing else.",
             do=ask,
         )
+    if seen.phase == "fenced off":
+        yield Finding(
+            Grade.NOW,
+            "fenced_off",
+            f"{peer.name} takes nothing from this node: another database speaks for this member since.",
+            do="Stop one of the two; who stopped this node's twin by mistake restores a backup of it here.",
+        )
     if seen.phase == "fork":
         yield Finding(
             Grade.NOW,

@@ -8,15 +8,15 @@ from typing import Final
 from sqlalchemy import Connection
 
 from lezha.federation import contact as contacts
-from lezha.flows import check, contact
+from lezha.flows import check, contact, renew
 from lezha.node import database as databases
-from lezha.node import national
+from lezha.node import identity, national, rotation
 from lezha.node import settings as node_settings
 from lezha.node.clock import between, lasting, later
 from lezha.node.doctor.findings import Finding, Grade
 from lezha.node.errors import NodeError
 from lezha.node.settings import LOCK, Settings
-from lezha.store import checkpoints, engine, lives, policies, sequencer
+from lezha.store import checkpoints, engine, isolation, lives, policies, sequencer
 from lezha.store.errors import StoreError
 from lezha.store.log import Reader
 
@@ -65,10 +65,42 @@ def damaged(error: Exception) -> Finding:
 def examine(conn: Connection, home: Path, settings: Settings, now: str) -> Iterator[Finding]:
     """Look at what the log says of the node itself."""
     yield from _runs(conn, home, now)
+    yield from _isolated(conn)
+    yield from _keys(conn, home)
     yield from _clock(conn, now)
     yield from _backup(conn, now)
     yield from _checkpoint(conn, settings, now)
     yield from _policy(conn, home, settings)
+
+
+def _isolated(conn: Connection) -> Iterator[Finding]:
+    found = isolation.present(conn)
+    if found is not None:
+        why = f": {found.why}" if found.why else "."
+        yield Finding(
+            Grade.NOW,
+            "isolated",
+            f"This node sends nothing since it was isolated by {found.actor}{why}",
+            found.at,
+            "`lezha isolate --end` when that is over.",
+        )
+
+
+def _keys(conn: Connection, home: Path) -> Iterator[Finding]:
+    prepared = rotation.prepared(home)
+    if not prepared:
+        return
+    try:
+        unaware = renew.unaware(conn, identity.load(home).known)
+    except NodeError:
+        return  # the look at the keys says more
+    yield Finding(
+        Grade.NOTE,
+        "keys_waiting",
+        f"New keys are prepared ({', '.join(prepared)}). They are used once these peers know of them: "
+        f"{', '.join(unaware) or 'all do, and the node changes over'}.",
+        do="If one can't be reached any more: `lezha identity switch`, and meet it anew.",
+    )
 
 
 def _runs(conn: Connection, home: Path, now: str) -> Iterator[Finding]:

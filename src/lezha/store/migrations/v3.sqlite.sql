@@ -8,6 +8,7 @@ UPDATE quarantine SET seq = numbered.seq FROM (
 WHERE numbered.member = quarantine.member AND numbered.incarnation = quarantine.incarnation
   AND numbered.number = quarantine.number;
 CREATE UNIQUE INDEX quarantine_by_seq ON quarantine (seq);
+CREATE INDEX quarantined_ids_by_frame ON quarantined_ids (member, incarnation, number);
 CREATE TABLE verdicts (
   item INTEGER NOT NULL,
   verdict VARCHAR(12) NOT NULL,
