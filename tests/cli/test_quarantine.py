@@ -90,7 +90,7 @@ def test_trust_is_one_of_three_words(pair: tuple[RunningNode, ...]) -> None:
 def test_a_peer_has_a_limit_of_its_own_or_that_of_the_settings(pair: tuple[RunningNode, ...]) -> None:
     node = pair[0]
     done = run(node, "peer", "limit", "podgorica", "1,000,000")
-    assert done.stdout == "From podgorica 1,000,000 objects are taken in an hour.\n"
+    assert done.stdout == "podgorica may bring 1,000,000 objects in an hour.\n"
     assert node.peer(pair[1])["hourly"] == 1_000_000
     assert run(node, "peer", "limit", "podgorica", "many").returncode == 2
     assert run(node, "peer", "limit", "podgorica", "0").returncode == 1

@@ -28,7 +28,7 @@ from lezha.flows.convene import Convener, Draft
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author, Published, Request
 from lezha.flows.recall import Recalled
-from lezha.flows.receive import Receiver
+from lezha.flows.vet import Receiver
 from lezha.node.clock import later, utc_now
 from lezha.sharing.community import Community
 from lezha.sharing.release import Recipient, Standing

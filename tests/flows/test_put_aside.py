@@ -14,7 +14,7 @@ from tests.flows.alliance import batch as frames
 from tests.flows.test_purge import SECRET, misfiled, pair, traces, written_down
 
 from lezha.federation.frame import Batch, Parcel
-from lezha.flows import check, purge, receive
+from lezha.flows import check, purge
 from lezha.flows.purge import Rule
 from lezha.node.clock import later, utc_now
 from lezha.stix import encode
@@ -151,9 +151,9 @@ async def test_a_peer_that_names_very_much_holds_up_neither_the_writer_nor_the_e
         checked_in.append(threading.current_thread())
         return original(*given)
 
-    original = receive._check_all
+    original = vet.check_all
     monkeypatch.setattr(inbound, "forgotten", forgotten)
-    monkeypatch.setattr(receive, "_check_all", check_all)
+    monkeypatch.setattr(vet, "check_all", check_all)
     receipt = await take(tirana, podgorica, frames(*stream(carrying(names))))
     assert receipt.refused == ((1, "invalid_object"),)
     assert looked_up == [0]

@@ -33,7 +33,7 @@ from tests.stix.examples import sco
 from lezha.federation import roster
 from lezha.federation.envelope import PayloadType, seal
 from lezha.federation.frame import FrameKind, Parcel
-from lezha.flows import convene, receive
+from lezha.flows import convene, vet
 from lezha.flows.errors import NothingTaken
 from lezha.node.clock import later, utc_now
 from lezha.stix import encode
@@ -549,13 +549,13 @@ async def test_what_may_take_long_to_check_is_checked_beside_the_event_loop(
 ) -> None:
     podgorica, tirana = pair
     checked_in: list[threading.Thread] = []
-    check = receive._check_all
+    check = vet.check_all
 
     def noted(*given: Any) -> Any:
         checked_in.append(threading.current_thread())
         return check(*given)
 
-    monkeypatch.setattr(receive, "_check_all", noted)
+    monkeypatch.setattr(vet, "check_all", noted)
     raw = written(TIRANA, 1, description="x" * size)
     await take(podgorica, tirana, batch(*stream(said(TIRANA, raw))))
     assert [one is not threading.current_thread() for one in checked_in] == [beside]

@@ -1,6 +1,7 @@
 """`lezha peer`: link this node to others."""
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -159,15 +160,14 @@ def clear(
 
     Example: lezha peer clear podgorica red
     """
-
-    async def call(node: Api) -> Any:
-        return await node.post(f"/peers/{api.segment(name)}/clear", {"clearance": clearance.value})
-
-    done = api.run(home, url, token_file, call)
-    if json:
-        show_json(done)
-        return
-    say(f"{done['name']} receives up to TLP:{done['clearance'].upper()}.")
+    _change(
+        "clear",
+        name,
+        api.At(home, url, token_file),
+        {"clearance": clearance.value},
+        json=json,
+        words=lambda done: f"receives up to TLP:{done['clearance'].upper()}",
+    )
 
 
 @app.command("trust")
@@ -186,15 +186,14 @@ def trust(
 
     Example: lezha peer trust podgorica propose
     """
-
-    async def call(node: Api) -> Any:
-        return await node.post(f"/peers/{api.segment(name)}/trust", {"trust": level.value})
-
-    done = api.run(home, url, token_file, call)
-    if json:
-        show_json(done)
-        return
-    say(f"{done['name']} is trusted to {done['trust']}.")
+    _change(
+        "trust",
+        name,
+        api.At(home, url, token_file),
+        {"trust": level.value},
+        json=json,
+        words=lambda done: f"is trusted to {done['trust']}",
+    )
 
 
 @app.command("limit")
@@ -216,16 +215,13 @@ def limit(
     if hourly != "default" and not (plain.isascii() and plain.isdigit()):
         raise CliError(f"{hourly!r} is no number of objects: write one, or default.", 2)
 
-    async def call(node: Api) -> Any:
-        wanted = None if hourly == "default" else int(plain)
-        return await node.post(f"/peers/{api.segment(name)}/limit", {"hourly": wanted})
+    wanted = None if hourly == "default" else int(plain)
+    _change("limit", name, api.At(home, url, token_file), {"hourly": wanted}, json=json, words=_limited)
 
-    done = api.run(home, url, token_file, call)
-    if json:
-        show_json(done)
-        return
+
+def _limited(done: Any) -> str:
     many = f"{done['hourly']:,} objects" if done["hourly"] else "as many objects as the settings say"
-    say(f"From {done['name']} {many} are taken in an hour.")
+    return f"may bring {many} in an hour"
 
 
 @app.command("remove")
@@ -239,15 +235,25 @@ def remove(
     _change("remove", name, api.At(home, url, token_file), json=json)
 
 
-def _change(verb: str, name: str, at: api.At, *, json: bool) -> None:
+def _change(
+    verb: str,
+    name: str,
+    at: api.At,
+    body: dict[str, Any] | None = None,
+    *,
+    json: bool,
+    words: Callable[[Any], str] = lambda done: f"is {done['state']}",
+) -> None:
+    """Change something of a peer and say what is so now; `words` tell it of the node's answer."""
+
     async def call(node: Api) -> Any:
-        return await node.post(f"/peers/{api.segment(name)}/{verb}", {})
+        return await node.post(f"/peers/{api.segment(name)}/{verb}", body or {})
 
     done = api.run(at.home, at.url, at.token_file, call)
     if json:
         show_json(done)
         return
-    say(f"{done['name']} is {done['state']}.")
+    say(f"{done['name']} {words(done)}.")
 
 
 @app.command("phrase")

@@ -12,7 +12,8 @@ from lezha.federation.errors import Refused
 from lezha.federation.frame import Frame, FrameKind
 from lezha.flows import receive
 from lezha.flows.errors import FlowError
-from lezha.flows.receive import OVERRULABLE, Again, Receiver
+from lezha.flows.receive import Again
+from lezha.flows.vet import OVERRULABLE, Receiver
 from lezha.store import inbound, peers, quarantine
 from lezha.store.log import Log, Tx
 from lezha.store.peers import PeerState

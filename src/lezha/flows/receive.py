@@ -1,35 +1,23 @@
 """A peer's batch goes into the log, or into quarantine; the signed receipt follows the commit."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Final
 
 import msgspec
 from msgspec.structs import replace
-from securesystemslib.signer import CryptoSigner
 
-from lezha.detection import breadth
-from lezha.detection.constituency import Constituency
-from lezha.federation import frame, inbox, roster, statement, tombstone
+from lezha.federation import frame, inbox, roster
 from lezha.federation.checkpoint import KnownCommitment
-from lezha.federation.document import KnownDocument, NodeDocument
 from lezha.federation.errors import Refused
 from lezha.federation.frame import Batch, Frame, FrameKind, Receipt
 from lezha.federation.inbox import Placement
-from lezha.federation.members import Members
 from lezha.federation.roster import KnownRoster
-from lezha.federation.statement import KnownStatement
 from lezha.federation.tombstone import KnownTombstone
-from lezha.flows import attest, authority, ingest, renew
-from lezha.flows.renew import Spoilt
-from lezha.stix import objects
-from lezha.stix.clauses import COMPANION_TYPES
-from lezha.stix.errors import StixError
+from lezha.flows import attest, authority, ingest, renew, vet
+from lezha.flows.vet import Checked, Receiver, Renewal, Told, Unfit
 from lezha.store import communities, contents, inbound, statements, tombstones
 from lezha.store.communities import KeptRoster
-from lezha.store.contents import Content
 from lezha.store.errors import Conflict
 from lezha.store.inbound import Quarantined
 from lezha.store.log import Log, Tx
@@ -42,55 +30,8 @@ from lezha.store.views import Head
 # most: one of 16 KiB may take half a second.
 _INLINE_FRAMES: Final = 2
 _INLINE_BYTES: Final = 6144
-_REMEMBERED_BYTES: Final = 8192
 _MOST_WORDS: Final = 1000  # characters
-_WATCHED: Final = "indicator"
 _MOST_IDLE: Final = 10_000  # tombstones of one peer that take back nothing that is held
-
-
-OVERRULABLE: Final = frozenset({"too_broad", "clock_ahead", "too_many_rosters", "too_many_tombstones"})
-"""The codes of limits that this node sets itself, and that a person may set aside for one frame."""
-_ANY_TIME: Final = "9999-12-31T23:59:59.999999Z"
-
-
-class Receiver(msgspec.Struct, frozen=True):
-    """Who receives: the member, its node document and key for receipts, the members that it knows, what is its own."""
-
-    member: str
-    document: NodeDocument
-    signer: CryptoSigner
-    members: Members
-    own: Constituency = Constituency()
-
-
-class _Told(msgspec.Struct, frozen=True):
-    """What a statement frame carries, verified. `beyond` says which limit of this node's own it is beyond, if any."""
-
-    known: KnownStatement
-    contents: tuple[Content, ...]
-    beyond: Refused | None = None
-
-    @property
-    def by_creator(self) -> bool:
-        """Whether the creator of the object signed it."""
-        return self.contents[0].creator == self.known.statement.member
-
-
-class _Unfit(msgspec.Struct, frozen=True):
-    """Why a frame is put aside, and the ids of the objects that it seems to carry or to speak of."""
-
-    reason: Refused
-    names: tuple[str, ...] = ()
-
-
-class _Renewal(msgspec.Struct, frozen=True):
-    """A peer's new document, verified, and what it discredits of what is held."""
-
-    known: KnownDocument
-    looked: Spoilt
-
-
-_Checked = _Told | KnownTombstone | KnownRoster | KnownCommitment | _Renewal | _Unfit | None
 
 
 async def from_peer(log: Log, receiver: Receiver, peer: Peer, sent: Batch, latest: str) -> bytes:
@@ -112,12 +53,12 @@ async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: 
         done = inbound.head(conn, sender, sent.incarnation).number
     fresh = _as_far_as_known([one for one in sent.frames if one.number > done])
     if _is_little(fresh):
-        checked = _check_all(fresh, receiver, latest)
+        checked = vet.check_all(fresh, receiver, latest)
     else:
-        checked = await asyncio.to_thread(_check_all, fresh, receiver, latest)
+        checked = await asyncio.to_thread(vet.check_all, fresh, receiver, latest)
     # A third of a second for each megabyte: neither the event loop nor the writer waits for that.
-    said = await asyncio.to_thread(authority.weigh, log, _by_creators(checked))
-    if any(isinstance(found, _Renewal) for _, found in checked):
+    said = await asyncio.to_thread(authority.weigh, log, vet.by_creators(checked))
+    if any(isinstance(found, Renewal) for _, found in checked):
         checked = await asyncio.to_thread(_look_back, log, sender, checked)
     head, refused, at = await log.write(lambda tx: _take(tx, receiver, sender, sent, checked, said))
     return _receipt(receiver, sender, sent.incarnation, head, refused, at)
@@ -129,7 +70,7 @@ async def recalls(log: Log, receiver: Receiver, sender: str, sent: Batch) -> byt
     No frame is taken in its turn, so that nothing is lost once the member is active again: the receipt says so.
     """
     stones = [one for one in sent.frames if one.kind is FrameKind.TOMBSTONE]
-    checked = await asyncio.to_thread(_check_all, stones, receiver, "")
+    checked = await asyncio.to_thread(vet.check_all, stones, receiver, "")
     known = [found for _, found in checked if isinstance(found, KnownTombstone)]
 
     def work(tx: Tx) -> tuple[Head, str]:
@@ -158,11 +99,11 @@ async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Ca
     Raises Refused if it can't be taken; then nothing is written.
     """
     one, overruled = held.frame, held.overruled
-    found = await asyncio.to_thread(_check, one, receiver, held.latest, overruled)
-    if isinstance(found, _Unfit):
+    found = await asyncio.to_thread(vet.check, one, receiver, held.latest, overruled)
+    if isinstance(found, Unfit):
         raise found.reason
     checked = [(one, found)]
-    said = await asyncio.to_thread(authority.weigh, log, _by_creators(checked))
+    said = await asyncio.to_thread(authority.weigh, log, vet.by_creators(checked))
 
     def work(tx: Tx) -> None:
         also(tx)
@@ -199,13 +140,13 @@ def _as_far_as_known(frames: Sequence[Frame]) -> Sequence[Frame]:
 
 
 def _look_back(
-    log: Log, sender: str, checked: Sequence[tuple[Frame, _Checked]]
-) -> list[tuple[Frame, _Checked]]:
+    log: Log, sender: str, checked: Sequence[tuple[Frame, Checked]]
+) -> list[tuple[Frame, Checked]]:
     """Find what new documents discredit, beside the writer: a member may have signed a million statements."""
     with log.read() as conn:
         return [
             (one, replace(found, looked=renew.look_back(conn, sender, found.known)))
-            if isinstance(found, _Renewal)
+            if isinstance(found, Renewal)
             else (one, found)
             for one, found in checked
         ]
@@ -216,137 +157,17 @@ def _is_little(frames: Sequence[Frame]) -> bool:
     return len(frames) <= _INLINE_FRAMES and size <= _INLINE_BYTES
 
 
-def _check_all(frames: Sequence[Frame], receiver: Receiver, latest: str) -> list[tuple[Frame, _Checked]]:
-    return [(one, _check(one, receiver, latest)) for one in frames]
-
-
-def _check(one: Frame, receiver: Receiver, latest: str, overruled: frozenset[str] = frozenset()) -> _Checked:
-    try:
-        if one.kind is FrameKind.VOID:
-            return None
-        if one.kind is FrameKind.ROSTER:
-            return _check_roster(one, receiver)
-        if one.kind is FrameKind.TOMBSTONE:
-            return _check_tombstone(one, receiver.members)
-        if one.kind is FrameKind.COMMITMENT:
-            return attest.check(one.envelope, one.contents, receiver.members, latest)
-        if one.kind is FrameKind.DOCUMENT:
-            return _Renewal(renew.check_document(one.envelope, one.contents), Spoilt())
-        told = _check_statement(one, receiver.members)
-        return replace(told, beyond=_beyond(told, receiver.own, latest, overruled))
-    except Refused as refused:
-        return _Unfit(refused, _names(one))
-
-
-def _names(one: Frame) -> tuple[str, ...]:
-    """Return the ids by which a frame that can't be taken can be found for purging."""
-    found = [statement.claimed_objects(one.envelope), *map(objects.claimed_ids, one.contents)]
-    return tuple(dict.fromkeys(name for names in found for name in names))
-
-
-def _check_roster(one: Frame, receiver: Receiver) -> KnownRoster:
-    known = roster.read(one.envelope)
-    if one.contents:
-        raise Refused("malformed_roster", "A roster frame carries contents.")
-    if receiver.member not in known.roster.members:
-        raise Refused(
-            "roster_not_ours", f"This member is not in the roster of {known.roster.charter.name!r}."
-        )
-    return known
-
-
-def _check_tombstone(one: Frame, members: Members) -> KnownTombstone:
-    if one.contents:
-        raise Refused("malformed_tombstone", "A tombstone's frame carries contents.")
-    return tombstone.read(one.envelope, members.keyring)
-
-
-def _beyond(told: _Told, own: Constituency, latest: str, overruled: frozenset[str]) -> Refused | None:
-    """Hold this node's own limits against what is else in order."""
-    until = _ANY_TIME if "clock_ahead" in overruled else latest
-    if told.known.statement.issued > until:
-        return Refused(
-            "clock_ahead", f"A statement was signed at {told.known.statement.issued}, not yet here."
-        )
-    for content in told.contents:
-        # STIX 2.1 §3.6: the latest `modified` counts; one that is to come would count for as long.
-        if content.version > until:
-            return Refused(
-                "clock_ahead", f"{content.stix_id} says that it is of {content.version}, not yet here."
-            )
-    subject = told.contents[0]
-    watched = subject.type == _WATCHED and not subject.revoked
-    words = breadth.faults(subject.observables, own) if watched and "too_broad" not in overruled else ""
-    return Refused("too_broad", f"{subject.stix_id} is too broad: {words}.") if words else None
-
-
-def _check_statement(one: Frame, members: Members) -> _Told:
-    known = statement.read(one.envelope, members.keyring)
-    said = known.statement
-    digests = tuple(hashlib.sha256(raw).hexdigest() for raw in one.contents)
-    if digests != (said.content, *said.companions):
-        raise Refused("content_mismatch", f"The bytes of {said.object_id} are not those that were signed.")
-    try:
-        subject, *companions = one.contents
-        kept = (ingest.content(objects.read(subject)), *map(_companion, companions))
-    except StixError as error:
-        raise Refused("invalid_object", str(error)) from error
-    if tuple(content.hash for content in kept) != digests:
-        raise Refused(
-            "content_mismatch", f"The bytes of {said.object_id} have white space around the object."
-        )
-    _check_subject(kept[0], said.object_id, said.object_version)
-    for content in kept[1:]:
-        if content.type not in COMPANION_TYPES:
-            raise Refused("companion", f"{content.stix_id} may not travel as a companion.")
-    for content in kept:
-        _check_identity(content, said.member, members)
-    # docs/design.md, Authority: what claims a member as creator needs that member's own statement.
-    creator = kept[0].creator
-    if creator in members.identities and creator != said.member:
-        raise Refused(
-            "authority", f"{said.object_id} claims {creator} as creator but {said.member} signed it."
-        )
-    return _Told(known, kept)
-
-
-def _companion(raw: bytes) -> Content:
-    # The same few identities travel with every statement.
-    return _remembered(raw) if len(raw) <= _REMEMBERED_BYTES else ingest.content(objects.read(raw))
-
-
-@lru_cache(maxsize=256)
-def _remembered(raw: bytes) -> Content:
-    return ingest.content(objects.read(raw))
-
-
-def _check_subject(content: Content, object_id: str, version: str) -> None:
-    if (content.stix_id, content.version) != (object_id, version):
-        raise Refused("content_mismatch", f"The statement speaks of {object_id} {version}, its bytes do not.")
-
-
-def _check_identity(content: Content, member: str, members: Members) -> None:
-    identity = members.identities.get(content.stix_id)
-    if identity is not None and content.stix_id != member and content.hash != identity:
-        raise Refused("authority", f"{member} says who {content.stix_id} is, which only that member can.")
-
-
-def _by_creators(checked: Iterable[tuple[Frame, _Checked]]) -> list[Content]:
-    """Return the objects that their creators tell of."""
-    return [found.contents[0] for _, found in checked if isinstance(found, _Told) and found.by_creator]
-
-
 def _take(
     tx: Tx,
     receiver: Receiver,
     sender: str,
     sent: Batch,
-    checked: Sequence[tuple[Frame, _Checked]],
+    checked: Sequence[tuple[Frame, Checked]],
     said: Mapping[str, str],
 ) -> tuple[Head, list[tuple[int, str]], str]:
     _check_life(tx, sender, sent)
     start = head = inbound.head(tx.conn, sender, sent.incarnation)
-    taken: list[tuple[Frame, _Checked]] = []
+    taken: list[tuple[Frame, Checked]] = []
     for one, found in checked:
         placement = inbox.place(head.number, head.chain, one)
         if placement is Placement.FORK:
@@ -378,52 +199,52 @@ def _keep(
     tx: Tx,
     receiver: Receiver,
     sender: str,
-    taken: Sequence[tuple[Frame, _Checked]],
+    taken: Sequence[tuple[Frame, Checked]],
     said: Mapping[str, str],
     overruled: frozenset[str] = frozenset(),
-) -> list[tuple[Frame, _Unfit]]:
+) -> list[tuple[Frame, Unfit]]:
     """Write what is in order and return the frames that are not, or are in dispute, with the reasons."""
     taken = _within_limits(tx, taken)
-    refused = [(one, found) for one, found in taken if isinstance(found, _Unfit)]
+    refused = [(one, found) for one, found in taken if isinstance(found, Unfit)]
     for one, found in taken:
         if isinstance(found, KnownRoster) and (reason := _keep_roster(tx, found, sender, overruled)):
-            refused.append((one, _Unfit(reason)))
+            refused.append((one, Unfit(reason)))
         if isinstance(found, KnownCommitment) and (reason := attest.keep(tx, sender, found)):
-            refused.append((one, _Unfit(reason)))
-    told = [(one, found) for one, found in taken if isinstance(found, _Told)]
+            refused.append((one, Unfit(reason)))
+    told = [(one, found) for one, found in taken if isinstance(found, Told)]
     _keep_statements(tx, receiver, sender, [found for _, found in told])
     stones = [(one, found) for one, found in taken if isinstance(found, KnownTombstone)]
     unfit = _keep_tombstones(tx, sender, [found for _, found in stones], overruled)
-    refused += [(one, _Unfit(unfit[found.digest])) for one, found in stones if found.digest in unfit]
+    refused += [(one, Unfit(unfit[found.digest])) for one, found in stones if found.digest in unfit]
     # Last: what came with it was signed before it, by keys that it may revoke.
     for one, found in taken:
-        if isinstance(found, _Renewal) and (
+        if isinstance(found, Renewal) and (
             reason := renew.renewed(tx, receiver.document, sender, found.known, found.looked)
         ):
-            refused.append((one, _Unfit(reason)))
+            refused.append((one, Unfit(reason)))
     # Both contents of a version in dispute are kept, and neither counts (docs/design.md, Authority).
-    clashing = authority.settle(tx, _by_creators(taken), said)
+    clashing = authority.settle(tx, vet.by_creators(taken), said)
     for one, found in told:
         subject = found.contents[0]
         if found.by_creator and subject.hash in clashing:
             words = f"{subject.creator} signed two different {subject.stix_id} of one version."
-            refused.append((_bare(one), _Unfit(Refused("equivocation", words))))
+            refused.append((_bare(one), Unfit(Refused("equivocation", words))))
     return refused
 
 
-def _within_limits(tx: Tx, taken: Sequence[tuple[Frame, _Checked]]) -> list[tuple[Frame, _Checked]]:
+def _within_limits(tx: Tx, taken: Sequence[tuple[Frame, Checked]]) -> list[tuple[Frame, Checked]]:
     """Let go of what is beyond this node's limits, unless it is here: accepted by a person, or this member's own."""
-    beyond = [found.known.digest for _, found in taken if isinstance(found, _Told) and found.beyond]
+    beyond = [found.known.digest for _, found in taken if isinstance(found, Told) and found.beyond]
     held = statements.known(tx.conn, beyond)
     return [
-        (one, _Unfit(found.beyond, _names(one)))
-        if isinstance(found, _Told) and found.beyond and found.known.digest not in held
+        (one, Unfit(found.beyond, vet.names(one)))
+        if isinstance(found, Told) and found.beyond and found.known.digest not in held
         else (one, found)
         for one, found in taken
     ]
 
 
-def _put_aside(tx: Tx, sender: str, incarnation: str, unfit: Sequence[tuple[Frame, _Unfit]]) -> None:
+def _put_aside(tx: Tx, sender: str, incarnation: str, unfit: Sequence[tuple[Frame, Unfit]]) -> None:
     """Keep frames that can't be taken; of what names something that was purged here, its code alone."""
     # What names more is not kept whatever it names: it must not hold up the writer.
     names = {name for _, why in unfit if len(why.names) <= inbound.MOST_NAMES for name in why.names}
@@ -458,7 +279,7 @@ def _keep_roster(tx: Tx, known: KnownRoster, sender: str, overruled: frozenset[s
     return None
 
 
-def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[_Told]) -> None:
+def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[Told]) -> None:
     contents.add(tx, [content for one in told for content in one.contents], sender)
     signed = [
         Signed(

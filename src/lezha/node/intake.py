@@ -10,7 +10,7 @@ from lezha.federation.frame import Batch, FrameKind
 from lezha.federation.members import Members
 from lezha.federation.pace import Pace
 from lezha.flows import receive
-from lezha.flows.receive import Receiver
+from lezha.flows.vet import Receiver
 from lezha.node.clock import later, utc_now
 from lezha.store import peers
 from lezha.store.log import Log

@@ -25,7 +25,7 @@ from lezha.flows.convene import Convener
 from lezha.flows.errors import FlowError
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author
-from lezha.flows.receive import Receiver
+from lezha.flows.vet import Receiver
 from lezha.flows.witness import Witness
 from lezha.node import database, national, rotation, upkeep
 from lezha.node import identity as identities

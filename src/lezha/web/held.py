@@ -15,7 +15,7 @@ from lezha.access.rights import Principal, Right
 from lezha.flows import desk, quarantine
 from lezha.flows.errors import FlowError
 from lezha.flows.quarantine import Decided
-from lezha.flows.receive import Receiver
+from lezha.flows.vet import Receiver
 from lezha.node.clock import later, utc_now
 from lezha.node.identity import Identity
 from lezha.store import peers

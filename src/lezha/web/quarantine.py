@@ -11,7 +11,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from lezha.access.rights import Principal, Right
 from lezha.flows import quarantine
 from lezha.flows.quarantine import Carried, Decided, Held, Page
-from lezha.flows.receive import Receiver
+from lezha.flows.vet import Receiver
 from lezha.node.clock import later, utc_now
 from lezha.store.log import Log
 from lezha.web.auth import needs

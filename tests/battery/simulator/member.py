@@ -20,7 +20,7 @@ from lezha.federation.members import Members
 from lezha.flows import ingest, receive, rederive, share
 from lezha.flows.convene import Convener
 from lezha.flows.publish import Author
-from lezha.flows.receive import Receiver
+from lezha.flows.vet import Receiver
 from lezha.node.changes import Changes
 from lezha.node.clock import later
 from lezha.node.identity import Identity
