@@ -14,7 +14,7 @@ from tests.flows.alliance import batch as frames
 from tests.flows.test_purge import SECRET, misfiled, pair, traces, written_down
 
 from lezha.federation.frame import Batch, Parcel
-from lezha.flows import check, purge
+from lezha.flows import check, purge, vet
 from lezha.flows.purge import Rule
 from lezha.node.clock import later, utc_now
 from lezha.stix import encode
