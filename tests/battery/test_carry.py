@@ -72,6 +72,17 @@ def test_a_file_brings_what_is_released_and_the_receipt_comes_back(two: Two, tmp
     assert len(told) == 3, "every record that was written is an event"
 
 
+def test_an_object_that_is_larger_than_a_batch_is_carried_whole(two: Two, tmp_path: Path) -> None:
+    tirana, enclave = two
+    large = json.loads(indicator("large.example")) | {"description": "x" * 1_048_000}
+    tirana.publish(bundle([json.dumps(large).encode(), indicator("small.example")]), "enclave")
+    written = carry(tirana, "write", "--peer", "enclave", tmp_path / "large.carried")
+    assert (written["last"], written["records"]) == (2, 2)
+    instead(tirana, enclave)
+    assert carry(enclave, "read", tmp_path / "large.carried")[-1]["head"] == 2
+    assert held(enclave, "large") == held(enclave, "small") == 1
+
+
 def test_files_that_are_lost_out_of_order_cut_off_or_altered_do_no_harm(two: Two, tmp_path: Path) -> None:
     tirana, enclave = two
     first, second = tmp_path / "first", tmp_path / "second"

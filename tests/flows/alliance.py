@@ -21,13 +21,17 @@ from lezha.federation.document import NodeDocument
 from lezha.federation.envelope import PayloadType
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel, Receipt
 from lezha.federation.members import Members
+from lezha.federation.outbox import Send
+from lezha.federation.pieces import Pieces
 from lezha.federation.statement import sign
 from lezha.federation.tombstone import Tombstone
+from lezha.federation.turn import Turn
 from lezha.flows import convene, detect, ingest, look, publish, recall, receive, share
 from lezha.flows.convene import Convener, Draft
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author, Published, Request
 from lezha.flows.recall import Recalled
+from lezha.flows.receive import Arrival
 from lezha.flows.vet import Receiver
 from lezha.node.clock import later, utc_now
 from lezha.sharing.community import Community
@@ -207,23 +211,24 @@ async def found(name: str, steward: Station, *others: Station) -> Community:
     return await convene.accept(steward.log, raw, "test")
 
 
-async def pack(sender: Station, to: Station, after: int = 0, now: str = "") -> Batch:
+async def pack(sender: Station, to: Station, after: int = 0, now: str = "", begun: int = 0) -> Batch:
     """What the sender's link would send next; what is denied by now is made void before."""
     recipient = sender.peer(to).recipient()
     await share.decide(sender.log, recipient)
     with sender.log.read() as conn:
-        packed = share.pack(conn, recipient, INCARNATION, after, now or utc_now())
+        packed = share.pack(conn, recipient, INCARNATION, Send(after, begun=begun), now or utc_now())
     if packed.denied:
         await sender.log.write(lambda tx: views.void(tx, to.member, packed.denied))
     return packed.batch
 
 
-async def take(receiver: Station, sender: Station, sent: Batch, latest: str = "") -> Receipt:
+async def take(
+    receiver: Station, sender: Station, sent: Batch, latest: str = "", pieces: Pieces | None = None
+) -> Receipt:
     """Carry a batch over and the receipt back."""
     latest = latest or later(utc_now(), minutes=5)
-    raw = await receive.batch(
-        receiver.log, receiver.receiver, sender.member, frame.decode(frame.encode(sent)), latest
-    )
+    arrival = Arrival(frame.decode(frame.encode(sent)), latest, pieces or Pieces(), Turn(None))
+    raw = await receive.batch(receiver.log, receiver.receiver, sender.member, arrival)
     return frame.read_receipt(raw, [receiver.party.key], receiver.member, sender.member)
 
 
@@ -232,8 +237,10 @@ async def deliver(sender: Station, to: Station) -> Receipt:
     head = await share.decide(sender.log, sender.peer(to).recipient())
     receipt = await take(to, sender, Batch(frame.PROTOCOL, INCARNATION, utc_now()))
     refused: tuple[tuple[int, str], ...] = ()
+    pieces = Pieces()
     while receipt.head < head.number:
-        receipt = await take(to, sender, await pack(sender, to, receipt.head))
+        sent = await pack(sender, to, receipt.head, begun=receipt.begun or 0)
+        receipt = await take(to, sender, sent, pieces=pieces)
         refused += receipt.refused
     return msgspec.structs.replace(receipt, refused=refused)
 

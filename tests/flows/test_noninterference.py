@@ -26,9 +26,13 @@ from tests.flows.alliance import INCARNATION, PRISTINA, VIENNA, Station, batch, 
 from lezha.federation import frame
 from lezha.federation import roster as rosters
 from lezha.federation.frame import Batch, Frame, Parcel
+from lezha.federation.outbox import Send
+from lezha.federation.pieces import Pieces
+from lezha.federation.turn import Turn
 from lezha.flows import constituents as flow
 from lezha.flows import convene, detect, export, hand_out, ingest, publish, purge, recall, receive, share
 from lezha.flows.errors import FlowError
+from lezha.flows.receive import Arrival
 from lezha.node.clock import later
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.terms import Audience, Terms
@@ -81,13 +85,14 @@ class World:
         self.heads[sender.member] = (number, chain)
         sent = batch(*frames)
         latest = later(self.time[0], minutes=5)
-        return await receive.batch(self.here.log, self.here.receiver, sender.member, sent, latest)
+        arrival = Arrival(sent, latest, Pieces(), Turn(None))
+        return await receive.batch(self.here.log, self.here.receiver, sender.member, arrival)
 
     async def contact(self) -> None:
         """Give Podgorica what it is given now, over the link and as a file, and keep the bytes."""
         with self.here.log.read() as conn:
             recipient = peers.by_member(conn, PODGORICA.member).recipient()
-            packed = share.pack(conn, recipient, INCARNATION, self.acknowledged, self.time[0])
+            packed = share.pack(conn, recipient, INCARNATION, Send(self.acknowledged), self.time[0])
         if packed.denied:
             await self.here.log.write(lambda tx: views.void(tx, recipient.id, packed.denied))
         self.got.append(frame.encode(packed.batch))

@@ -37,6 +37,7 @@ from tests.stix.examples import versioned
 
 from lezha.federation import frame
 from lezha.federation.frame import Batch, FrameKind, Parcel
+from lezha.federation.outbox import Send
 from lezha.flows import check, detect, ingest, introduce, look, purge, recall, receive, share
 from lezha.flows.errors import FlowError
 from lezha.flows.recall import Limit
@@ -813,6 +814,6 @@ async def _packed(sender: Station, to: Station, after: int) -> Batch:
     """What a link to a suspended peer would send."""
     recipient = sender.peer(to).recipient()
     with sender.log.read() as conn:
-        packed = share.pack(conn, recipient, INCARNATION, after, utc_now())
+        packed = share.pack(conn, recipient, INCARNATION, Send(after), utc_now())
     await sender.log.write(lambda tx: views.void(tx, to.member, packed.denied))
     return packed.batch

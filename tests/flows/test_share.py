@@ -8,13 +8,15 @@ from sqlalchemy import func, select
 from tests.federation.keys import PODGORICA, TIRANA
 from tests.flows.alliance import PRISTINA, VIENNA, Station, alliance, deliver, found, pack, roster, take, told
 
-from lezha.federation.frame import BATCH_BYTES, BATCH_FRAMES, FrameKind
+from lezha.federation.frame import BATCH_BYTES, BATCH_FRAMES, LEAST_BYTES, FrameKind
+from lezha.federation.outbox import Send
+from lezha.federation.pieces import Pieces
 from lezha.flows import convene, introduce, share
 from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
 from lezha.stix import encode
 from lezha.stix.limits import LIMITS
-from lezha.store import schema, statements, views
+from lezha.store import isolation, schema, statements, views
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 
@@ -220,7 +222,7 @@ async def test_a_peer_suspended_after_numbering_is_sent_nothing(four: Four) -> N
     await introduce.change(tirana.log, "podgorica", PeerState.SUSPENDED, "test")
     recipient = tirana.peer(podgorica).recipient()
     with tirana.log.read() as conn:
-        packed = share.pack(conn, recipient, "incarnation", 0, utc_now())
+        packed = share.pack(conn, recipient, "incarnation", Send(0), utc_now())
     assert {one.kind for one in packed.batch.frames} == {FrameKind.VOID}
     assert [one.reason.value for _, one in packed.denied] == [
         "suspended",
@@ -238,7 +240,7 @@ async def test_a_peer_suspended_since_its_link_looked_is_sent_nothing(four: Four
     await share.decide(tirana.log, before)
     await introduce.change(tirana.log, "podgorica", PeerState.SUSPENDED, "test")
     with tirana.log.read() as conn:
-        packed = share.pack(conn, before, "incarnation", 0, utc_now())
+        packed = share.pack(conn, before, "incarnation", Send(0), utc_now())
     assert [one.kind for one in packed.batch.frames] == [FrameKind.VOID]
 
 
@@ -297,13 +299,118 @@ async def test_a_batch_has_at_most_a_mebibyte(four: Four) -> None:
     assert (await deliver(tirana, podgorica)).head == 5
 
 
-async def test_an_object_that_fills_a_batch_by_itself_is_sent_all_the_same(four: Four) -> None:
+async def test_an_object_that_is_larger_than_a_batch_is_sent_in_pieces(four: Four) -> None:
     tirana, podgorica, *_ = four
     largest = LIMITS.object_bytes - len(encode(told(TIRANA, 1, description="")))
     await tirana.publish(told(TIRANA, 1, description="x" * largest), told(TIRANA, 2))
-    assert len((await pack(tirana, podgorica)).frames) == 1
+    (piece,) = (await pack(tirana, podgorica)).frames
+    assert (piece.kind, len(piece.envelope)) == (FrameKind.PIECE, BATCH_BYTES)
     assert (await deliver(tirana, podgorica)).refused == ()
     assert podgorica.holds(*ids(1, 2)) == [True, True]
+
+
+async def test_over_a_line_that_lets_little_through_less_is_sent_at_once(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await tirana.publish(*(told(TIRANA, number, description="x" * 3000) for number in range(1, 20)))
+    await share.decide(tirana.log, tirana.peer(podgorica).recipient())
+    with tirana.log.read() as conn:
+        packed = share.pack(
+            conn, tirana.peer(podgorica).recipient(), "incarnation", Send(0, LEAST_BYTES), utc_now()
+        )
+    assert 1 < len(packed.batch.frames) < 6
+    assert (
+        sum(len(one.envelope) + sum(map(len, one.contents)) for one in packed.batch.frames) > LEAST_BYTES // 2
+    )
+
+
+async def test_what_was_denied_between_two_pieces_goes_void(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await tirana.publish(told(TIRANA, 1, description="x" * 1_047_900), tlp=Tlp.CLEAR)
+    pieces = Pieces()
+    begun = await take(podgorica, tirana, await pack(tirana, podgorica), pieces=pieces)
+    assert (begun.head, begun.begun) == (0, BATCH_BYTES)
+    await introduce.change(tirana.log, "podgorica", PeerState.SUSPENDED, "test")
+    (void,) = (await pack(tirana, podgorica, begun=BATCH_BYTES)).frames
+    assert (void.kind, void.number) == (FrameKind.VOID, 1)
+    sent = await pack(tirana, podgorica, begun=BATCH_BYTES)
+    assert (await take(podgorica, tirana, sent, pieces=pieces)).head == 1
+    assert podgorica.holds(*ids(1)) == [False]
+
+
+async def test_a_frame_that_is_carried_stays_whole(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await tirana.publish(told(TIRANA, 1, description="x" * 1_047_900), told(TIRANA, 2))
+    recipient = tirana.peer(podgorica).recipient()
+    await share.decide(tirana.log, recipient)
+    with tirana.log.read() as conn:
+        packed = share.pack(conn, recipient, "incarnation", Send(0), utc_now(), whole=True)
+    assert [one.kind for one in packed.batch.frames] == [FrameKind.STATEMENT]
+
+
+# --- what a link does in one commit ---------------------------------------------------------------------------------
+
+
+async def looked(sender: Station, to: Station, send: Send | None) -> share.Found:
+    """Look once more where all that was there before has been decided."""
+    return await share.look(sender.log, to.member, share.Sender("incarnation", send), utc_now())
+
+
+async def test_a_few_are_decided_numbered_and_packed_in_one_commit(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await share.decide(tirana.log, tirana.peer(podgorica).recipient())
+    await tirana.publish(told(TIRANA, 1), told(TIRANA, 2))
+    commits = 0
+
+    def count(_committed: object) -> None:
+        nonlocal commits
+        commits += 1
+
+    tirana.log.on_commit(count)
+    found = await looked(tirana, podgorica, Send(0))
+    assert (commits, found.head.number, found.is_all, found.isolated) == (1, 2, True, False)
+    assert found.packed is not None
+    with tirana.log.read() as conn:
+        recipient = tirana.peer(podgorica).recipient()
+        again = share.pack(conn, recipient, "incarnation", Send(0), found.packed.batch.sent)
+    assert found.packed == again
+    assert (await looked(tirana, podgorica, Send(2))).packed is None, "nothing is left"
+
+
+async def test_many_are_left_to_be_packed_beside_the_writer(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await share.decide(tirana.log, tirana.peer(podgorica).recipient())
+    await tirana.publish(*(told(TIRANA, number) for number in range(1, 40)))
+    found = await looked(tirana, podgorica, Send(0))
+    assert (found.head.number, found.packed) == (39, None)
+
+
+async def test_nothing_is_packed_where_nothing_can_be_sent(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await tirana.publish(told(TIRANA, 1))
+    assert (await looked(tirana, podgorica, None)).packed is None
+    await tirana.log.write(lambda tx: isolation.begin(tx, "an exercise", "test"))
+    found = await looked(tirana, podgorica, Send(0))
+    assert (found.isolated, found.packed) == (True, None)
+
+
+async def test_for_a_peer_that_was_suspended_nothing_is_decided_and_nothing_packed(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await introduce.change(tirana.log, "podgorica", PeerState.SUSPENDED, "test")
+    await tirana.publish(told(TIRANA, 1))
+    found = await looked(tirana, podgorica, Send(0))
+    assert (found.peer.state, found.head.number, found.packed) == (PeerState.SUSPENDED, 0, None)
+    assert given(tirana, podgorica) == 0
+
+
+async def test_what_was_denied_after_numbering_is_made_void_before_anything_is_packed(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await tirana.publish(told(TIRANA, 1), tlp=Tlp.AMBER)
+    await share.decide(tirana.log, tirana.peer(podgorica).recipient())
+    await introduce.clear(tirana.log, "podgorica", Tlp.CLEAR, "test")
+    assert (await looked(tirana, podgorica, Send(0))).packed is None
+    found = await looked(tirana, podgorica, Send(0))
+    assert found.packed is not None
+    assert [one.kind for one in found.packed.batch.frames] == [FrameKind.VOID]
 
 
 # --- passed on ------------------------------------------------------------------------------------------------------

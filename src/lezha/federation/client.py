@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from lezha.federation import enrolment, frame, polled, tls
+from lezha.federation import enrolment, frame, outbox, polled, tls
 from lezha.federation.document import KnownDocument, read
 from lezha.federation.errors import Busy, EnrolmentError, Fenced, LinkFault, Refused
 
@@ -23,11 +23,15 @@ _LEAST_WAIT_S, _MOST_WAIT_S = 1, 60
 class PeerClient:
     """Talk to one peer. `endpoint` is its base URL, e.g. https://192.0.2.7:8441."""
 
+    lanes: Final = outbox.LANES
+    """Batches that can be under way at once: each has a connection of its own."""
+
     def __init__(self, endpoint: str, member: str, context: ssl.SSLContext) -> None:
         self._url = URL(endpoint)
         self._server_name = tls.server_name(member)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=2, keepalive_timeout=60), timeout=TIMEOUT
+            connector=aiohttp.TCPConnector(ssl=context, limit=self.lanes, keepalive_timeout=60),
+            timeout=TIMEOUT,
         )
 
     def is_open(self) -> bool:

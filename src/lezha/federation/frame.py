@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from securesystemslib.signer import CryptoSigner, Key
 
 from lezha.federation import envelope
@@ -21,8 +22,11 @@ MEDIA_TYPE: Final = "application/vnd.lezha.batch.v1"
 MAX_BATCH_BYTES: Final = 8 << 20
 BATCH_FRAMES: Final = 256
 BATCH_BYTES: Final = 1 << 20
+LEAST_BYTES: Final = 16 << 10
+"""So few bytes are sent at once over a line that lets no more through in time."""
 _MAX_PARTS: Final = 16
 _HASH_BYTES: Final = 32
+_PLACE_BYTES: Final = 16
 _Code = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_]{1,40}\Z")]
 """Why a frame was refused, in a word."""
 SUSPENDED: Final = "suspended"
@@ -30,7 +34,11 @@ SUPERSEDED: Final = "superseded"
 
 
 class FrameKind(StrEnum):
-    """What a frame carries. A `void` frame carries only the digest of what was denied after numbering."""
+    """What a frame carries.
+
+    A `void` frame carries only the digest of what was denied after numbering, a `piece` some bytes of a frame that is
+    too large to travel at once.
+    """
 
     STATEMENT = "statement"
     ROSTER = "roster"
@@ -38,6 +46,7 @@ class FrameKind(StrEnum):
     COMMITMENT = "commitment"
     DOCUMENT = "document"
     VOID = "void"
+    PIECE = "piece"
 
 
 class Parcel(msgspec.Struct, frozen=True):
@@ -64,7 +73,8 @@ class Parcel(msgspec.Struct, frozen=True):
 class Frame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """One numbered frame. `previous` is the chain value of the frame before.
 
-    In a void frame `envelope` is the 32-byte digest of what the number stood for.
+    In a void frame `envelope` is the 32-byte digest of what the number stood for. In a piece it is the bytes, and the
+    one content says where they belong (`cut`).
     """
 
     number: int
@@ -74,7 +84,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     contents: tuple[bytes, ...] = ()
 
     def digest(self) -> bytes:
-        """The digest of the parcel, which a void frame carries in its place."""
+        """The digest of the parcel, which a void frame carries in its place. A piece has none."""
         if self.kind is FrameKind.VOID:
             return self.envelope
         return Parcel(self.kind, self.envelope, self.contents).digest()
@@ -92,12 +102,18 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     sent: str
     frames: tuple[Frame, ...] = ()
 
+    @property
+    def piece(self) -> Frame | None:
+        """The piece of a frame that this batch is, None if it holds whole frames or none."""
+        return self.frames[0] if self.frames and self.frames[0].kind is FrameKind.PIECE else None
+
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the receiver signs after its commit: it holds, or has put aside, all up to `head`.
 
     `chain` is the hex chain value at `head`; `refused` lists numbers of this batch that it put aside, with codes. The
-    number after `head` with the code `suspended` says that nothing is taken in its turn for now.
+    number after `head` with the code `suspended` says that nothing is taken in its turn for now. `begun` tells how many
+    bytes are there of the frame after `head`, left out if none are; that is no promise, since they are not durable.
     """
 
     receiver: str
@@ -107,6 +123,7 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chain: str
     at: str
     refused: tuple[tuple[int, _Code], ...] = ()
+    begun: Annotated[int, msgspec.Meta(ge=1, le=MAX_BATCH_BYTES)] | UnsetType = UNSET
 
     def refused_of(self, batch: Batch) -> tuple[tuple[int, str], ...]:
         """Return what of this batch was put aside; else a receipt could name any number of others."""
@@ -149,6 +166,33 @@ def pack_document(raw: bytes) -> Parcel:
     return Parcel(FrameKind.DOCUMENT, raw)
 
 
+def cut(whole: Frame, offset: int, most: int) -> Frame:
+    """Return the piece of a frame that begins at `offset` of its bytes and has at most `most` of them."""
+    raw = msgspec.msgpack.encode(whole)
+    place = offset.to_bytes(_PLACE_BYTES // 2, "big") + len(raw).to_bytes(_PLACE_BYTES // 2, "big")
+    return Frame(whole.number, FrameKind.PIECE, whole.previous, raw[offset : offset + most], (place,))
+
+
+def place_of(piece: Frame) -> tuple[int, int]:
+    """Return where the bytes of a piece begin, and how many all pieces have together."""
+    (place,) = piece.contents
+    return int.from_bytes(place[: _PLACE_BYTES // 2], "big"), int.from_bytes(
+        place[_PLACE_BYTES // 2 :], "big"
+    )
+
+
+def join(raw: bytes, piece: Frame) -> Frame:
+    """Read the frame whose bytes are complete with `piece`, as strictly as one in a batch. Raises Refused."""
+    try:
+        whole = msgspec.msgpack.decode(raw, type=Frame)
+    except (ValueError, RecursionError) as error:
+        raise Refused("malformed_batch", f"The pieces of a frame are none together: {error}.") from error
+    expected = (piece.number, piece.previous)
+    if (whole.number, whole.previous) != expected or whole.kind is FrameKind.PIECE or not _sound(whole):
+        raise Refused("malformed_batch", "The pieces of a frame are another one together.")
+    return whole
+
+
 def encode(batch: Batch) -> bytes:
     """Return the bytes of a batch."""
     return msgspec.msgpack.encode(batch)
@@ -172,6 +216,7 @@ def decode(raw: bytes) -> Batch:
         and batch.incarnation.isascii()
         and batch.incarnation.isalnum()
         and all(map(_sound, batch.frames))
+        and (len(batch.frames) < 2 or not any(one.kind is FrameKind.PIECE for one in batch.frames))
     )
     if not sound:
         raise Refused("malformed_batch", "A batch breaks the limits of the link.")
@@ -198,4 +243,13 @@ def read_receipt(raw: bytes, keys: Sequence[Key], receiver: str, sender: str) ->
 def _sound(frame: Frame) -> bool:
     if frame.number < 1 or len(frame.previous) != _HASH_BYTES or len(frame.contents) > _MAX_PARTS:
         return False
+    if frame.kind is FrameKind.PIECE:
+        return _is_sound_piece(frame)
     return frame.kind is not FrameKind.VOID or (len(frame.envelope) == _HASH_BYTES and not frame.contents)
+
+
+def _is_sound_piece(frame: Frame) -> bool:
+    if [len(one) for one in frame.contents] != [_PLACE_BYTES]:
+        return False
+    offset, total = place_of(frame)
+    return bool(frame.envelope) and offset + len(frame.envelope) <= total <= MAX_BATCH_BYTES

@@ -1,22 +1,30 @@
 """The sending end of a stream: events in, commands out; no clock, no network.
 
-start ──Greet──▶ greeted ──Send──▶ receipted ─┐
-  ▲ ▲               │ nothing to send: Wait   │
-  │ └─── quiet ─────┴──────────◀──────────────┘
+start ──Greet──▶ greeted ──Send, Send──▶ under way ──Await──▶ receipted ─┐
+  ▲ ▲               │ nothing to send: Wait                              │
+  │ └─── quiet ─────┴────────────────────◀───────────────────────────────┘
   └──Pause── failed (0.2 s, doubling to 8 s, with jitter)
+
+Two batches are under way at most, and one alone where the next may depend on it: after a piece of a frame, after a
+node document, and on a line that lets little through. What is sent at once is halved when it does not arrive, and
+doubled when it does.
 
 When the receiver asks to wait, the same is sent again after a pause that nothing ends sooner.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from lezha.federation.frame import Receipt
+from lezha.federation.frame import BATCH_BYTES, LEAST_BYTES, Batch, FrameKind, Receipt
 
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 8.0
+LANES: Final = 2
+"""Batches under way at most."""
+_ALONE: Final = frozenset({FrameKind.PIECE, FrameKind.DOCUMENT})
 
 
 class Greet(msgspec.Struct, frozen=True):
@@ -24,9 +32,17 @@ class Greet(msgspec.Struct, frozen=True):
 
 
 class Send(msgspec.Struct, frozen=True):
-    """Send the frames after number `after`."""
+    """Send the frames after number `after`, at most `most` bytes; of the first one `begun` bytes are there already."""
 
     after: int
+    most: int = BATCH_BYTES
+    begun: int = 0
+
+
+class Await(msgspec.Struct, frozen=True):
+    """Wait for the receipt of the oldest batch under way; if there is room for another one, for something new too."""
+
+    room: bool = False
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -40,7 +56,7 @@ class Pause(msgspec.Struct, frozen=True):
     firm: bool = False
 
 
-Command = Greet | Send | Wait | Pause
+Command = Greet | Send | Await | Wait | Pause
 
 
 class Fork(Exception):
@@ -56,7 +72,7 @@ def pause(failures: int, jitter: float) -> float:
 class Outbox:
     """Decide what to do next on the stream to one peer.
 
-    `jitter` returns a number in [0, 1).
+    `jitter` returns a number in [0, 1). Over some ways only one batch can be under way: `lanes` says how many.
     """
 
     def __init__(self, incarnation: str, jitter: Callable[[], float]) -> None:
@@ -65,6 +81,12 @@ class Outbox:
         self._pause_due = False
         self._quiet = False
         self._held_s = 0.0
+        self._under_way: deque[int] = deque()  # how far each batch goes, oldest first
+        self._alone = self._behind = False
+        self._begun = 0
+        self._most = BATCH_BYTES
+        self._in_vain = 0
+        self.lanes = LANES
         self.acknowledged: int | None = None
         self.failures = 0
 
@@ -75,15 +97,40 @@ class Outbox:
             return Pause(seconds, firm=True)
         if self._pause_due:
             self._pause_due = False
-            return Pause(pause(self.failures, self._jitter()))
+            return Pause(pause(max(self.failures, self._in_vain), self._jitter()))
         if self.acknowledged is None or self._quiet:
-            return Greet()
-        return Send(self.acknowledged) if self.acknowledged < head else Wait()
+            return Await() if self._under_way else Greet()
+        send = self.would_send()
+        if send is not None and send.after < head:
+            return send
+        return Await(room=send is not None) if self._under_way else Wait()
+
+    def would_send(self) -> Send | None:
+        """Return what to send as soon as there is something for it, None if nothing can be sent now."""
+        unknown = self.acknowledged is None or self._quiet
+        if unknown or self._held_s or self._pause_due or not self._has_room():
+            return None
+        if self._under_way:
+            return Send(self._under_way[-1], self._most)
+        return Send(self.acknowledged or 0, self._most, self._begun)
+
+    def _has_room(self) -> bool:
+        if not self._under_way:
+            return True
+        lanes = self.lanes if self._most == BATCH_BYTES else 1
+        return len(self._under_way) < lanes and not (self._alone or self._behind)
+
+    def sent(self, batch: Batch) -> None:
+        """Note that a batch with frames is under way."""
+        last = batch.frames[-1]
+        self._alone, self._behind = last.kind in _ALONE, False
+        self._under_way.append(last.number - 1 if batch.piece else last.number)
 
     def receipted(self, receipt: Receipt, head: int, chain: bytes | None) -> None:
-        """Take a verified receipt. `chain` is this node's chain value at `receipt.head`, None if it has none.
+        """Take a verified receipt for the oldest batch under way, or for a greeting if there is none.
 
-        A head below the last one means that the receiver was restored: the rest is sent again. Raises Fork.
+        `chain` is this node's chain value at `receipt.head`, None if it has none. A head below the last one means that
+        the receiver was restored: the rest is sent again. Raises Fork.
         """
         if receipt.incarnation != self._incarnation:
             raise Fork(
@@ -91,20 +138,47 @@ class Outbox:
             )
         if chain is None or receipt.head > head or receipt.chain != chain.hex():
             raise Fork(f"The peer holds another frame {receipt.head} than this node sent.")
-        self.acknowledged = receipt.head
+        begun = receipt.begun or 0
+        if not self._under_way:
+            self._quiet = False
+        else:
+            self._answered(receipt.head, begun)
+        self.acknowledged, self._begun = receipt.head, begun
         self.failures = 0
-        self._quiet = False
+
+    def _answered(self, head: int, begun: int) -> None:
+        """Note how far the receiver was when it had taken the oldest batch.
+
+        If it has left something, so it will of what is under way behind that: nothing is sent until that is answered.
+        A batch of which again nothing is taken is worth a pause.
+        """
+        expected = self._under_way.popleft()
+        self._in_vain = 0 if (head, begun) > (self.acknowledged or 0, self._begun) else self._in_vain + 1
+        self._pause_due = self._in_vain > 1
+        self._behind = head < expected or self._in_vain > 0
+        if not self._behind:
+            self._most = min(self._most * 2, BATCH_BYTES)
 
     def quiet(self) -> None:
         """Note that nothing was heard for long, or that the peer began anew: greet, to learn where it is."""
         self._quiet = True
 
     def held(self, seconds: float) -> None:
-        """Note that the receiver takes no more for so long: nothing has failed, and nothing is lost."""
+        """Note that the receiver takes no more for so long: nothing has failed; what was under way is sent again."""
+        self._under_way.clear()
         self._held_s = seconds
 
     def failed(self) -> None:
         """Note that a connection or a reply failed: pause, then greet again."""
+        if self._under_way:
+            self._most = max(self._most // 2, LEAST_BYTES)
+        self._under_way.clear()
         self.failures += 1
         self.acknowledged = None
         self._pause_due = True
+
+    def dropped(self) -> None:
+        """Note that nothing more will be heard of what is under way: greet, to learn whether it has arrived."""
+        if self._under_way:
+            self._under_way.clear()
+            self._quiet = True

@@ -19,6 +19,9 @@ _UNANSWERED_S: Final = 90.0
 class Polled:
     """The batches for one peer, one at a time, between the link that sends them and the peer's questions."""
 
+    lanes: Final = 1
+    """A question is answered by one batch."""
+
     def __init__(self) -> None:
         self._question: asyncio.Future[bytes] | None = None
         self._receipt: asyncio.Future[bytes] | None = None

@@ -9,7 +9,7 @@ from lezha.federation.members import Members
 from lezha.flows.errors import Rejected
 from lezha.store import contents, disputes, substances
 from lezha.store.contents import Content
-from lezha.store.disputes import Version
+from lezha.store.disputes import Question, Version
 from lezha.store.log import Log, Tx
 
 
@@ -47,16 +47,20 @@ def purged(content: Content) -> Rejected:
     return Rejected(content.stix_id, "lezha purge", "its bytes were purged here, and are not taken again.")
 
 
-def weigh(log: Log, subjects: Sequence[Content]) -> dict[str, str]:
-    """Work out what `settle` will want to know of `subjects`, hash -> substance, before it has the writer's turn."""
+def ask(log: Log, subjects: Sequence[Content]) -> list[Question]:
+    """Return what has to be weighed of `subjects` before `settle`: versions of which there are several contents."""
     coming: dict[Version, dict[str, bytes]] = {}
     for one in subjects:
         if one.creator:
             coming.setdefault(_version(one), {})[one.hash] = one.raw
     if not coming:
-        return {}
+        return []
     with log.read() as conn:
-        asked = disputes.questions(conn, coming.keys() - disputes.known(conn, coming), coming)
+        return disputes.questions(conn, coming.keys() - disputes.known(conn, coming), coming)
+
+
+def weigh(log: Log, asked: Sequence[Question]) -> dict[str, str]:
+    """Work out what `settle` will want to know, hash -> substance, before it has the writer's turn."""
 
     def read(content: str) -> str | None:
         with log.read() as conn:

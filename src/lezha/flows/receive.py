@@ -1,10 +1,11 @@
 """A peer's batch goes into the log, or into quarantine; the signed receipt follows the commit."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from lezha.federation import frame, inbox, roster
@@ -12,12 +13,15 @@ from lezha.federation.checkpoint import KnownCommitment
 from lezha.federation.errors import Refused
 from lezha.federation.frame import Batch, Frame, FrameKind, Receipt
 from lezha.federation.inbox import Placement
+from lezha.federation.pieces import Pieces
 from lezha.federation.roster import KnownRoster
 from lezha.federation.tombstone import KnownTombstone
+from lezha.federation.turn import Turn
 from lezha.flows import attest, authority, ingest, renew, vet
 from lezha.flows.vet import Checked, Receiver, Renewal, Told, Unfit
 from lezha.store import communities, contents, inbound, statements, tombstones
 from lezha.store.communities import KeptRoster
+from lezha.store.disputes import Question
 from lezha.store.errors import Conflict
 from lezha.store.inbound import Quarantined
 from lezha.store.log import Log, Tx
@@ -34,34 +38,76 @@ _MOST_WORDS: Final = 1000  # characters
 _MOST_IDLE: Final = 10_000  # tombstones of one peer that take back nothing that is held
 
 
-async def from_peer(log: Log, receiver: Receiver, peer: Peer, sent: Batch, latest: str) -> bytes:
-    """Take a batch as the state of the peer allows, as `batch` or as `recalls`; return the envelope of the receipt."""
-    if peer.state is PeerState.ACTIVE:
-        return await batch(log, receiver, peer.member, sent, latest)
-    return await recalls(log, receiver, peer.member, sent)
-
-
-async def batch(log: Log, receiver: Receiver, sender: str, sent: Batch, latest: str) -> bytes:
-    """Take a batch from the member `sender` and return the envelope of the receipt.
+class Arrival(msgspec.Struct, frozen=True):
+    """A batch as it came from a peer.
 
     `latest` is the RFC 3339 UTC time that neither a statement's `issued` nor the time of an object's version may pass:
-    now and some minutes for clocks.
+    now and some minutes for clocks. `pieces` are those of frames that are on their way, `turn` is its place among the
+    same peer's batches.
+    """
+
+    sent: Batch
+    latest: str
+    pieces: Pieces
+    turn: Turn
+
+
+class _Taken(NamedTuple):
+    """How far a stream is taken, what of the batch was put aside, and when that was so."""
+
+    head: Head
+    refused: tuple[tuple[int, str], ...]
+    at: str
+
+
+async def from_peer(log: Log, receiver: Receiver, peer: Peer, arrival: Arrival) -> bytes:
+    """Take a batch as the state of the peer allows, as `batch` or as `recalls`; return the envelope of the receipt."""
+    if peer.state is PeerState.ACTIVE:
+        return await batch(log, receiver, peer.member, arrival)
+    return await recalls(log, receiver, peer.member, arrival.sent)
+
+
+async def batch(log: Log, receiver: Receiver, sender: str, arrival: Arrival) -> bytes:
+    """Take a batch from the member `sender` and return the envelope of the receipt.
+
     Each frame is taken whole, put aside whole, or, from the first gap or fork on, left alone. What the receipt
-    acknowledges is durable.
+    acknowledges is durable. A piece that completes no frame is as good as a greeting.
     """
     with log.read() as conn:
-        done = inbound.head(conn, sender, sent.incarnation).number
+        done = inbound.head(conn, sender, arrival.sent.incarnation).number
+    sent = _whole(sender, arrival, done)
     fresh = _as_far_as_known([one for one in sent.frames if one.number > done])
     if _is_little(fresh):
-        checked = vet.check_all(fresh, receiver, latest)
+        checked, asked = _check(log, receiver, fresh, arrival.latest)
     else:
-        checked = await asyncio.to_thread(vet.check_all, fresh, receiver, latest)
+        checked, asked = await asyncio.to_thread(_check, log, receiver, fresh, arrival.latest)
     # A third of a second for each megabyte: neither the event loop nor the writer waits for that.
-    said = await asyncio.to_thread(authority.weigh, log, vet.by_creators(checked))
+    said = await asyncio.to_thread(authority.weigh, log, asked) if asked else {}
     if any(isinstance(found, Renewal) for _, found in checked):
         checked = await asyncio.to_thread(_look_back, log, sender, checked)
-    head, refused, at = await log.write(lambda tx: _take(tx, receiver, sender, sent, checked, said))
-    return _receipt(receiver, sender, sent.incarnation, head, refused, at)
+    await arrival.turn.come()
+    taking = log.submit(lambda tx: _take(tx, receiver, sender, sent, checked, said))
+    arrival.turn.end()
+    taken = await taking
+    begun = arrival.pieces.there(sender, sent.incarnation, taken.head.number + 1)
+    return _receipt(receiver, sender, sent.incarnation, taken, begun)
+
+
+def _whole(sender: str, arrival: Arrival, done: int) -> Batch:
+    """Return a batch with the frame that its piece completes, or with none if it completes none."""
+    piece = arrival.sent.piece
+    if piece is None:
+        return arrival.sent
+    whole = arrival.pieces.take(sender, arrival.sent) if piece.number == done + 1 else None
+    return replace(arrival.sent, frames=(whole,) if whole else ())
+
+
+def _check(
+    log: Log, receiver: Receiver, fresh: Sequence[Frame], latest: str
+) -> tuple[list[tuple[Frame, Checked]], list[Question]]:
+    """Verify frames, and find out what has to be weighed of them."""
+    checked = vet.check_all(fresh, receiver, latest)
+    return checked, authority.ask(log, vet.by_creators(checked))
 
 
 async def recalls(log: Log, receiver: Receiver, sender: str, sent: Batch) -> bytes:
@@ -73,13 +119,13 @@ async def recalls(log: Log, receiver: Receiver, sender: str, sent: Batch) -> byt
     checked = await asyncio.to_thread(vet.check_all, stones, receiver, "")
     known = [found for _, found in checked if isinstance(found, KnownTombstone)]
 
-    def work(tx: Tx) -> tuple[Head, str]:
+    def work(tx: Tx) -> _Taken:
         _check_life(tx, sender, sent)
         _keep_tombstones(tx, sender, known)
-        return inbound.head(tx.conn, sender, sent.incarnation), tx.at
+        head = inbound.head(tx.conn, sender, sent.incarnation)
+        return _Taken(head, ((head.number + 1, frame.SUSPENDED),), tx.at)
 
-    head, at = await log.write(work)
-    return _receipt(receiver, sender, sent.incarnation, head, [(head.number + 1, frame.SUSPENDED)], at)
+    return _receipt(receiver, sender, sent.incarnation, await log.write(work))
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -103,7 +149,8 @@ async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Ca
     if isinstance(found, Unfit):
         raise found.reason
     checked = [(one, found)]
-    said = await asyncio.to_thread(authority.weigh, log, vet.by_creators(checked))
+    asked = authority.ask(log, vet.by_creators(checked))
+    said = await asyncio.to_thread(authority.weigh, log, asked)
 
     def work(tx: Tx) -> None:
         also(tx)
@@ -113,22 +160,16 @@ async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Ca
     await log.write(work)
 
 
-def _receipt(
-    receiver: Receiver,
-    sender: str,
-    incarnation: str,
-    head: Head,
-    refused: Iterable[tuple[int, str]],
-    at: str,
-) -> bytes:
+def _receipt(receiver: Receiver, sender: str, incarnation: str, taken: _Taken, begun: int = 0) -> bytes:
     receipt = Receipt(
         receiver=receiver.member,
         sender=sender,
         incarnation=incarnation,
-        head=head.number,
-        chain=head.chain.hex(),
-        at=at,
-        refused=tuple(refused),
+        head=taken.head.number,
+        chain=taken.head.chain.hex(),
+        at=taken.at,
+        refused=taken.refused,
+        begun=begun or UNSET,
     )
     return frame.sign_receipt(receipt, receiver.signer)
 
@@ -164,7 +205,7 @@ def _take(
     sent: Batch,
     checked: Sequence[tuple[Frame, Checked]],
     said: Mapping[str, str],
-) -> tuple[Head, list[tuple[int, str]], str]:
+) -> _Taken:
     _check_life(tx, sender, sent)
     start = head = inbound.head(tx.conn, sender, sent.incarnation)
     taken: list[tuple[Frame, Checked]] = []
@@ -183,7 +224,7 @@ def _take(
         inbound.move(tx, sender, sent.incarnation, head)
     first = sent.frames[0].number if sent.frames else head.number + 1
     refused = inbound.refusals(tx.conn, sender, sent.incarnation, first - 1, len(sent.frames))
-    return head, refused, tx.at
+    return _Taken(head, tuple(refused), tx.at)
 
 
 def _check_life(tx: Tx, sender: str, sent: Batch) -> None:

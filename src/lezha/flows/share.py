@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from lezha.federation import frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
+from lezha.federation.outbox import Send
 from lezha.sharing.community import Community
 from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Standing, Withheld
 from lezha.store import (
@@ -23,6 +24,7 @@ from lezha.store import (
     communities,
     documents,
     isolation,
+    peers,
     policies,
     posts,
     recipients,
@@ -32,11 +34,13 @@ from lezha.store import (
     walk,
 )
 from lezha.store.log import Log, Tx
+from lezha.store.peers import Peer, PeerState
 from lezha.store.tombstones import Stone
 from lezha.store.views import Change, Cursor, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
 _AGAIN_PER_COMMIT: Final = 1024
+_FEW: Final = 16  # rows; to pack more would hold up whoever else wants to write
 KINDS: Final = frozenset(
     {
         "statement",
@@ -96,14 +100,6 @@ async def decide_recalls(log: Log, recipient: Recipient) -> Head:
     return await log.write(work)
 
 
-def preview(
-    conn: Connection, facts: Sequence[Facts], recipients: Sequence[Recipient], now: str
-) -> list[Released | Withheld]:
-    """Decide for statements that need not be in the log yet: who would get them, and who not and why."""
-    gates = [policies.gate(conn, recipient, now) for recipient in recipients]
-    return [gate.decide(one) for gate in gates for one in facts]
-
-
 class Packed(msgspec.Struct, frozen=True):
     """Frames to send, and the rows among them that must be made void before: (number, why).
 
@@ -114,38 +110,89 @@ class Packed(msgspec.Struct, frozen=True):
     denied: tuple[tuple[int, Withheld], ...]
 
 
-def pack(conn: Connection, recipient: Recipient, incarnation: str, after: int, now: str) -> Packed:
-    """Pack the frames numbered above `after` for a peer: at most 256 of them and 1 MiB, but at least one.
+class Found(msgspec.Struct, frozen=True):
+    """What a look at the log has found for a peer: how it stands, whether this node is isolated, its view's head.
 
+    `is_all` says whether all changes have been decided. `packed` is what can be sent at once, if that is little.
+    """
+
+    peer: Peer
+    isolated: bool
+    head: Head
+    is_all: bool
+    packed: Packed | None = None
+
+
+class Sender(msgspec.Struct, frozen=True):
+    """In whose name frames are packed: the life of its database; and what can be sent now, if anything."""
+
+    incarnation: str
+    send: Send | None
+
+
+async def look(log: Log, member: str, sender: Sender, now: str) -> Found:
+    """Decide for the next changes for the peer `member` if it is active, and pack them if they are few.
+
+    All in one commit: for each step of its own the writer would have to be waited for once more. Raises NotFound.
+    """
+    return await log.write(lambda tx: _look(tx, member, sender, now))
+
+
+def preview(
+    conn: Connection, facts: Sequence[Facts], recipients: Sequence[Recipient], now: str
+) -> list[Released | Withheld]:
+    """Decide for statements that need not be in the log yet: who would get them, and who not and why."""
+    gates = [policies.gate(conn, recipient, now) for recipient in recipients]
+    return [gate.decide(one) for gate in gates for one in facts]
+
+
+def pack(
+    conn: Connection, recipient: Recipient, incarnation: str, send: Send, now: str, *, whole: bool = False
+) -> Packed:
+    """Pack frames for a peer: at most 256 of them and as many bytes as `send` says, but at least one.
+
+    If the first one alone is larger, a piece of it is sent, unless frames have to be `whole`.
     What has been denied since it was numbered goes as a void frame, and does so whenever it is sent again.
     """
-    recipient = recipients.present(conn, recipient)
-    previous = _chain_at(conn, recipient.id, after)
-    entries = views.entries(conn, recipient.id, after, frame.BATCH_FRAMES)
+    present = recipients.present(conn, recipient)
+    return _pack_present(conn, present, incarnation, send, now, whole=whole)
+
+
+def _pack_present(
+    conn: Connection, recipient: Recipient, incarnation: str, send: Send, now: str, *, whole: bool = False
+) -> Packed:
+    previous = _chain_at(conn, recipient.id, send.after)
+    entries = views.entries(conn, recipient.id, send.after, frame.BATCH_FRAMES)
     parcels, denied = _parcels(conn, entries, recipient, now)
-    void = views.voided(conn, recipient.id, after)
+    void = views.voided(conn, recipient.id, send.after)
     frames: list[Frame] = []
     size = 0
     for entry in entries:
         parcel = None if entry.number in void else parcels.get(entry.ref)
         size += 0 if parcel is None else parcel.size
-        if frames and size > frame.BATCH_BYTES:
+        if frames and size > send.most:
             break
-        if parcel is None:
-            frames.append(Frame(entry.number, FrameKind.VOID, previous, entry.digest))
-        else:
-            frames.append(Frame(entry.number, parcel.kind, previous, parcel.envelope, parcel.contents))
+        frames.append(_frame(entry, parcel, previous))
+        if size > send.most and not whole:
+            frames = [frame.cut(frames[0], send.begun, send.most)]
+            break
         previous = entry.chain
         if frames[-1].kind is FrameKind.DOCUMENT:
             break  # what follows may be signed by a key that the peer knows only once it has this
-    batch = Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
     last = frames[-1].number if frames else 0
     fresh = [
         (entry.number, denied[entry.ref])
         for entry in entries
         if entry.ref in denied and entry.number not in void and entry.number <= last
     ]
-    return Packed(batch, tuple(fresh))
+    return Packed(Batch(frame.PROTOCOL, incarnation, now, tuple(frames)), tuple(fresh))
+
+
+def _frame(entry: Entry, parcel: Parcel | None, previous: bytes) -> Frame:
+    """Return the frame of a row; without a parcel it is void."""
+    if parcel is None:
+        return Frame(entry.number, FrameKind.VOID, previous, entry.digest)
+    return Frame(entry.number, parcel.kind, previous, parcel.envelope, parcel.contents)
 
 
 def pack_recalls(conn: Connection, recipient: Recipient, incarnation: str, after: int, now: str) -> Batch:
@@ -164,16 +211,40 @@ def pack_recalls(conn: Connection, recipient: Recipient, incarnation: str, after
     return Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
 
 
+def _look(tx: Tx, member: str, sender: Sender, now: str) -> Found:
+    peer = peers.by_member(tx.conn, member)
+    isolated = isolation.present(tx.conn) is not None
+    if peer.state is not PeerState.ACTIVE:
+        return Found(peer, isolated, views.head(tx.conn, member), is_all=False)
+    recipient = peer.recipient()
+    decided = _decide_present(tx, recipient)
+    head = decided or views.head(tx.conn, member)
+    found = Found(peer, isolated, head, is_all=decided is not None)
+    send = sender.send
+    if isolated or send is None or not 0 < head.number - send.after <= _FEW:
+        return found
+    packed = _pack_present(tx.conn, recipient, sender.incarnation, send, now)
+    if packed.denied:
+        views.void(tx, member, packed.denied)
+        return found
+    return msgspec.structs.replace(found, packed=packed)
+
+
 def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
+    """Decide for the next changes by what the recipient is now; as `_decide_present`."""
+    active, recipient = not recipient.suspended, recipients.present(tx.conn, recipient)
+    if active and recipient.suspended and recipient.standing is Standing.MEMBER:
+        # Suspended since its link looked: all but recalls waits (`decide_recalls`).
+        return views.head(tx.conn, recipient.id)
+    return _decide_present(tx, recipient)
+
+
+def _decide_present(tx: Tx, recipient: Recipient) -> Head | None:
     """Decide for the next changes; return the view's head, or None if there may be more changes.
 
     They are taken in order, so that the order of a view does not depend on how many there are of which it tells
     nothing: what waits behind a roster or an admission waits until all that was withheld has been decided anew.
     """
-    active, recipient = not recipient.suspended, recipients.present(tx.conn, recipient)
-    if active and recipient.suspended and recipient.standing is Standing.MEMBER:
-        # Suspended since its link looked: all but recalls waits (`decide_recalls`).
-        return views.head(tx.conn, recipient.id)
     place = views.cursor(tx.conn, recipient.id)
     if place.again is not None:
         _decide_again(tx, policies.gate(tx.conn, recipient, tx.at), place)

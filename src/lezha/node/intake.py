@@ -9,7 +9,10 @@ from lezha.federation import frame
 from lezha.federation.frame import Batch, FrameKind
 from lezha.federation.members import Members
 from lezha.federation.pace import Pace
+from lezha.federation.pieces import Pieces
+from lezha.federation.turn import Turn, Turns
 from lezha.flows import receive
+from lezha.flows.receive import Arrival
 from lezha.flows.vet import Receiver
 from lezha.node.clock import later, utc_now
 from lezha.store import peers
@@ -30,6 +33,8 @@ class Intake:
         self, log: Log, receiver: Callable[[], Receiver], refresh: Callable[[], object], pace: Pace
     ) -> None:
         self.pace: Final = pace
+        self.turns: Final = Turns()
+        self._pieces = Pieces()
         self._log = log
         self._receiver = receiver
         self._refresh = refresh
@@ -49,17 +54,27 @@ class Intake:
         finally:
             self.pace.spend(member, frames, len(raw))
 
-    async def take(self, member: str, sent: Batch, *, in_time: bool = True) -> bytes:
-        """Take a batch from a confirmed peer as its state allows; return the receipt's envelope.
+    async def take(
+        self, member: str, sent: Batch, turn: Turn | None = None, *, in_time: bool = True
+    ) -> bytes:
+        """Take a batch from a confirmed peer as its state allows, in its `turn`; return the receipt's envelope.
 
         What was carried does not come `in_time`. Raises Refused.
         """
+        turn = turn or self.turns.take(member)
+        try:
+            return await self._take(member, sent, turn, in_time=in_time)
+        finally:
+            turn.end()
+
+    async def _take(self, member: str, sent: Batch, turn: Turn, *, in_time: bool) -> bytes:
         with self._log.read() as conn:  # a peer may send for hours, and be suspended meanwhile
             peer = peers.by_member(conn, member)
         if in_time:
             _check_clock(peer, sent.sent)
         latest = later(utc_now(), minutes=_CLOCK_MINUTES)
-        receipt = await receive.from_peer(self._log, self._receiver(), peer, sent, latest)
+        arrival = Arrival(sent, latest, self._pieces, turn)
+        receipt = await receive.from_peer(self._log, self._receiver(), peer, arrival)
         if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
             self._refresh()  # the next batch may be signed by a key that this one has told of
         return receipt

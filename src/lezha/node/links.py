@@ -17,8 +17,9 @@ from lezha.federation import document, frame, refusals
 from lezha.federation.client import PeerClient
 from lezha.federation.contact import Contact
 from lezha.federation.errors import Busy, FederationError, Fenced
+from lezha.federation.flights import Flights, Landed
 from lezha.federation.frame import Batch
-from lezha.federation.outbox import Fork, Greet, Outbox, Pause, Send, Wait
+from lezha.federation.outbox import Await, Fork, Greet, Outbox, Pause, Send, Wait
 from lezha.federation.polled import Polled
 from lezha.federation.tls import client_context
 from lezha.flows import share
@@ -27,7 +28,7 @@ from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
 from lezha.store import isolation, peers, statements, tombstones, views
-from lezha.store.log import Log
+from lezha.store.log import Log, Tx
 from lezha.store.peers import Peer, PeerState
 from lezha.store.views import Head
 
@@ -60,7 +61,14 @@ class LinkState(msgspec.Struct):
 
 
 class Line(Protocol):
-    """The way to one peer. `PeerClient` is the one there is outside of tests."""
+    """The way to one peer. `PeerClient` is the one there is outside of tests.
+
+    So many batches can be under way at once as it has `lanes`.
+    """
+
+    @property
+    def lanes(self) -> int:
+        """Batches that can be under way at once."""
 
     def is_open(self) -> bool:
         """Whether something can be sent now."""
@@ -120,6 +128,8 @@ class Link:
         self._life = ""
         self._heard = world.seconds()
         self._outbox = Outbox(incarnation, world.chance)
+        self._flights = Flights()
+        self._keeping: asyncio.Task[None] | None = None
         self.state = LinkState()
 
     def contact(self, incarnation: str, skew_s: float | None = None) -> None:
@@ -151,9 +161,11 @@ class Link:
             client: Line = self._polled
             if not asked:
                 client = self._world.dial(self._document.endpoint, self._member, self._context)
+            self._outbox.lanes = client.lanes
             try:
                 await self._run(client, known, asked=asked)
             finally:
+                await self._drop()
                 await client.close()
             self._know(self._peer)
 
@@ -176,23 +188,32 @@ class Link:
             try:
                 await self._step(client)
             except Fork as fork:
+                await self._drop()
                 self._fault("fork", str(fork))
                 await self._pause(_FORK_PAUSE_S)
             except Fenced as fenced:
-                self._fault("fenced off", str(fenced))
-                self._outbox.failed()
+                await self._fail("fenced off", str(fenced))
                 await self._pause(_FORK_PAUSE_S)
             except Busy as busy:
                 self._fault("held back", str(busy))
                 self._outbox.held(busy.seconds)
+                await self._drop()
             except FederationError as error:
-                self._fault("unreachable", str(error))
-                self._outbox.failed()
+                await self._fail("unreachable", str(error))
             except Exception:
                 _logger.exception("link.error", peer=self._member)
-                self._fault("error", "This node made a mistake; it is in its log.")
-                self._outbox.failed()
+                await self._fail("error", "This node made a mistake; it is in its log.")
                 await self._pause(_ERROR_PAUSE_S)
+
+    async def _fail(self, phase: str, words: str) -> None:
+        self._fault(phase, words)
+        self._outbox.failed()
+        await self._drop()
+
+    async def _drop(self) -> None:
+        """Give up what is under way: whether it arrived is learnt by the next greeting."""
+        self._outbox.dropped()
+        await self._flights.drop()
 
     def _know(self, peer: Peer) -> None:
         """Know the peer by its present document: where it is, and by which keys it speaks."""
@@ -201,24 +222,39 @@ class Link:
         self._context = client_context(self._identity.leaf, self._document.tls_root)
 
     async def _step(self, client: Line) -> None:
+        if self._flights.has_landed:
+            await self._receipted(client, self._flights.land())
+            return
         serial = self._changes.serial
-        if serial != self._decided and await self._decide():
-            self._decided = serial
+        packed: Packed | None = None
+        if serial != self._decided:
+            sends = client.is_open() and not self._isolated
+            done, packed = await self._decide(self._outbox.would_send() if sends else None)
+            if done:
+                self._decided = serial
         if self._isolated or (self._peer.state is not PeerState.ACTIVE and not self._owes()):
+            await self._drop()
             self.state.phase = "isolated" if self._isolated else self._peer.state.value
             await self._idle(serial)
-            return
-        if not client.is_open():
+        elif not self._flights and not client.is_open():
             await self._decide_all(serial)
-            await client.opened()
-            return  # what was decided before may not be so any more
+            await client.opened()  # what was decided before may not be so any more
+        else:
+            await self._proceed(client, serial, packed)
+
+    async def _proceed(self, client: Line, serial: int, packed: Packed | None) -> None:
+        """Do what comes next. `packed` is what can be sent at once; `serial` tells up to where has been decided."""
         match self._outbox.next(self._due):
             case Greet():
-                await self._post(client, Batch(frame.PROTOCOL, self._incarnation, self._world.now()))
-            case Send(after):
-                await self._send(client, after)
-            case Wait() if serial != self._decided:
-                return  # there is more to decide
+                batch = Batch(frame.PROTOCOL, self._incarnation, self._world.now())
+                await self._receipted(client, Landed(batch, *await self._carry(client, batch)))
+            case Send() as send:
+                await self._send(client, send, packed)
+            case Await() | Wait() if serial != self._decided:
+                pass  # there is more to decide
+            case Await(room):
+                more = self._changes.beyond(serial, _IDLE_S) if room else None
+                await self._flights.wait(asyncio.ensure_future(more) if more else None)
             case Wait():
                 self.state.phase = "up to date"
                 await self._idle(serial)
@@ -231,26 +267,33 @@ class Link:
     async def _decide_all(self, serial: int) -> None:
         """Decide for all that waits, while nothing can be sent: then it is known how much that is."""
         while serial != self._decided:
-            if await self._decide():
+            done, _ = await self._decide(None)
+            if done:
                 self._decided = serial
 
-    async def _decide(self) -> bool:
-        """Decide for what has changed, or some of it, and say whether that is all. What is numbered is sent between.
+    async def _decide(self, send: Send | None) -> tuple[bool, Packed | None]:
+        """Decide for what has changed, or some of it; say whether that is all, and give what can be sent at once.
 
         What is due is up to which number the peer is to be told now.
         """
+        if self._peer.state is PeerState.ACTIVE:
+            sender = share.Sender(self._incarnation, send)
+            found = await share.look(self._log, self._member, sender, self._world.now())
+            self._peer, self._isolated, self._head = found.peer, found.isolated, found.head
+            if found.peer.state is PeerState.ACTIVE:
+                self._due, self._recalls = found.head.number, -1
+                return found.is_all, found.packed
+        return await self._decide_recalls(), None
+
+    async def _decide_recalls(self) -> bool:
+        """Number what a peer that is not active still hears of: that what it was ever offered was recalled."""
         with self._log.read() as conn:
             self._peer = peers.by_member(conn, self._member)
             self._isolated = isolation.present(conn) is not None
             newest = tombstones.newest(conn)
         if self._peer.state is PeerState.ACTIVE:
-            head = await share.decide_some(self._log, self._peer.recipient())
-            with self._log.read() as conn:
-                self._head = head or views.head(conn, self._member)
-            self._due, self._recalls = self._head.number, -1
-            return head is not None
+            return False
         if newest != self._recalls:
-            # Of what it was ever offered a suspended peer still hears that it was recalled.
             self._head = await share.decide_recalls(self._log, self._peer.recipient())
             with self._log.read() as conn:
                 self._due = max(tombstones.numbers(conn, self._member), default=0)
@@ -262,22 +305,28 @@ class Link:
         done = self._outbox.acknowledged
         return self._due > 0 and (done is None or done < self._due)
 
-    async def _send(self, client: Line, after: int) -> None:
-        """Send what follows a number; or make void what was denied since, and let the rules be asked again."""
-        # Beside the event loop: PostgreSQL lets nobody read a table that a purge writes anew.
-        packed = await asyncio.to_thread(self._pack, after)
+    async def _send(self, client: Line, send: Send, packed: Packed | None) -> None:
+        """Send what is packed, or what follows a number; or make void what was denied since, to ask the rules again."""
+        if packed is None:
+            # Beside the event loop: PostgreSQL lets nobody read a table that a purge writes anew.
+            packed = await asyncio.to_thread(self._pack, send)
         if packed.denied:
-            await self._log.write(lambda tx: views.void(tx, self._member, packed.denied))
-        else:
-            await self._post(client, packed.batch)
+            denied = packed.denied
+            await self._log.write(lambda tx: views.void(tx, self._member, denied))
+            return
+        self._outbox.sent(packed.batch)
+        self._flights.begin(packed.batch, self._carry(client, packed.batch))
 
-    def _pack(self, after: int) -> Packed:
+    def _pack(self, send: Send) -> Packed:
         with self._log.read() as conn:
-            return share.pack(conn, self._peer.recipient(), self._incarnation, after, self._world.now())
+            return share.pack(conn, self._peer.recipient(), self._incarnation, send, self._world.now())
 
-    async def _post(self, client: Line, batch: Batch) -> None:
+    async def _carry(self, client: Line, batch: Batch) -> tuple[bytes, float]:
         raw = await client.send(frame.encode(batch))
-        arrived = self._world.seconds()
+        return raw, self._world.seconds()
+
+    async def _receipted(self, client: Line, landed: Landed) -> None:
+        batch, raw, arrived = landed
         receipt = frame.read_receipt(raw, self._keys, self._member, self._identity.member)
         self.state.heard = self._world.now()
         if (receipt.head + 1, frame.SUSPENDED) in receipt.refused:
@@ -287,20 +336,34 @@ class Link:
         self._outbox.receipted(receipt, self._head.number, self._chain_at(batch, receipt.head))
         self._heard = arrived
         self.state.phase, self.state.fault, self.state.last_receipt = "sending", "", receipt.at
-        if not batch.frames and receipt.head == (before or 0):
-            return
-        if batch.frames and before is not None:
-            self._measure(before, receipt.head, arrived)
         refused = receipt.refused_of(batch)
-        await self._log.write(lambda tx: views.keep_receipt(tx, self._member, receipt.head, raw, refused))
+        if refused or receipt.head != (before or 0):
+            await self._keep(receipt.head, landed, refused, before)
         if refused:
             self.state.refused.update(refusals.known(code) for _, code in refused)
             _logger.warning("link.refused", peer=self._peer.name, refused=refused)
 
+    async def _keep(
+        self, head: int, landed: Landed, refused: tuple[tuple[int, str], ...], before: int | None
+    ) -> None:
+        """Keep a receipt while what follows goes on, and note how long that took which is new since `before`."""
+        if self._keeping is not None:
+            await self._keeping
+        measured = before if landed.batch.frames and before is not None else head
+
+        def work(tx: Tx) -> list[int]:
+            views.keep_receipt(tx, self._member, head, landed.receipt, refused)
+            return statements.seqs_in_view(tx.conn, self._member, measured, head) if measured < head else []
+
+        async def keep() -> None:
+            instants = [self._changes.committed_at(seq) for seq in await self._log.write(work)]
+            self.state.latencies.extend((landed.arrived - one) * 1e3 for one in instants if one is not None)
+
+        self._keeping = asyncio.create_task(keep())
+
     async def _tell_apart(self, client: Line, head: int) -> None:
         """Tell a peer that has suspended this member what was recalled, once, ahead of all that it does not take."""
-        self._outbox.failed()
-        self._fault("held", "The peer has suspended this member: it takes recalls, and nothing else.")
+        await self._fail("held", "The peer has suspended this member: it takes recalls, and nothing else.")
         after = max(head, self._told_apart)
         with self._log.read() as conn:
             batch = share.pack_recalls(
@@ -314,17 +377,11 @@ class Link:
     def _chain_at(self, batch: Batch, number: int) -> bytes | None:
         if number == 0:
             return views.GENESIS
-        if batch.frames and batch.frames[-1].number == number:
+        if batch.frames and batch.frames[-1].number == number and not batch.piece:
             return batch.frames[-1].chain()
         with self._log.read() as conn:
             entry = views.entry(conn, self._member, number)
         return entry.chain if entry else None
-
-    def _measure(self, before: int, head: int, arrived: float) -> None:
-        with self._log.read() as conn:
-            seqs = statements.seqs_in_view(conn, self._member, before, head)
-        instants = [self._changes.committed_at(seq) for seq in seqs]
-        self.state.latencies.extend((arrived - instant) * 1e3 for instant in instants if instant is not None)
 
     async def _idle(self, serial: int) -> None:
         """Wait for something new, for a new life of the peer, or for long."""

@@ -213,7 +213,11 @@ class Log:
 
         Whatever `work` raises is raised here, and nothing of it is written.
         """
-        return cast(T, await asyncio.wrap_future(self._submit(work)))
+        return await self.submit(work)
+
+    def submit(self, work: Callable[[Tx], T]) -> "asyncio.Future[T]":
+        """As `write`, with a place in the writer's queue before this returns: what is asked for later is done later."""
+        return asyncio.wrap_future(self._submit(work))
 
     def write_now(self, work: Callable[[Tx], T]) -> T:
         """As `write`, for callers without an event loop."""

@@ -121,6 +121,18 @@ async def new_document(talk: Talk) -> None:
     await talk.settle()
 
 
+async def pieces(talk: Talk) -> None:
+    """The line lets little through: an object goes in pieces, what follows it whole; an answer is lost between."""
+    await talk.narrow()
+    await talk.tell(1, description="x" * 40_000)
+    await talk.tell(2)
+    await talk.settle()
+    await talk.narrow()
+    await talk.tell(3, description="y" * 40_000)
+    talk.lose = True
+    await talk.settle()
+
+
 SCRIPTS: dict[str, Callable[[Talk], Awaitable[None]]] = {
     "every_kind": every_kind,
     "duplicate": duplicate,
@@ -131,6 +143,7 @@ SCRIPTS: dict[str, Callable[[Talk], Awaitable[None]]] = {
     "suspended_there": suspended_there,
     "suspended_here": suspended_here,
     "new_document": new_document,
+    "pieces": pieces,
 }
 
 

@@ -9,7 +9,7 @@ import random
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from tests.battery.simulator.network import Network
 from tests.federation.keys import Party, charter, roster
 from tests.stix.examples import indicator
 
-from lezha.federation import checkpoint, document, envelope, frame
+from lezha.federation import checkpoint, document, envelope, frame, outbox
 from lezha.federation import roster as rosters
 from lezha.federation.checkpoint import Commitment
 from lezha.federation.envelope import PayloadType
@@ -98,6 +98,13 @@ class Talk:
             terms = Terms(Tlp.GREEN, Audience(everyone=True), onward=True)
             request = publish.Request(bundle.write([encode(_indicator(one, number) | changes)]), terms)
             await publish.publish(one.log, one.author, one.members, request, "analyst")
+
+    async def narrow(self) -> None:
+        """Have the sender find that the line lets little through."""
+        if self.sender is not None:
+            link = self.sender.links.get(Party(RECEIVER).member)
+            assert link is not None
+            link._outbox._most = frame.LEAST_BYTES
 
     async def take_back(self, number: int) -> None:
         """Have the sender recall an indicator."""
@@ -249,6 +256,8 @@ class _End(Member):
 
 
 class _Line:
+    lanes: Final = outbox.LANES
+
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
 

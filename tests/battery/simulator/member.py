@@ -17,9 +17,12 @@ from lezha.federation import members as directory
 from lezha.federation.document import KnownDocument
 from lezha.federation.errors import LinkFault, Refused
 from lezha.federation.members import Members
+from lezha.federation.pieces import Pieces
+from lezha.federation.turn import Turns
 from lezha.flows import ingest, receive, rederive, share
 from lezha.flows.convene import Convener
 from lezha.flows.publish import Author
+from lezha.flows.receive import Arrival
 from lezha.flows.vet import Receiver
 from lezha.node.changes import Changes
 from lezha.node.clock import later
@@ -84,6 +87,7 @@ class Member:
         with self.log.read() as conn:
             found = engine.get_meta(conn, "incarnation")
             present = peers.listed(conn)
+        self.pieces, self.turns = Pieces(), Turns()
         incarnation = found or f"{self.chance.getrandbits(128):032x}"
         self.log.write_now(lambda tx: lives.begin(tx, incarnation))
         self.members = _directory(self.known, *(_read(one.document) for one in present))
@@ -140,6 +144,7 @@ class Member:
 
     async def answer(self, sender: str, batch: bytes) -> bytes:
         """Take a batch, as `web.peers.frames` does. Raises LinkFault where that answers with an error."""
+        turn = self.turns.take(sender)
         try:
             sent = frame.decode(batch)
             with self.log.read() as conn:
@@ -147,9 +152,12 @@ class Member:
             if link := self.links.get(sender):
                 link.contact(sent.incarnation)
             latest = later(self.clock(), minutes=5)
-            receipt = await receive.from_peer(self.log, self.receiver, peer, sent, latest)
+            arrival = Arrival(sent, latest, self.pieces, turn)
+            receipt = await receive.from_peer(self.log, self.receiver, peer, arrival)
         except (Refused, StoreError) as error:
             raise LinkFault(f"{self.name} answered with an error: {error}") from error
+        finally:
+            turn.end()
         self.watcher.took(self, sender, batch, receipt)
         return receipt
 

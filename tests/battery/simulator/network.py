@@ -13,8 +13,9 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+from lezha.federation import outbox
 from lezha.federation.client import TIMEOUT
 from lezha.federation.errors import LinkFault
 
@@ -168,6 +169,8 @@ async def _quietly(task: "asyncio.Task[bytes] | asyncio.Task[None]") -> None:
 
 class SimulatedLine:
     """One host's way to another, for `node.links.Link`. `watch` sees each batch as it leaves."""
+
+    lanes: Final = outbox.LANES
 
     def __init__(self, network: Network, one: str, other: str, watch: Callable[[str, bytes], None]) -> None:
         self._network, self._one, self._other, self._watch = network, one, other, watch

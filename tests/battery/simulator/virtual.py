@@ -135,7 +135,10 @@ class VirtualLog(Log):
         self._commit([_Job(work, future, "")])
         return future.result()
 
-    async def write(self, work: Callable[[Tx], T]) -> T:
+    def submit(self, work: Callable[[Tx], T]) -> "asyncio.Future[T]":
+        return asyncio.ensure_future(self._in_order(work))  # tasks begin, and come to the lock, in this order
+
+    async def _in_order(self, work: Callable[[Tx], T]) -> T:
         async with self._order:
             await self._disk.turn()
             done = self.write_now(work)
