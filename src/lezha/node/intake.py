@@ -9,15 +9,19 @@ from lezha.federation import frame
 from lezha.federation.frame import Batch, FrameKind
 from lezha.federation.members import Members
 from lezha.federation.pace import Pace
-from lezha.flows import receive
+from lezha.flows import receive, vet
 from lezha.flows.vet import Receiver
 from lezha.node.clock import later, utc_now
 from lezha.store import peers
 from lezha.store.log import Log
 from lezha.store.peers import Peer
 
-_CLOCK_MINUTES: Final = 5
 _logger = structlog.get_logger()
+
+
+def latest_now() -> str:
+    """Return the latest time that what comes now may be dated."""
+    return later(utc_now(), seconds=vet.CLOCK.total_seconds())
 
 
 class Intake:
@@ -58,7 +62,7 @@ class Intake:
             peer = peers.by_member(conn, member)
         if in_time:
             _check_clock(peer, sent.sent)
-        latest = later(utc_now(), minutes=_CLOCK_MINUTES)
+        latest = latest_now()
         receipt = await receive.from_peer(self._log, self._receiver(), peer, sent, latest)
         if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
             self._refresh()  # the next batch may be signed by a key that this one has told of
@@ -68,5 +72,6 @@ class Intake:
 def _check_clock(peer: Peer, sent: str) -> None:
     # Order never depends on clocks, but a statement from ahead of ours is refused: somebody should know why.
     now = utc_now()
-    if not later(now, minutes=-_CLOCK_MINUTES) <= sent <= later(now, minutes=_CLOCK_MINUTES):
+    minutes = vet.CLOCK.total_seconds() / 60
+    if not later(now, minutes=-minutes) <= sent <= later(now, minutes=minutes):
         _logger.warning("peer.clock", peer=peer.name, sent=sent[:40])

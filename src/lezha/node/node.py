@@ -147,6 +147,7 @@ class Node:
             tasks.append(asyncio.create_task(watch.run()))
             tasks.append(asyncio.create_task(upkeep.retire(self.log, self.settings.retention)))
             tasks.append(asyncio.create_task(upkeep.clean(self.log)))
+            tasks.append(asyncio.create_task(upkeep.take_held(self.log, lambda: self.receiver)))
             hours = self.settings.checkpoint_hours
             tasks.append(asyncio.create_task(upkeep.commit(self.home, self.log, self.sealer, hours)))
         try:
