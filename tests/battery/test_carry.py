@@ -134,3 +134,33 @@ def test_a_file_is_for_one_peer_and_from_one_member(two: Two, tmp_path: Path) ->
     raw = file.read_bytes()
     size = int.from_bytes(raw[len(MAGIC) : len(MAGIC) + LENGTH_BYTES], "big")
     assert len(raw) == len(MAGIC) + LENGTH_BYTES + size
+
+
+def test_a_new_key_for_files_is_told_by_file_and_what_is_on_its_way_is_opened_still(
+    two: Two, tmp_path: Path
+) -> None:
+    tirana, enclave = two
+    on_its_way, back, after = (tmp_path / name for name in ("on-its-way", "back", "after"))
+    tirana.publish(bundle([indicator("before.example")]), "enclave")
+    carry(tirana, "write", "--peer", "enclave", on_its_way)
+    root = enclave.home / "keys" / "root.pem"
+    done = lezha("identity", "rotate", "carry", "--root-key", root, "--home", enclave.home)
+    assert (done.returncode, "delete that once none can be on its way" in done.stderr) == (0, True), (
+        done.stderr
+    )
+    assert "carry_key" not in lezha("doctor", "--home", enclave.home, "--json").stdout
+    instead(tirana, enclave)
+    carry(enclave, "read", on_its_way)
+    assert held(enclave, "before") == 1
+    assert carry(enclave, "write", "--peer", "tirana", back)["last"] == 1, "its new document"
+    instead(enclave, tirana)
+    carry(tirana, "read", back)
+    tirana.publish(bundle([indicator("after.example")]), "enclave")
+    carry(tirana, "write", "--peer", "enclave", after)
+    instead(tirana, enclave)
+    (former,) = (enclave.home / "keys").glob("former-carry-*.key")
+    former.unlink()
+    carry(enclave, "read", after)
+    assert held(enclave, "after") == 1
+    (enclave.home / "keys" / "carry.key").unlink()
+    assert '"carry_key"' in lezha("doctor", "--home", enclave.home, "--json").stdout

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
-from tests.battery.nodes import PeerAnswer, RunningNode, as_peer, indicator, running
+from tests.battery.nodes import PeerAnswer, RunningNode, as_peer, indicator, lezha, running, until
 
 from lezha.federation import envelope, frame
 from lezha.federation.frame import Batch, Frame, FrameKind, Receipt
@@ -142,6 +142,20 @@ def test_a_statement_about_another_object_than_it_carries_is_put_aside(hostile: 
 def test_a_statement_from_the_future_is_put_aside(hostile: HostilePeer) -> None:
     raw = indicator("future.example")
     assert_put_aside(hostile, hostile.statement(raw, issued=later(utc_now(), hours=1)), (raw,), "clock_ahead")
+
+
+def test_a_statement_from_the_near_future_is_taken_once_its_time_has_come(hostile: HostilePeer) -> None:
+    node, raw = hostile.victim, indicator("near-future.example")
+    issued = later(utc_now(), minutes=5, seconds=12)
+    assert_put_aside(hostile, hostile.statement(raw, issued=issued), (raw,), "clock_ahead")
+    (held,) = node.get("/quarantine", code="clock_ahead", limit="1")["held"]
+    until(lambda: node.get(f"/quarantine/{held['id']}")["held"]["until"] != "", 15)
+    shown = lezha("quarantine", "show", str(held["id"]), "--home", node.home).stdout
+    assert f"held until {later(issued, minutes=-5)}: then this node takes it by itself" in shown
+    until(lambda: node.get(f"/quarantine/{held['id']}")["held"]["verdict"] == "accepted", 40)
+    assert node.get(f"/quarantine/{held['id']}")["held"]["by"] == "node"
+    assert utc_now() > later(issued, minutes=-5)
+    assert node.get("/objects", value="near-future.example")
 
 
 def test_bytes_that_are_not_stix_are_put_aside(hostile: HostilePeer) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import Connection
 from tests.federation.keys import PODGORICA, TIRANA
 from tests.flows.alliance import VIENNA, Station, batch, digest, said, stream, take, taken_back, told, written
 
@@ -15,6 +16,7 @@ from lezha.flows import check, introduce, purge, quarantine, receive
 from lezha.flows.errors import FlowError
 from lezha.flows.quarantine import ADVICE, Decided, Held
 from lezha.node.clock import later, utc_now
+from lezha.store import quarantine as kept
 from lezha.store import schema
 from lezha.store.errors import NotFound
 from lezha.store.log import Log
@@ -379,3 +381,114 @@ def test_every_code_of_a_receipt_has_words_and_a_next_step() -> None:
     told_in_receipts = {code.strip(" `") for _, code, _, where, _ in rows if "receipt" in where}
     assert len(told_in_receipts) > 20
     assert told_in_receipts == set(ADVICE)
+
+
+# --- what waits for its time ----------------------------------------------------------------------------------------
+
+
+async def pass_by(here: Station, **ahead: float) -> int:
+    """Let a node look at what waits for its time, as its clock will be then."""
+    return await quarantine.take_due(
+        here.log, here.receiver, later(utc_now(), minutes=5 + 60 * ahead.get("hours", 0))
+    )
+
+
+async def test_what_is_dated_ahead_is_taken_once_its_time_has_come_and_not_before(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    at = later(utc_now(), hours=1)
+    parcel = said(TIRANA, telling_of("203.0.113.9"), issued=at)
+    [held] = await refused(here, sender, parcel)
+    assert (held.code, held.until) == ("clock_ahead", "")
+    assert await pass_by(here) == 1  # it is looked up
+    assert [one.until for one in waiting(here)] == [later(at, minutes=-5)]
+    assert await pass_by(here, hours=0.9) == 0
+    assert here.holds(told(TIRANA)["id"]) == [False]
+    assert await pass_by(here, hours=1.1) == 1
+    assert here.holds(told(TIRANA)["id"]) == [True]
+    assert waiting(here) == []
+    with here.log.read() as conn:
+        [done] = quarantine.page(conn, decided=True, before=0, limit=9).held
+    assert (done.verdict, done.by, done.why, done.until) == ("accepted", "node", "its time has come", "")
+    assert await here.watches() == ["203.0.113.9"]
+    assert await pass_by(here, hours=99) == 0
+    assert whole(here)
+
+
+@pytest.mark.parametrize("what", [name for name in ASIDE if ASIDE[name][0] == "clock_ahead"])
+async def test_whatever_of_it_is_dated_ahead_decides(pair: tuple[Station, Station], what: str) -> None:
+    here, sender = pair
+    [held] = await refused(here, sender, ASIDE[what][1])
+    await pass_by(here)
+    [held] = waiting(here)
+    years = "companion" in what
+    assert (held.until > later(utc_now(), days=999 * 365 // 10)) == years
+    await pass_by(here, hours=2)
+    assert here.holds(told(TIRANA)["id"]) == [not years]
+    assert len(waiting(here)) == years
+
+
+async def test_what_is_not_in_order_then_waits_for_a_person_and_says_why(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    [held] = await refused(here, sender, said(TIRANA, telling_of(BROAD), issued=later(utc_now(), hours=1)))
+    with here.log.read() as conn:
+        assert desk_counts(conn) == (0, 1)
+    await pass_by(here)
+    await pass_by(here, hours=2)
+    [now] = waiting(here)
+    assert (now.id, now.code, now.until, now.overrulable) == (held.id, "too_broad", "", True)
+    assert now.words == ADVICE["too_broad"].words
+    assert here.holds(told(TIRANA)["id"]) == [False]
+    with here.log.read() as conn:
+        assert desk_counts(conn) == (1, 0)
+    assert ("quarantine kept", "node") in here.rows(schema.events, "kind", "actor")
+    assert await pass_by(here, hours=3) == 0
+    await accept(here, held.id, latest=later(utc_now(), hours=2))
+    assert here.holds(told(TIRANA)["id"]) == [True]
+    assert whole(here)
+
+
+def desk_counts(conn: Connection) -> tuple[int, int]:
+    return kept.waiting(conn, 99), kept.early(conn, 99)
+
+
+async def test_of_a_suspended_peer_nothing_is_taken_and_nothing_is_lost(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    await refused(here, sender, said(TIRANA, written(TIRANA), issued=later(utc_now(), hours=1)))
+    await introduce.change(here.log, "tirana", PeerState.SUSPENDED, "test")
+    assert await pass_by(here, hours=2) == 0
+    await introduce.change(here.log, "tirana", PeerState.ACTIVE, "test")
+    assert await pass_by(here, hours=2) == 1
+    assert here.holds(told(TIRANA)["id"]) == [True]
+
+
+async def test_one_peers_many_do_not_hold_up_anothers(
+    pair: tuple[Station, Station], station: Callable[..., Station]
+) -> None:
+    here, sender = pair
+    at = later(utc_now(), hours=1)
+    await refused(
+        here, sender, *(said(TIRANA, written(TIRANA, number), issued=at) for number in range(1, 50))
+    )
+    await take(here, station(VIENNA), batch(*stream(said(VIENNA, written(VIENNA), issued=at))))
+    assert await pass_by(here) == 21
+    assert await pass_by(here, hours=2) == 21
+    assert here.holds(told(VIENNA)["id"]) == [True]
+    while await pass_by(here, hours=2):
+        pass
+    assert waiting(here) == []
+    assert all(here.holds(*(told(TIRANA, number)["id"] for number in range(1, 50))))
+
+
+async def test_what_was_purged_meanwhile_is_not_taken(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    await refused(here, sender, said(TIRANA, written(TIRANA), issued=later(utc_now(), hours=1)))
+    await purge.purge(here.log, here.member, [told(TIRANA)["id"]], "a court order", "officer")
+    assert await pass_by(here, hours=2) == 1
+    assert await pass_by(here, hours=2) == 0
+    assert here.holds(told(TIRANA)["id"]) == [False]

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.federation.keys import PODGORICA, TIRANA
 
 from lezha.cli.node import make
-from lezha.federation import tls
+from lezha.federation import carried, tls
 from lezha.federation.contact import Contact, Contacts, Jump
 from lezha.federation.document import Contact as Duty
 from lezha.flows import contact, measure, renew
@@ -133,6 +133,15 @@ def test_a_key_without_which_certificates_can_not_be_renewed_is_missed(
     path = patient.home / "keys" / "tls-root.pem"
     path.unlink() if text is None else path.write_text(text)
     assert patient.codes() == {"tls_root_key"}
+
+
+@pytest.mark.parametrize("text", [None, "no key\n", f"{carried.new_key()[0]}\n"])
+def test_a_key_for_carried_files_that_peers_do_not_encrypt_to_is_told(
+    patient: Patient, text: str | None
+) -> None:
+    path = patient.home / "keys" / identity.CARRY
+    path.unlink() if text is None else path.write_text(text)
+    assert patient.codes() == {"carry_key"}
 
 
 def test_a_certificate_of_another_root_is_none(patient: Patient) -> None:

@@ -100,6 +100,28 @@ def test_the_key_for_carried_files_is_the_one_that_the_document_names(home: Path
         rotation.renew(home, root, Changes(), NOW)
 
 
+def test_a_new_key_for_carried_files_opens_what_comes_and_the_one_before_what_is_on_its_way(
+    home: Path, root: Path
+) -> None:
+    path = home / "keys" / identity.CARRY
+    before, old = present(home), path.read_text()
+    known = rotation.rotate_carry(home, root, NOW)
+    document.check_follows(known, before)
+    assert known.document.carry == carried.public_key(path.read_text().strip()) != before.carry
+    (former,) = (home / "keys").glob(identity.FORMER_CARRY)
+    assert (former.read_text(), former.stat().st_mode & 0o077) == (old, 0)
+    assert identity.load(home).signers  # it is none of the former signing keys
+    rotation.rotate_carry(home, root, NOW)
+    assert len(list((home / "keys").glob(identity.FORMER_CARRY))) == 2
+    path.unlink()
+    assert rotation.rotate_carry(home, root, NOW).document.carry == carried.public_key(
+        path.read_text().strip()
+    )
+    path.write_text("no key\n")
+    with pytest.raises(NodeError, match="can't be used"):
+        rotation.rotate_carry(home, root, NOW)
+
+
 def test_whatever_interrupts_a_change_the_node_starts_and_the_change_can_be_made_again(
     home: Path, root: Path
 ) -> None:

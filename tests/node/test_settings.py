@@ -55,6 +55,8 @@ def test_an_empty_folder_is_no_node(tmp_path: Path) -> None:
         (SMALL + "retention = [{type = 'report', days = 999999999}]\n", "days"),
         (SMALL + "retention = [{type = 'identity', days = 9}]\n", "identity can't be purged by age"),
         (SMALL + "policy = '../policy.cedar'\n", r"\$\.policy"),
+        (SMALL + "link_per_address = 0\n", ">= 1 .*link_per_address"),
+        (SMALL + "link_per_address = 501\n", "<= 500 .*link_per_address"),
         (SMALL + "policy = 'admin.token'\n", r"\$\.policy"),
         (SMALL + "constituency = ['gov.al', '192.0.2.0/33']\n", "'192.0.2.0/33' is no address, no network"),
         (SMALL + "constituency = ['https://gov.al/']\n", "and no domain"),

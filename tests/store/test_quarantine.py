@@ -3,6 +3,7 @@
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 from tests.store.examples import ALBANIA, MONTENEGRO
 from tests.store.test_inbound import aside, size
 
@@ -63,3 +64,52 @@ async def test_what_was_decided_can_still_be_purged_by_its_name(log: Log) -> Non
     assert await log.write(lambda tx: inbound.forget(tx.conn, ["tool--1"])) == ["tool--1"]
     with log.read() as conn:
         assert quarantine.get(conn, one.seq).detail == inbound.PURGED
+
+
+async def test_what_is_dated_ahead_waits_for_its_time_and_for_nobody(log: Log) -> None:
+    early = [replace(aside(number), code=inbound.AHEAD) for number in (1, 2, 3)]
+    unkept = replace(aside(4), code=inbound.AHEAD, frame=b"")
+    await log.write(lambda tx: inbound.put_aside(tx, [*early, unkept, aside(5)]))
+    with log.read() as conn:
+        first, second, third, fourth, fifth = (one.seq for one in quarantine.listed(conn, limit=9)[::-1])
+        assert quarantine.dated(conn, [first, second, third, fourth, fifth]) == dict.fromkeys(
+            (first, second, third), ""
+        )
+        assert quarantine.due(conn, MONTENEGRO, "2026", 9) == [first, second, third]
+        assert quarantine.due(conn, ALBANIA, "2026", 9) == []
+        assert (quarantine.early(conn, 9), quarantine.early(conn, 2), quarantine.waiting(conn, 9)) == (
+            3,
+            2,
+            2,
+        )
+    await log.write(lambda tx: quarantine.put_date(tx, first, "2027"))
+    await log.write(lambda tx: quarantine.put_date(tx, second, "2025"))
+    await log.write(lambda tx: quarantine.put_date(tx, third, "2024"))
+    with log.read() as conn:
+        assert quarantine.due(conn, MONTENEGRO, "2026", 9) == [third, second]
+        assert quarantine.due(conn, MONTENEGRO, "2026", 1) == [third]
+        assert quarantine.due(conn, MONTENEGRO, "2027", 9) == [third, second, first]
+
+
+async def test_what_is_decided_waits_for_no_time_and_what_is_refused_anew_says_so(log: Log) -> None:
+    await log.write(
+        lambda tx: inbound.put_aside(tx, [replace(aside(number), code=inbound.AHEAD) for number in (1, 2)])
+    )
+    with log.read() as conn:
+        second, first = quarantine.listed(conn, limit=9)
+    await log.write(lambda tx: quarantine.decide(tx, first, Verdict.REJECTED, "old", "officer"))
+    await log.write(lambda tx: quarantine.restate(tx, second.seq, "too_broad", "it is too broad", "node"))
+    await log.write(lambda tx: quarantine.restate(tx, first.seq, "too_broad", "it is too broad", "node"))
+    with log.read() as conn:
+        assert (quarantine.early(conn, 9), quarantine.waiting(conn, 9)) == (0, 1)
+        found = quarantine.get(conn, second.seq)
+        assert (found.code, found.detail, found.size, found.verdict) == (
+            "too_broad",
+            "it is too broad",
+            5,
+            "",
+        )
+        assert (quarantine.get(conn, first.seq).code, quarantine.get(conn, first.seq).verdict) == (
+            inbound.AHEAD,
+            "rejected",
+        )

@@ -26,7 +26,7 @@ from lezha.node.settings import Settings
 from lezha.stix import timestamps
 from lezha.store import disputes
 from lezha.store.log import Log
-from lezha.web import peers, people, serve
+from lezha.web import entrance, peers, people, serve
 
 _START_S = 20
 CHROMIUM = [
@@ -178,7 +178,14 @@ class Served:
             await serve.until(
                 self._stop,
                 serve.people_server(for_people, host, int(port)),
-                serve.peers_server(for_peers, link_host, int(link_port), node.link_tls),
+                entrance.peers_server(
+                    for_peers,
+                    link_host,
+                    int(link_port),
+                    node.link_tls,
+                    node.door,
+                    lambda der: peers.named_in(der, node.log),
+                ),
             )
         finally:
             loops.cancel()

@@ -14,8 +14,9 @@ import pytest
 from litestar import Litestar, Request, get, post
 
 from lezha.federation import tls
+from lezha.federation.door import Door
 from lezha.node.identity import new_member
-from lezha.web import serve
+from lezha.web import entrance, serve
 
 SERVER, CLIENT = new_member(), new_member()
 NOW: Final = dt.datetime.now(dt.UTC)
@@ -25,14 +26,14 @@ ROOTS: Final = {member: tls.make_root(member, NOW) for member in (SERVER, CLIENT
 @get("/who")
 async def who(request: Request[Any, Any, Any]) -> str:
     """Tell the member whose certificate the client showed."""
-    der = serve.client_certificate(request)
+    der = entrance.client_certificate(request)
     return "nobody" if der is None else str(tls.claimed_member(der))
 
 
 @post("/who", status_code=200)
 async def who_sends(request: Request[Any, Any, Any]) -> str:
     """Tell the same, and how much was sent."""
-    der = serve.client_certificate(request)
+    der = entrance.client_certificate(request)
     return f"{len(await request.body())} {None if der is None else tls.claimed_member(der)}"
 
 
@@ -49,7 +50,7 @@ async def port(tmp_path: Path) -> AsyncIterator[int]:
     context = tls.server_context(leaf(tmp_path, SERVER))
     tls.trust(context, ROOTS[CLIENT].certificate.decode())
     app = Litestar([who, who_sends], openapi_config=None, logging_config=None)
-    server = serve.peers_server(app, "127.0.0.1", 0, context)
+    server = entrance.peers_server(app, "127.0.0.1", 0, context, Door(50), lambda _: "")
     stop = asyncio.Event()
     serving = asyncio.create_task(serve.until(stop, server))
     while not server.started:  # noqa: ASYNC110  # uvicorn sets a flag and no event
@@ -129,7 +130,9 @@ async def test_over_plain_http_there_is_no_certificate_whatever_the_client_says(
 
     def ask() -> str:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
-            connection.request("GET", "/who", headers={"X-Client-Cert": "forged", serve.EXTENSION: "forged"})
+            connection.request(
+                "GET", "/who", headers={"X-Client-Cert": "forged", entrance.EXTENSION: "forged"}
+            )
             return connection.getresponse().read().decode()
 
     assert await asyncio.to_thread(ask) == "nobody"
@@ -169,8 +172,13 @@ async def test_what_a_proxy_says_is_believed_of_those_that_are_named_alone(
 async def test_who_connects_and_says_nothing_is_cut_off(tmp_path: Path) -> None:
     context = tls.server_context(leaf(tmp_path, SERVER))
     tls.trust(context, ROOTS[CLIENT].certificate.decode())
-    server = serve.peers_server(
-        Litestar([], openapi_config=None, logging_config=None), "127.0.0.1", 0, context
+    server = entrance.peers_server(
+        Litestar([], openapi_config=None, logging_config=None),
+        "127.0.0.1",
+        0,
+        context,
+        Door(50),
+        lambda _: "",
     )
     server.config.timeout_keep_alive = 1
     stop = asyncio.Event()

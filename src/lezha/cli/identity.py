@@ -35,6 +35,7 @@ class Key(StrEnum):
     SIGNING = "signing"
     TLS = "tls"
     ROOT = "root"
+    CARRY = "carry"
 
 
 @app.command("show")
@@ -101,7 +102,7 @@ def renew(
 
 @app.command("rotate")
 def rotate(
-    key: Annotated[Key, typer.Argument(help="signing, tls or root.")],
+    key: Annotated[Key, typer.Argument(help="signing, tls, root or carry (what opens carried files).")],
     root_key: RootKey,
     compromised_since: Annotated[
         str,
@@ -116,11 +117,13 @@ def rotate(
     home: Home = DEFAULT_HOME,
     json: Json = False,
 ) -> None:
-    """Make a new key and a document that tells peers of it; it is used once all of them know.
+    """Make a new key and a document that tells peers of it; it is used once all of them know, that of `carry` at once.
 
     Example: lezha identity rotate signing --root-key /media/safe/root.pem
 
     lezha identity rotate signing --root-key /media/safe/root.pem --compromised-since 3d
+
+    lezha identity rotate carry --root-key /media/safe/root.pem
 
     lezha identity rotate root --root-key /media/safe/root.pem --new-root-key /media/safe/root-2.pem
     """
@@ -141,6 +144,13 @@ def rotate(
     elif key is Key.TLS:
         known = rotation.rotate_tls(home, root_key, now)
         words = "Start the node: it tells its peers, and changes over once all of them know. Then: identity renew."
+        _said(known, words, json=json)
+    elif key is Key.CARRY:
+        known = rotation.rotate_carry(home, root_key, now)
+        words = (
+            "Start the node: it tells its peers. Files that are on their way to it are opened by the key before, "
+            "keys/former-carry-…: delete that once none can be on its way any more."
+        )
         _said(known, words, json=json)
     elif compromised_since:
         known = rotation.rotate_signing(home, root_key, now, _since(compromised_since))

@@ -32,7 +32,7 @@ def list_held(
     token_file: TokenFile = None,
     json: Json = False,
 ) -> None:
-    """List what was put aside and waits for somebody to decide, newest first, with what to do about each reason.
+    """List what was put aside and waits, for its time or for somebody to decide, newest first, with what to do.
 
     Example: lezha quarantine list --peer podgorica --code too_broad
     """
@@ -68,8 +68,14 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
         str(one["number"]),
         one["code"],
         ", ".join(names[:_SHOWN]) + more,
-        one["verdict"] or ("yes" if one["overrulable"] else "no"),
+        one["verdict"] or _standing(one),
     )
+
+
+def _standing(one: dict[str, Any]) -> str:
+    if one["until"]:
+        return f"held until {one['until']}"
+    return "yes" if one["overrulable"] else "no"
 
 
 @app.command("show")
@@ -98,6 +104,8 @@ def show(
     say(found["detail"])
     if held["verdict"]:
         say(f"{held['verdict']} by {held['by']} at {held['decided']}: {held['why']}")
+    elif held["until"]:
+        say(f"held until {held['until']}: then this node takes it by itself, if it is in order")
     for text in (found["claim"], *found["contents"]):
         say(text)
     note(held["next"])

@@ -20,7 +20,7 @@ from lezha.node import identity as identities
 from lezha.node import settings as node_settings
 from lezha.node.node import Node
 from lezha.node.settings import Settings
-from lezha.web import peers, people
+from lezha.web import entrance, peers, people
 from lezha.web import serve as listeners
 
 _SWITCH_S: Final = 0.0005
@@ -65,7 +65,16 @@ async def _serve(home: Path) -> None:
     where = "asks its peers"
     if node.identity.known.document.endpoint:
         link_host, link_port = node_settings.address(settings.link_listen)
-        servers.append(listeners.peers_server(peers.app(node), link_host, link_port, node.link_tls))
+        servers.append(
+            entrance.peers_server(
+                peers.app(node),
+                link_host,
+                link_port,
+                node.link_tls,
+                node.door,
+                lambda der: peers.named_in(der, node.log),
+            )
+        )
         where = f"peers at {settings.link_listen}"
     note(f"{settings.name}: people and tools at {_shown(settings.listen)}, {where}")
     await _until_told(node, *servers)

@@ -6,6 +6,7 @@ another order, the others can be read (docs/link.md, Carried files).
 """
 
 import hashlib
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -87,12 +88,12 @@ def seal_receipt(receipt: bytes, to: str) -> bytes:
     return _seal(_Record(CarriedKind.RECEIPT, receipt), to)
 
 
-def open_record(raw: bytes, secret: str) -> Opened:
-    """Decrypt a record with the secret key. Raises Refused."""
+def open_record(raw: bytes, secrets: Sequence[str]) -> Opened:
+    """Decrypt a record with the secret key to which it is encrypted, one of these. Raises Refused."""
     if len(raw) > MAX_RECORD:
         raise Refused("too_large", f"A record has {len(raw)} bytes; {MAX_RECORD} are allowed.")
     try:
-        plain = pyrage.decrypt(raw, [pyrage.x25519.Identity.from_str(secret)])
+        plain = pyrage.decrypt(raw, [pyrage.x25519.Identity.from_str(one) for one in secrets])
     except pyrage.DecryptError as error:
         raise Refused("not_for_us", "A record is for another node, or was altered on the way.") from error
     return read_record(plain)

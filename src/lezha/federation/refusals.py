@@ -8,7 +8,7 @@ _WORDS: Final = {
     "bad_signature": "its signature does not hold",
     "changed_identity": "this node's new document tells otherwise who the member is: call the peer's officer",
     "changed_root": "this node's new document has another root: meet the peer anew, `lezha peer invite --again`",
-    "clock_ahead": "it is dated ahead by the peer's clock: compare the clocks",
+    "clock_ahead": "it is dated ahead by the peer's clock, and held there until then: compare the clocks",
     "commitment_order": "this node commits itself more often than the peer keeps",
     "companion": "something goes beside it that may not",
     "content_mismatch": "the bytes are not those that were signed",

@@ -183,6 +183,7 @@ class Desk(msgspec.Struct, frozen=True):
     warnings: tuple[Warned, ...]
     isolation: Isolation | None
     waiting: int
+    early: int
     complete: bool
 
 
@@ -275,6 +276,7 @@ def desk(
         warnings=tuple(rosters.warnings(conn, who, now, soon)),
         isolation=isolation.present(conn),
         waiting=quarantine.waiting(conn, _WAITING),
+        early=quarantine.early(conn, _WAITING),
         complete=no_act_left and none_left,
     )
 

@@ -1,6 +1,8 @@
-"""People look at what was put aside, and take it after all or let it go."""
+"""People look at what was put aside, and take it after all or let it go; what waits for its time the node takes."""
 
-from collections.abc import Sequence
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -10,17 +12,23 @@ from lezha.federation import envelope
 from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
 from lezha.federation.frame import Frame, FrameKind
-from lezha.flows import receive
+from lezha.flows import ingest, receive, vet
 from lezha.flows.errors import FlowError
+from lezha.flows.purge import NODE
 from lezha.flows.receive import Again
 from lezha.flows.vet import OVERRULABLE, Receiver
 from lezha.store import inbound, peers, quarantine
+from lezha.store.errors import StoreError
 from lezha.store.log import Log, Tx
 from lezha.store.peers import PeerState
 from lezha.store.quarantine import Aside, Verdict
 
 _MOST_WHY: Final = 1000
 _SHOWN_BYTES: Final = 256 * 1024
+_AT_ONCE: Final = 20
+"""Of each peer; a frame may take half a second."""
+_NOT_BESIDE: Final = " This one is not in the log: the other counts on."
+_TIME_CAME: Final = "its time has come"
 _AGAIN: Final = frozenset({"unknown_key"})
 """Codes that may not hold any more: the frame is checked anew, and nothing is overruled."""
 
@@ -67,8 +75,8 @@ ADVICE: Final[dict[str, Advice]] = {
     ),
     "clock_ahead": Advice(
         "It is dated more than 5 minutes ahead of this node's clock.",
-        "Compare the clocks. Accept it if the peer's clock was wrong and what it says is wanted; the date counts as "
-        "it is, so a later version must be dated later still.",
+        "Nothing: this node takes it by itself once its time has come. Compare the clocks. Accept it if it is wanted "
+        "now; the date counts as it is, so a later version must be dated later still.",
     ),
     "commitment_order": Advice("A commitment to the peer's own log came out of its order.", _BROKEN),
     "companion": Advice("An object travels beside another one that may not.", _BROKEN),
@@ -132,7 +140,8 @@ class Held(msgspec.Struct, frozen=True):
 
     `id` names it here. `number` is that in the peer's stream. `objects` are the ids that it names, as far as they could
     be read. `overrulable` says whether a person may accept it; `kept` is how many of its bytes are still here. Once it
-    is decided, `verdict` is `accepted` or `rejected`, with who said so, when and why.
+    is decided, `verdict` is `accepted` or `rejected`, with who said so, when and why. `until` is when this node takes
+    it by itself, if it waits for that alone and that was looked up, else empty.
     """
 
     id: int
@@ -150,6 +159,7 @@ class Held(msgspec.Struct, frozen=True):
     by: str
     decided: str
     why: str
+    until: str
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -215,23 +225,77 @@ async def accept(
     if barred := sorted(overruled - OVERRULABLE):
         raise FlowError(f"{_advice(barred[0]).words} Nobody may overrule that. {_advice(barred[0]).next}")
     taken = _read(raw)
-
-    def record(tx: Tx) -> None:
-        _check_open(tx.conn, quarantine.get(tx.conn, item))
-        if quarantine.frame(tx.conn, item) != raw:
-            raise FlowError("Its bytes have been destroyed meanwhile: it can't be taken.")
-        detail = {"digest": taken.digest().hex(), "overruled": sorted(overruled)}
-        quarantine.decide(tx, one, Verdict.ACCEPTED, why, actor, **detail)
-
     # A commitment that is dated ahead would keep out all that come until then: it is in order once its time has come.
     waived = overruled if taken.kind is not FrameKind.COMMITMENT else frozenset[str]()
     try:
+        record = _recorded(one, raw, Decided(item, why, actor), sorted(overruled))
         await receive.again(log, receiver, one.member, Again(taken, latest, waived), record)
     except Refused as refused:
         further = refused.code if refused.code in OVERRULABLE else ""
         hint = f" `--overrule {further}` sets that aside as well." if further else ""
         raise StillRefused(f"It still can't be taken ({refused.code}): {refused}{hint}", further) from refused
     return _again(log, item)
+
+
+async def take_due(log: Log, receiver: Receiver, latest: str) -> int:
+    """Take what waited for its time alone and is not dated after `latest`; return how many frames were looked at.
+
+    Each is taken by the rules for one that comes now, and nothing is set aside. What is in order no more, or was not
+    for another reason, waits for a person from now on, and says why. Of each active peer some are looked at, so that
+    none holds up the others.
+    """
+    with log.read() as conn:
+        items = [
+            item
+            for peer in peers.listed(conn)
+            if peer.state is PeerState.ACTIVE
+            for item in quarantine.due(conn, peer.member, latest, _AT_ONCE)
+        ]
+    for item in items:
+        await _take_due(log, receiver, item, latest)
+    return len(items)
+
+
+async def _take_due(log: Log, receiver: Receiver, item: int, latest: str) -> None:
+    with log.read() as conn:
+        one, raw = quarantine.get(conn, item), quarantine.frame(conn, item)
+    if not raw:  # purged meanwhile
+        await log.write(lambda tx: quarantine.leave(tx, item))
+        return
+    taken = _read(raw)
+    try:
+        # What its signature covers says when: of a frame whose signature holds no more, nothing.
+        date = vet.dated(await asyncio.to_thread(vet.check, taken, receiver, vet.ANY_TIME))
+        if date > latest:
+            await log.write(lambda tx: quarantine.put_date(tx, item, date))
+            return
+        record = _recorded(one, raw, Decided(item, _TIME_CAME, NODE), [])
+        await receive.again(log, receiver, one.member, Again(taken, latest, frozenset()), record)
+    except Refused as refused:
+        code, words = refused.code, ingest.storable(str(refused))[:_MOST_WHY]
+        words += _NOT_BESIDE if code == "equivocation" else ""
+        await log.write(lambda tx: quarantine.restate(tx, item, code, words, NODE))
+    except FlowError:
+        return  # decided, destroyed or suspended meanwhile
+    except StoreError:
+        raise
+    except Exception:
+        # A mistake of this program must not hold up what is dated after it.
+        await log.write(lambda tx: quarantine.leave(tx, item))
+        raise
+
+
+def _recorded(one: Aside, raw: bytes, decided: Decided, overruled: list[str]) -> Callable[[Tx], None]:
+    """Return what records that a frame is taken, if it waits still and is still there."""
+
+    def record(tx: Tx) -> None:
+        _check_open(tx.conn, quarantine.get(tx.conn, one.seq))
+        if quarantine.frame(tx.conn, one.seq) != raw:
+            raise FlowError("Its bytes have been destroyed meanwhile: it can't be taken.")
+        detail = {"digest": _read(raw).digest().hex(), "overruled": overruled}
+        quarantine.decide(tx, one, Verdict.ACCEPTED, decided.why, decided.actor, **detail)
+
+    return record
 
 
 async def reject(log: Log, decided: Decided) -> Held:
@@ -284,7 +348,8 @@ def _reason(why: str) -> str:
 
 def _held(conn: Connection, found: Sequence[Aside]) -> list[Held]:
     called = {peer.member: peer.name for peer in peers.listed(conn)}
-    names = quarantine.names(conn, [one.seq for one in found])
+    seqs = [one.seq for one in found]
+    names, dates = quarantine.names(conn, seqs), quarantine.dated(conn, seqs)
     return [
         Held(
             id=one.seq,
@@ -302,9 +367,18 @@ def _held(conn: Connection, found: Sequence[Aside]) -> list[Held]:
             by=one.by,
             decided=one.decided,
             why=one.why,
+            until=_until(dates.get(one.seq, "")),
         )
         for one in found
     ]
+
+
+def _until(date: str) -> str:
+    """Return when a frame that is dated so is ahead no more."""
+    if not date:
+        return ""
+    moment = dt.datetime.fromisoformat(date) - vet.CLOCK
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def _carried(one: Aside, held: Held, raw: bytes) -> Carried:

@@ -1,5 +1,6 @@
 """What a frame carries is verified before the writer sees it: who signed it, whose it is, and whether it is sound."""
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -32,7 +33,9 @@ _WATCHED: Final = "indicator"
 
 OVERRULABLE: Final = frozenset({"too_broad", "clock_ahead", "too_many_rosters", "too_many_tombstones"})
 """The codes of limits that this node sets itself, and that a person may set aside for one frame."""
-_ANY_TIME: Final = "9999-12-31T23:59:59.999999Z"
+ANY_TIME: Final = "9999-12-31T23:59:59.999999Z"
+CLOCK: Final = dt.timedelta(minutes=5)
+"""So far what comes may be dated ahead of this node's clock."""
 
 
 class Receiver(msgspec.Struct, frozen=True):
@@ -99,6 +102,15 @@ def check(one: Frame, receiver: Receiver, latest: str, overruled: frozenset[str]
         return Unfit(refused, names(one))
 
 
+def dated(found: Checked) -> str:
+    """Return the latest date in what a frame carries that is never to be ahead; empty if there is none."""
+    if isinstance(found, KnownCommitment):
+        return found.commitment.at
+    if isinstance(found, Told):
+        return max(found.known.statement.issued, *(content.version for content in found.contents))
+    return ""
+
+
 def names(one: Frame) -> tuple[str, ...]:
     """Return the ids by which a frame that can't be taken can be found for purging."""
     found = [statement.claimed_objects(one.envelope), *map(objects.claimed_ids, one.contents)]
@@ -124,7 +136,7 @@ def _check_tombstone(one: Frame, members: Members) -> KnownTombstone:
 
 def _beyond(told: Told, own: Constituency, latest: str, overruled: frozenset[str]) -> Refused | None:
     """Hold this node's own limits against what is else in order."""
-    until = _ANY_TIME if "clock_ahead" in overruled else latest
+    until = ANY_TIME if "clock_ahead" in overruled else latest
     if told.known.statement.issued > until:
         return Refused(
             "clock_ahead", f"A statement was signed at {told.known.statement.issued}, not yet here."

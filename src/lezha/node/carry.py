@@ -16,7 +16,7 @@ from lezha.flows import share
 from lezha.flows.errors import FlowError, Isolated
 from lezha.flows.share import Packed
 from lezha.node.clock import utc_now
-from lezha.node.identity import CARRY, Identity
+from lezha.node.identity import CARRY, FORMER_CARRY, Identity
 from lezha.node.intake import Intake
 from lezha.store import isolation, peers, views
 from lezha.store.log import Log, Tx
@@ -99,7 +99,7 @@ class Carrier:
 
     async def read(self, raw: bytes) -> Read:
         """Take a record that was carried here. Raises FlowError, Refused."""
-        opened = carried.open_record(raw, self._secret())
+        opened = carried.open_record(raw, self._secrets())
         if opened.kind is CarriedKind.RECEIPT:
             return await self._take_receipt(opened.envelope)
         return await self._take_batch(opened)
@@ -130,12 +130,14 @@ class Carrier:
         await self._log.write(lambda tx: _keep(tx, peer, said, raw))
         return Read("receipt", peer.name, said.head, said.refused, 0, b"")
 
-    def _secret(self) -> str:
+    def _secrets(self) -> list[str]:
+        """Return the key that peers are told, and those before it: a file may be on its way for long."""
+        keys = self._home / "keys"
         try:
-            return (self._home / "keys" / CARRY).read_text().strip()
+            return [path.read_text().strip() for path in (keys / CARRY, *sorted(keys.glob(FORMER_CARRY)))]
         except OSError as error:
             raise FlowError(
-                "This node has no key for carried files: `lezha identity renew` makes one."
+                "This node has no key for carried files: `lezha identity rotate carry` makes one."
             ) from error
 
 

@@ -5,6 +5,7 @@ keys/signing.pem  Ed25519; signs statements, rosters, receipts
 keys/former-*.pem Ed25519; signing keys before it, for the communities whose charters name them
 keys/tls-root.pem certificate and key of the TLS root
 keys/carry.key    secret key of age; opens files that are carried here
+keys/former-carry-*.key  keys before it, for files that are on their way
 keys/*.next.pem   what takes the place of signing.pem or tls-root.pem once all peers know of it
 keys/tls-leaf.pem certificate and key that the links use
 node.json         the signed node document
@@ -34,6 +35,7 @@ DOCUMENT: Final = "node.json"
 SIGNING, NEXT_SIGNING = "signing.pem", "signing.next.pem"
 TLS_ROOT, NEXT_TLS_ROOT = "tls-root.pem", "tls-root.next.pem"
 CARRY: Final = "carry.key"
+FORMER_CARRY: Final = "former-carry-*.key"
 LEAF: Final = "tls-leaf.pem"
 _RENEW_BEFORE: Final = dt.timedelta(days=30)
 ADMIN_TOKEN: Final = "admin.token"  # noqa: S105  # a file's name

@@ -11,7 +11,7 @@ from lezha.federation.members import Members
 from lezha.federation.pace import Pace
 from lezha.federation.pieces import Pieces
 from lezha.federation.turn import Turn, Turns
-from lezha.flows import receive
+from lezha.flows import receive, vet
 from lezha.flows.receive import Arrival
 from lezha.flows.vet import Receiver
 from lezha.node.clock import later, utc_now
@@ -19,8 +19,12 @@ from lezha.store import peers
 from lezha.store.log import Log
 from lezha.store.peers import Peer
 
-_CLOCK_MINUTES: Final = 5
 _logger = structlog.get_logger()
+
+
+def latest_now() -> str:
+    """Return the latest time that what comes now may be dated."""
+    return later(utc_now(), seconds=vet.CLOCK.total_seconds())
 
 
 class Intake:
@@ -72,8 +76,7 @@ class Intake:
             peer = peers.by_member(conn, member)
         if in_time:
             _check_clock(peer, sent.sent)
-        latest = later(utc_now(), minutes=_CLOCK_MINUTES)
-        arrival = Arrival(sent, latest, self._pieces, turn)
+        arrival = Arrival(sent, latest_now(), self._pieces, turn)
         receipt = await receive.from_peer(self._log, self._receiver(), peer, arrival)
         if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
             self._refresh()  # the next batch may be signed by a key that this one has told of
@@ -83,5 +86,6 @@ class Intake:
 def _check_clock(peer: Peer, sent: str) -> None:
     # Order never depends on clocks, but a statement from ahead of ours is refused: somebody should know why.
     now = utc_now()
-    if not later(now, minutes=-_CLOCK_MINUTES) <= sent <= later(now, minutes=_CLOCK_MINUTES):
+    minutes = vet.CLOCK.total_seconds() / 60
+    if not later(now, minutes=-minutes) <= sent <= later(now, minutes=minutes):
         _logger.warning("peer.clock", peer=peer.name, sent=sent[:40])

@@ -17,6 +17,7 @@ from lezha.detection.constituency import Constituency
 from lezha.federation import members as directory
 from lezha.federation import tls
 from lezha.federation.document import read
+from lezha.federation.door import Door
 from lezha.federation.members import Members
 from lezha.federation.pace import Pace
 from lezha.flows import ingest, rederive, renew, share, witness
@@ -80,6 +81,7 @@ class Node:
             self.intake = Intake(
                 self.log, lambda: self.receiver, self.refresh, Pace(self.settings.peer_hourly)
             )
+            self.door = Door(self.settings.link_per_address)
             self.carrier = (
                 Carrier(home, self.log, lambda: self.identity, self.incarnation, self.intake)
                 if leads
@@ -145,6 +147,7 @@ class Node:
             tasks.append(asyncio.create_task(watch.run()))
             tasks.append(asyncio.create_task(upkeep.retire(self.log, self.settings.retention)))
             tasks.append(asyncio.create_task(upkeep.clean(self.log)))
+            tasks.append(asyncio.create_task(upkeep.take_held(self.log, lambda: self.receiver)))
             hours = self.settings.checkpoint_hours
             tasks.append(asyncio.create_task(upkeep.commit(self.home, self.log, self.sealer, hours)))
         try:

@@ -84,6 +84,23 @@ def rotate_tls(home: Path, root: Path, now: dt.datetime) -> KnownDocument:
     return _issue(home, [vouching], before, now)
 
 
+def rotate_carry(home: Path, root: Path, now: dt.datetime) -> KnownDocument:
+    """Make a new key for carried files for the node in `home`.
+
+    Peers encrypt to it once they have the document. The key before it stays in the folder and opens what was encrypted
+    to it, until somebody deletes it. Raises NodeError.
+    """
+    before = identities.load(home).known.document
+    vouching = read_root(root, before)
+    keys = home / "keys"
+    if (keys / identities.CARRY).exists():
+        public = _carry_key(home)
+        former = keys / identities.FORMER_CARRY.replace("*", public.removeprefix("age1")[:16])
+        identities.write_secret(former, (keys / identities.CARRY).read_bytes())
+    _new_carry_key(home)
+    return _issue(home, [vouching], before, now)
+
+
 def rotate_root(home: Path, root: Path, new: Path, now: dt.datetime) -> KnownDocument:
     """Make a new root key, in the new file `new`; both sign the document that names it. Raises NodeError."""
     before = identities.load(home).known.document

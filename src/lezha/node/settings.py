@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy.engine import make_url
 
 from lezha.detection import constituency
+from lezha.federation import door
 from lezha.node.errors import NodeError
 from lezha.sharing.tlp import Tlp
 from lezha.stix.clauses import COMPANION_TYPES
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `peer_hourly` is how many objects are taken from one peer in an hour, unless that peer has a limit of its own.
     With `pull` this node asks peers for what they have for it, also though they could connect; a node without an
     endpoint always does.
+    `link_per_address` is how many connections without a peer's certificate `link_listen` has from one address.
     `max_bundle_bytes`, 1 KiB to 1 GiB, is what is taken in one request.
     """
 
@@ -67,6 +69,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     constituency: tuple[str, ...] = ()
     peer_hourly: Annotated[int, msgspec.Meta(ge=1, le=peers.MOST_HOURLY)] = 200_000
     pull: bool = False
+    link_per_address: Annotated[int, msgspec.Meta(ge=1, le=door.STRANGERS)] = 50
 
     def __post_init__(self) -> None:
         """Raise ValueError if an entry of `constituency` is no network and no domain."""

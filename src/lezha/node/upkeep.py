@@ -1,26 +1,30 @@
-"""What a node does by itself: it purges what has been here for as long as the rules say, and cleans up after purges."""
+"""What a node does by itself: it purges by its rules, cleans up after that, and takes what has waited for its time."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from lezha.flows import attest, purge, rederive
+from lezha.flows import attest, purge, quarantine, rederive
 from lezha.flows.attest import Sealer
 from lezha.flows.errors import FlowError
 from lezha.flows.purge import Rule
+from lezha.flows.vet import Receiver
 from lezha.flows.witness import Witness
 from lezha.node import checkpoint_files
 from lezha.node.clock import later, utc_now
 from lezha.node.errors import NodeError
+from lezha.node.intake import latest_now
 from lezha.node.settings import Retention
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
 
 _FIRST_S: Final = 60.0
 _MINUTE_S: Final = 60.0
+_HELD_S: Final = 10.0
+_MORE_S: Final = 1.0
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
 _logger = structlog.get_logger()
@@ -70,6 +74,22 @@ async def _derive(log: Log) -> None:
     if rederive.is_due(log):
         done = await asyncio.to_thread(rederive.everything, log)
         _logger.info("log.derived", contents=done)
+
+
+async def take_held(log: Log, receiver: Callable[[], Receiver]) -> None:
+    """Take what was put aside because it was dated ahead, once its time has come, until cancelled.
+
+    That goes on while the node is isolated, as taking does: what is taken is looked for, and nothing goes out.
+    """
+    while True:
+        done = 0
+        try:
+            done = await quarantine.take_due(log, receiver(), latest_now())
+        except StoreError as error:
+            _logger.warning("held.not_taken", reason=str(error))
+        except Exception:  # that one waits for a person from now on
+            _logger.exception("held.not_taken")
+        await asyncio.sleep(_MORE_S if done else _HELD_S)
 
 
 async def commit(home: Path, log: Log, sealer: Sealer, hours: int) -> None:

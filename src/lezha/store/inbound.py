@@ -16,6 +16,8 @@ MOST_NAMES: Final = 64
 """A frame that names more objects than that is not kept."""
 PURGED: Final = "purged"
 """All that is said of a frame whose bytes may not be here."""
+AHEAD: Final = "clock_ahead"
+"""The code of what waits for its time alone."""
 _MOST_LIVES: Final = 1000
 _NOT_KEPT: Final = "not kept"  # words may quote what was refused, and could not be purged by any name
 
@@ -89,6 +91,7 @@ def put_aside(tx: Tx, items: Sequence[Quarantined]) -> None:
     sizes = dict(before)
     rows: list[tuple[object, ...]] = []
     named: list[tuple[str, str, str, int]] = []
+    early: list[tuple[int, str, str]] = []
     for one in items:
         names = dict.fromkeys(one.names)
         kept = len(names) <= MOST_NAMES and sizes[one.member] + len(one.frame) <= _BYTES_KEPT
@@ -97,8 +100,10 @@ def put_aside(tx: Tx, items: Sequence[Quarantined]) -> None:
         seq = tx.event("quarantined", one.member, one.member, number=one.number, code=one.code)
         rows.append((one.member, one.incarnation, one.number, one.code, detail, frame, tx.at, seq))
         named += [(name, one.member, one.incarnation, one.number) for name in names if kept]
+        early += [(seq, one.member, "")] if frame and one.code == AHEAD else []
     insert_rows(tx.conn, schema.quarantine, rows)
     insert_rows(tx.conn, schema.quarantined_ids, named)
+    insert_rows(tx.conn, schema.ahead, early)
     for member, size in sizes.items():
         if size != before[member]:
             _put_size(tx.conn, member, size)

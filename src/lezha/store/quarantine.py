@@ -1,11 +1,11 @@
-"""What was put aside, as people look at it, and what they decided about it."""
+"""What was put aside, as people look at it, and what they decided about it; and what waits for its time alone."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, insert, select
+from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
 
 from lezha.store import inbound, schema
 from lezha.store.errors import NotFound
@@ -17,6 +17,7 @@ LOOKED: Final = "looked at quarantine"
 _NO_NUMBER: Final = 1 << 62
 _TABLE: Final = schema.quarantine
 _VERDICTS: Final = schema.verdicts
+_AHEAD: Final = schema.ahead
 
 
 class Verdict(StrEnum):
@@ -63,11 +64,48 @@ def listed(
 
 
 def waiting(conn: Connection, most: int, member: str = "") -> int:
-    """Count what waits for a verdict, of one member or of all, up to `most`."""
-    query = _TO_VERDICT.where(_VERDICTS.c.item.is_(None)).limit(most)
+    """Count what waits for somebody's verdict, of one member or of all, up to `most`; not what waits for its time."""
+    query = _TO_VERDICT.where(_VERDICTS.c.item.is_(None), _AHEAD.c.item.is_(None)).limit(most)
     if member:
         query = query.where(_TABLE.c.member == member)
     return conn.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def early(conn: Connection, most: int) -> int:
+    """Count what waits for its time, up to `most`."""
+    return conn.scalar(select(func.count()).select_from(select(_AHEAD.c.item).limit(most).subquery())) or 0
+
+
+def due(conn: Connection, member: str, latest: str, limit: int) -> list[int]:
+    """Return what of a member is not dated after `latest`, the earliest first; before it what was not looked up yet."""
+    query = select(_AHEAD.c.item).where(_AHEAD.c.member == member, _AHEAD.c.dated <= latest)
+    return list(conn.scalars(query.order_by(_AHEAD.c.dated, _AHEAD.c.item).limit(limit)))
+
+
+def dated(conn: Connection, seqs: Iterable[int]) -> dict[int, str]:
+    """Return what each of these is dated that waits for its time; empty where that was not looked up yet."""
+    query = select(_AHEAD.c.item, _AHEAD.c.dated).where(_AHEAD.c.item.in_(list(seqs)))
+    return {row.item: row.dated for row in conn.execute(query)}
+
+
+def put_date(tx: Tx, seq: int, date: str) -> None:
+    """Note what a frame is dated that waits for its time."""
+    tx.conn.execute(update(_AHEAD).where(_AHEAD.c.item == seq).values(dated=date))
+
+
+def leave(tx: Tx, seq: int) -> None:
+    """Have a frame wait for its time no more."""
+    tx.conn.execute(delete(_AHEAD).where(_AHEAD.c.item == seq))
+
+
+def restate(tx: Tx, seq: int, code: str, words: str, actor: str) -> None:
+    """Say that a frame whose time has come waits for a person now, and why. Of a frame that is gone nothing is said."""
+    one = get(tx.conn, seq)
+    leave(tx, seq)
+    if one.verdict or not one.size:
+        return
+    tx.conn.execute(update(_TABLE).where(_TABLE.c.seq == seq).values(code=code, detail=words))
+    tx.event("quarantine kept", one.member, actor, item=seq, number=one.number, code=code, before=one.code)
 
 
 def get(conn: Connection, seq: int) -> Aside:
@@ -101,14 +139,15 @@ def names(conn: Connection, seqs: Iterable[int]) -> dict[int, tuple[str, ...]]:
 
 
 def decide(tx: Tx, one: Aside, verdict: Verdict, why: str, actor: str, **detail: object) -> None:
-    """Record what a person has decided, and destroy the bytes that were kept: nobody needs them here any more.
+    """Record what a person, or the node itself, has decided, and destroy the bytes that were kept.
 
-    What the frame was refused for, its number and the names in it stay.
+    Nobody needs them here any more. What the frame was refused for, its number and the names in it stay.
     """
     tx.conn.execute(
         insert(_VERDICTS).values(item=one.seq, verdict=verdict.value, actor=actor, why=why, at=tx.at)
     )
     inbound.blank(tx.conn, one.seq)
+    leave(tx, one.seq)
     tx.event(
         f"quarantine {verdict.value}",
         one.member,
@@ -122,7 +161,9 @@ def decide(tx: Tx, one: Aside, verdict: Verdict, why: str, actor: str, **detail:
 
 
 _OF_IT: Final = _VERDICTS.c.item == _TABLE.c.seq
-_TO_VERDICT: Final = select(_TABLE.c.seq).outerjoin(_VERDICTS, _OF_IT)
+_TO_VERDICT: Final = (
+    select(_TABLE.c.seq).outerjoin(_VERDICTS, _OF_IT).outerjoin(_AHEAD, _AHEAD.c.item == _TABLE.c.seq)
+)
 _COLUMNS: Final[Sequence[Any]] = (
     _TABLE.c.seq,
     _TABLE.c.member,

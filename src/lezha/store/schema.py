@@ -467,6 +467,15 @@ verdicts: Final = Table(
     Column("at", String(27), nullable=False),
 )
 
+ahead: Final = Table(
+    "ahead",
+    metadata,
+    Column("item", _NUMBER, primary_key=True, autoincrement=False, comment="the seq of what was put aside"),
+    Column("member", Text, nullable=False),
+    Column("dated", String(27), nullable=False, comment="what it is dated; empty until that was looked up"),
+    Index("ahead_by_member", "member", "dated"),
+    comment="what was put aside because it is dated ahead, and waits for its time and for nobody",
+)
 quarantined_ids: Final = Table(
     "quarantined_ids",
     metadata,

@@ -16,13 +16,12 @@ from lezha.flows import desk, quarantine
 from lezha.flows.errors import FlowError
 from lezha.flows.quarantine import Decided
 from lezha.flows.vet import Receiver
-from lezha.node.clock import later, utc_now
 from lezha.node.identity import Identity
+from lezha.node.intake import latest_now
 from lezha.store import peers
 from lezha.store.log import Log
 from lezha.web.auth import needs
 from lezha.web.pages import rendered, to_sign_in
-from lezha.web.quarantine import CLOCK_MINUTES
 
 _ROWS: Final = 50
 _MAX_FORM: Final = 16 * 1024
@@ -91,7 +90,7 @@ async def decide(
     """Take what a person has decided; if that can't be done, show why beside the form."""
     decided = Decided(item, data.get("why", ""), request.user.name)
     more = data.get("overrule", "")
-    latest = later(utc_now(), minutes=CLOCK_MINUTES)
+    latest = latest_now()
     try:
         if verdict == "accept":
             also = (more,) if more else ()

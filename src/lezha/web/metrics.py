@@ -28,6 +28,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 import lezha
 from lezha.access.rights import Right
 from lezha.federation import tls
+from lezha.federation.door import Door, Why
 from lezha.flows import measure
 from lezha.flows.look import LinkPhase
 from lezha.flows.measure import Measures, PeerMeasures
@@ -143,6 +144,7 @@ class Metrics:
         yield from _peers(measured.peers)
         if not self._node.links.here:
             return
+        yield from _listener(self._node.door)
         names = {one.member: one.name for one in measured.peers}
         refused = [
             ((names[member], code), count)
@@ -164,6 +166,21 @@ class Metrics:
             aside,
             *_CODES,
         )
+
+
+def _listener(door: Door) -> Iterator[Metric]:
+    yield _gauge(
+        "link_connections",
+        "Connections at the peers' listener: of peers, and of those who have shown no peer's certificate.",
+        [("peers", door.peers), ("strangers", door.strangers)],
+        "of",
+    )
+    yield _counter(
+        "link_connections_cut",
+        "Connections at the peers' listener that were cut or refused, since this process began.",
+        [(why.value, door.counted[why]) for why in Why],
+        "why",
+    )
 
 
 _CODES: Final = ("peer", "code")

@@ -16,6 +16,7 @@ from litestar.exceptions import PermissionDeniedException, TooManyRequestsExcept
 from litestar.params import FromPath
 
 from lezha.federation import document, enrolment, frame, tls
+from lezha.federation.door import Door, Why
 from lezha.federation.errors import EnrolmentError, NotTakenUp, Refused
 from lezha.federation.pace import Pace
 from lezha.federation.turn import Turn
@@ -26,11 +27,11 @@ from lezha.node.intake import Intake
 from lezha.node.links import Links
 from lezha.node.node import Node
 from lezha.store import peers
-from lezha.store.errors import NotFound
+from lezha.store.errors import NotFound, StoreError
 from lezha.store.log import Log
 from lezha.store.peers import Peer, PeerState
+from lezha.web.entrance import client_certificate
 from lezha.web.problems import HANDLERS
-from lezha.web.serve import client_certificate
 from lezha.web.source import sourced
 
 _MAX_ENROLMENT: Final = 128 * 1024
@@ -48,6 +49,7 @@ def app(node: Node) -> Litestar:
             "host": Provide(lambda: node.host, sync_to_thread=False),
             "links": Provide(lambda: node.links, sync_to_thread=False),
             "intake": Provide(lambda: node.intake, sync_to_thread=False),
+            "door": Provide(lambda: node.door, sync_to_thread=False),
         },
         middleware=[sourced],
         exception_handlers=HANDLERS,
@@ -63,9 +65,10 @@ async def frames(
     log: NamedDependency[Log],
     links: NamedDependency[Links],
     intake: NamedDependency[Intake],
+    door: NamedDependency[Door],
 ) -> Response[bytes]:
     """Take a batch and answer with the signed receipt; of a suspended peer's take recalls alone."""
-    peer = _authenticated(request, log)
+    peer = _authenticated(request, log, door)
     await _wait_for_turn(log, intake.pace, peer)
     turn = intake.turns.take(peer.member)
     try:
@@ -89,9 +92,10 @@ async def pull(
     log: NamedDependency[Log],
     links: NamedDependency[Links],
     intake: NamedDependency[Intake],
+    door: NamedDependency[Door],
 ) -> Response[bytes]:
     """Give a peer the next batch that is for it, once there is one; take the receipt for the one before."""
-    peer = _authenticated(request, log)
+    peer = _authenticated(request, log, door)
     receipt = await request.body()
     if not receipt:  # to begin anew costs a greeting; whoever brings a receipt has taken what was sent
         await _wait_for_turn(log, intake.pace, peer)
@@ -133,23 +137,43 @@ async def reveal(
     return Response(b"{}", media_type="application/json")
 
 
-def _authenticated(request: Request[Any, Any, Any], log: Log) -> Peer:
+def named_in(der: bytes, log: Log) -> str:
+    """Return the member whose certificate this is, if it is that of a peer; else nothing."""
+    try:
+        return _peer_of(der, log).member
+    except (NotFound, Refused, StoreError):
+        return ""
+
+
+def _authenticated(request: Request[Any, Any, Any], log: Log, door: Door) -> Peer:
     der = client_certificate(request)
     member = tls.claimed_member(der) if der else None
     if der is None or member is None:
-        _logger.warning("peer.refused", claims="", reason="no certificate of a member was shown")
+        _refused(door, "", "no certificate of a member was shown")
         raise PermissionDeniedException("A peer's certificate is needed here.")
     try:
-        with log.read() as conn:
-            peer = peers.by_member(conn, member)
-        tls.check_member(der, document.read(peer.document).document.tls_root, member)
+        return _peer_of(der, log)
     except (NotFound, Refused) as error:
-        _logger.warning("peer.refused", claims=member, reason=str(error))
+        _refused(door, member, str(error))
         raise PermissionDeniedException("This certificate is not that of an active peer.") from None
+
+
+def _peer_of(der: bytes, log: Log) -> Peer:
+    """Return the peer whose certificate this is. Raises NotFound, Refused."""
+    member = tls.claimed_member(der) or ""
+    with log.read() as conn:
+        peer = peers.by_member(conn, member)
+    tls.check_member(der, document.read(peer.document).document.tls_root, member)
     if peer.state is PeerState.PENDING:
-        _logger.warning("peer.refused", claims=member, reason=peer.state.value)
-        raise PermissionDeniedException("This certificate is not that of an active peer.")
+        raise NotFound(peer.state.value)
     return peer
+
+
+def _refused(door: Door, claims: str, reason: str) -> None:
+    """Tell that somebody was refused, unless that is told too often already."""
+    door.count(Why.REFUSED)
+    if door.may_tell(time.monotonic()):
+        _logger.warning("peer.refused", claims=claims, reason=reason)
 
 
 async def _wait_for_turn(log: Log, pace: Pace, peer: Peer) -> None:

@@ -12,11 +12,10 @@ from lezha.access.rights import Principal, Right
 from lezha.flows import quarantine
 from lezha.flows.quarantine import Carried, Decided, Held, Page
 from lezha.flows.vet import Receiver
-from lezha.node.clock import later, utc_now
+from lezha.node.intake import latest_now
 from lezha.store.log import Log
 from lezha.web.auth import needs
 
-CLOCK_MINUTES: Final = 5
 _MOST_CODES: Final = 10
 _Request = Request[Principal, str, Any]
 
@@ -73,7 +72,7 @@ async def accept_held(
     data: JSONBody[Accept],
 ) -> Held:
     """Take a frame now, if nothing is wrong with it but a limit of this node's own. All else is checked anew."""
-    latest = later(utc_now(), minutes=CLOCK_MINUTES)
+    latest = latest_now()
     decided = Decided(item, data.why, request.user.name)
     return await quarantine.accept(log, receiver, decided, latest, data.overrule)
 

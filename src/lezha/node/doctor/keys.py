@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from lezha.federation import tls
+from lezha.federation import carried, tls
 from lezha.federation.document import NodeDocument
 from lezha.federation.errors import Refused
 from lezha.node import identity
@@ -42,7 +42,26 @@ def examine(home: Path, settings: Settings, now: str) -> Generator[Finding, None
         yield from wiring.reached_at(settings, document.endpoint)
     yield from _root(home, document, now)
     yield from _leaf(known, document, now)
+    yield from _carry(home, document)
     return document
+
+
+def _carry(home: Path, document: NodeDocument) -> Iterator[Finding]:
+    if not document.carry:
+        return
+    path = home / "keys" / identity.CARRY
+    try:
+        same = carried.public_key(path.read_text().strip()) == document.carry
+        words = "is another key than the node document tells peers"
+    except (OSError, ValueError):
+        same, words = False, "is missing or can't be used"
+    if not same:
+        yield Finding(
+            Grade.SOON,
+            "carry_key",
+            f"{path} {words}: files that are carried here can't be opened.",
+            do="Restore it from a backup, or delete it and make a new one: lezha identity rotate carry.",
+        )
 
 
 def _root(home: Path, document: NodeDocument, now: str) -> Iterator[Finding]:

@@ -17,6 +17,15 @@ CREATE TABLE verdicts (
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (item)
 );
+CREATE TABLE ahead (
+  item BIGINT NOT NULL,
+  member TEXT NOT NULL,
+  dated VARCHAR(27) NOT NULL,
+  PRIMARY KEY (item)
+);
+CREATE INDEX ahead_by_member ON ahead (member, dated);
+INSERT INTO ahead (item, member, dated)
+SELECT seq, member, '' FROM quarantine WHERE code = 'clock_ahead' AND LENGTH(frame) > 0;
 CREATE TABLE documents (
   seq BIGINT NOT NULL,
   digest BYTEA NOT NULL,
