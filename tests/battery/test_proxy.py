@@ -57,11 +57,14 @@ class Echo:
         with suppress(OSError):
             while True:
                 one, _ = self.listening.accept()
-                with one, suppress(OSError):
-                    while chunk := one.recv(1 << 16):
-                        self.got += chunk
-                        one.sendall(chunk)
-                self.ended.set()
+                threading.Thread(target=self._answer, args=(one,), daemon=True).start()
+
+    def _answer(self, one: socket.socket) -> None:
+        with one, suppress(OSError):
+            while chunk := one.recv(1 << 16):
+                self.got += chunk
+                one.sendall(chunk)
+        self.ended.set()
 
 
 @pytest.fixture
