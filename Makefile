@@ -45,7 +45,7 @@ format: $(VENV)/.dev  ## format the code and mend what lint can mend
 bench: $(VENV)/.dev  ## measure every figure, one JSON line each; ONLY=link for one script of bench/
 	@$(BIN)/python -m bench.run $(ONLY)
 
-soak: $(VENV)/.fuzz pages  ## the long tests (marked soak), which `make test` leaves out
+soak: $(VENV)/.fuzz pages  ## the long tests (marked soak), which `make test` leaves out; bench/results/soak.jsonl keeps what came of them
 	@$(BIN)/python -m pytest -m soak --timeout=0 $(ARGS)
 
 mutants: $(VENV)/.mutants  ## what of sharing/ could be changed without a test that fails; docs/mutants.md says why

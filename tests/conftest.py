@@ -19,6 +19,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from tests.soak_results import SoakResults
 
 ROOT = Path(__file__).parent.parent
 STRACE = [
@@ -32,10 +33,15 @@ STRACE = [
 ]
 
 
-def pytest_configure() -> None:
-    """Have Ctrl-C end what tests start, also where a shell's background job, which ignores it, runs them."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Have Ctrl-C end what tests start, also where a shell's background job, which ignores it, runs them.
+
+    What came of long tests is kept by the process that reports (soak_results.py).
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SoakResults(config.rootpath))
 
 
 # --- needs ------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """A green run in CI has run everything; elsewhere, what could not run is named."""
 
+import os
+import sys
 from pathlib import Path
 
 import psycopg
@@ -22,6 +24,7 @@ MISSING = """
 def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Return a project with this conftest, outside CI."""
     monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     pytester.makeconftest(CONFTEST)
     pytester.makeini(
         "[pytest]\nmarkers = needs(*tools): what the test needs\nasyncio_default_fixture_loop_scope = function\n"

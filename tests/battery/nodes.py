@@ -52,7 +52,10 @@ class Answer(NamedTuple):
 
 
 class RunningNode:
-    """One node. `log` is what it wrote to stderr over all its lives, `database` empty for SQLite."""
+    """One node. `log` is what it wrote to stderr over all its lives, `database` empty for SQLite.
+
+    `front` is the port at which peers find it, if something stands in front of the one at which it listens.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class RunningNode:
         database: str = "",
         *,
         reachable: bool = True,
+        front: int = 0,
     ) -> None:
         self.name: Final = name
         self.database: Final = database
@@ -76,7 +80,7 @@ class RunningNode:
             name=name,
             listen=f"127.0.0.1:{self.port}",
             link_listen=f"127.0.0.1:{self.link_port}",
-            endpoint=f"https://127.0.0.1:{self.link_port}" if reachable else "",
+            endpoint=f"https://127.0.0.1:{front or self.link_port}" if reachable else "",
             max_bundle_bytes=max_bundle_bytes,
             database=database,
         )

@@ -18,6 +18,7 @@ from lezha.cli.console import note
 from lezha.cli.errors import CliError
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
+from lezha.node.loop import Loop
 from lezha.node.node import Node
 from lezha.node.settings import Settings
 from lezha.web import entrance, peers, people
@@ -33,7 +34,7 @@ def run(home: Path) -> None:
     if identities.load(home).known.document.endpoint:
         _check_free(settings.link_listen)
     with alone(home):
-        uvloop.run(_serve(home))
+        uvloop.run(_serve(home), loop_factory=Loop)
 
 
 def run_for_people(home: Path, listen: str) -> None:
@@ -44,7 +45,7 @@ def run_for_people(home: Path, listen: str) -> None:
     settings = _prepare(home)
     listen = listen or settings.listen
     _check_free(listen)
-    uvloop.run(_serve_people(home, listen))
+    uvloop.run(_serve_people(home, listen), loop_factory=Loop)
 
 
 def _prepare(home: Path) -> Settings:

@@ -8,8 +8,9 @@ belongs; every receipt was kept.
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from tests.battery.simulator.member import Member, Watcher
 from tests.battery.simulator.virtual import seconds
@@ -20,6 +21,20 @@ from lezha.federation.frame import FrameKind
 
 GRACE_S = 0.02
 """A batch that was packed before the rules changed may leave a moment after."""
+
+
+class Held(Protocol):
+    """What a member holds, whatever runs on it: a simulated node or a process."""
+
+    @property
+    def member(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def view(self) -> sqlite3.Connection: ...
+    @property
+    def linked(self) -> "Sequence[Held]":
+        """Those to which it has a way."""
 
 
 class Guard(Watcher):
@@ -73,7 +88,7 @@ def _forbidden(sender: Member, receiver: str, one: frame.Frame) -> str:
     return "" if may_have(sender, receiver, said) else "it may not have that"
 
 
-def may_have(holder: Member, receiver: str, said: dict[str, Any]) -> bool:
+def may_have(holder: Held, receiver: str, said: dict[str, Any]) -> bool:
     """Whether a holder of a statement may give it to a neighbour: docs/design.md, Release, for what is told here."""
     terms = said["terms"]
     audience = terms["audience"]
@@ -93,11 +108,11 @@ def may_have(holder: Member, receiver: str, said: dict[str, Any]) -> bool:
     return terms["onward"] and relayed[terms["tlp"]]
 
 
-def _suspended(holder: Member, other: str) -> bool:
+def _suspended(holder: Held, other: str) -> bool:
     return _rows(holder, "SELECT state FROM peers WHERE member = :one", other) != [("active",)]
 
 
-def _admitted(holder: Member, term: dict[str, Any], member: str) -> int | None:
+def _admitted(holder: Held, term: dict[str, Any], member: str) -> int | None:
     """Return by which roster a member is in a community, as a holder knows and has approved it; None if it is not."""
     latest = _rows(
         holder,
@@ -117,7 +132,7 @@ def _admitted(holder: Member, term: dict[str, Any], member: str) -> int | None:
     return number if approved else None
 
 
-def faults(members: Sequence[Member]) -> Iterator[str]:
+def faults(members: Sequence[Held]) -> Iterator[str]:
     """Give all that is not as it should be once everything is settled."""
     for one in members:
         yield from _alone(one)
@@ -125,7 +140,7 @@ def faults(members: Sequence[Member]) -> Iterator[str]:
             yield from _between(one, other)
 
 
-def _alone(one: Member) -> Iterator[str]:
+def _alone(one: Held) -> Iterator[str]:
     for code, detail in _rows(one, "SELECT code, detail FROM quarantine"):
         yield f"{one.name} refused something: {code}, {detail}"
     for kind, subject, count in _rows(
@@ -146,7 +161,7 @@ def _alone(one: Member) -> Iterator[str]:
         yield f"{one.name} has {kind} {ref} {count} times in its view for {recipient}"
 
 
-def _between(one: Member, other: Member) -> Iterator[str]:
+def _between(one: Held, other: Held) -> Iterator[str]:
     """What `one` has and `other` should have from it."""
     stones = _rows(
         one,
@@ -177,10 +192,10 @@ def _between(one: Member, other: Member) -> Iterator[str]:
         yield f"{one.name} has a receipt of {other.name} for {acknowledged} of {head} frames"
 
 
-def _rows(one: Member, query: str, *values: object) -> list[Any]:
+def _rows(one: Held, query: str, *values: object) -> list[Any]:
     return one.view.execute(query, dict(zip(("one", "two", "three"), values, strict=False))).fetchall()
 
 
-def statements(one: Member) -> list[Any]:
+def statements(one: Held) -> list[Any]:
     """Return the digests of all statements that a node holds."""
     return _rows(one, "SELECT hash FROM statements")
