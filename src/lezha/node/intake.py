@@ -23,16 +23,22 @@ _logger = structlog.get_logger()
 class Intake:
     """Take batches in the name of this node. `refresh` has the node learn its members' documents anew.
 
-    `pace` says how much is taken of whom; whoever has a batch brought here asks it first.
+    `pace` says how much is taken of whom; whoever has a batch brought here asks it first. `now` is the node's clock.
     """
 
     def __init__(
-        self, log: Log, receiver: Callable[[], Receiver], refresh: Callable[[], object], pace: Pace
+        self,
+        log: Log,
+        receiver: Callable[[], Receiver],
+        refresh: Callable[[], object],
+        pace: Pace,
+        now: Callable[[], str] = utc_now,
     ) -> None:
         self.pace: Final = pace
         self._log = log
         self._receiver = receiver
         self._refresh = refresh
+        self._now = now
 
     @property
     def members(self) -> Members:
@@ -56,17 +62,17 @@ class Intake:
         """
         with self._log.read() as conn:  # a peer may send for hours, and be suspended meanwhile
             peer = peers.by_member(conn, member)
+        now = self._now()
         if in_time:
-            _check_clock(peer, sent.sent)
-        latest = later(utc_now(), minutes=_CLOCK_MINUTES)
+            _check_clock(peer, sent.sent, now)
+        latest = later(now, minutes=_CLOCK_MINUTES)
         receipt = await receive.from_peer(self._log, self._receiver(), peer, sent, latest)
         if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
             self._refresh()  # the next batch may be signed by a key that this one has told of
         return receipt
 
 
-def _check_clock(peer: Peer, sent: str) -> None:
+def _check_clock(peer: Peer, sent: str, now: str) -> None:
     # Order never depends on clocks, but a statement from ahead of ours is refused: somebody should know why.
-    now = utc_now()
     if not later(now, minutes=-_CLOCK_MINUTES) <= sent <= later(now, minutes=_CLOCK_MINUTES):
         _logger.warning("peer.clock", peer=peer.name, sent=sent[:40])

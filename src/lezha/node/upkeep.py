@@ -1,7 +1,7 @@
 """What a node does by itself: it purges what has been here for as long as the rules say, and cleans up after purges."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -72,13 +72,16 @@ async def _derive(log: Log) -> None:
         _logger.info("log.derived", contents=done)
 
 
-async def commit(home: Path, log: Log, sealer: Sealer, hours: int) -> None:
-    """Commit to the log at each time of the schedule, and write that into the folder too, until cancelled."""
+async def commit(home: Path, log: Log, sealer: Sealer, hours: int, now: Callable[[], str] = utc_now) -> None:
+    """Commit to the log at each time of the schedule, and write that into the folder too, until cancelled.
+
+    `now` is the node's clock.
+    """
     if not hours:
         return
     while True:
         try:
-            made = await attest.commit_if_due(log, sealer, hours, utc_now())
+            made = await attest.commit_if_due(log, sealer, hours, now())
             if made is not None:
                 await asyncio.to_thread(checkpoint_files.write, home, made)
         except (StoreError, NodeError) as error:
