@@ -16,7 +16,7 @@ from tests.battery.simulator.virtual import seconds
 
 from lezha.federation import envelope, frame
 from lezha.federation.envelope import PayloadType
-from lezha.federation.frame import FrameKind
+from lezha.federation.frame import Batch, FrameKind
 
 GRACE_S = 0.02
 """A batch that was packed before the rules changed may leave a moment after."""
@@ -31,9 +31,9 @@ class Guard(Watcher):
         self._came: dict[tuple[str, bytes, str], float] = {}
         """When a statement came to a member from another one."""
 
-    def took(self, receiver: Member, sender: str, batch: bytes, receipt: bytes) -> None:
+    def took(self, receiver: Member, sender: str, sent: Batch, receipt: bytes) -> None:
         head = json.loads(envelope.peek(receipt, PayloadType.RECEIPT))["head"]
-        for one in frame.decode(batch).frames:
+        for one in sent.frames:
             if one.kind is FrameKind.STATEMENT and one.number <= head:
                 self._came.setdefault((receiver.member, _digest(one), sender), seconds())
 
