@@ -15,8 +15,10 @@ from lezha.federation.client import PeerClient
 from lezha.federation.errors import FederationError
 from lezha.federation.outbox import pause
 from lezha.federation.tls import client_context
+from lezha.node.clock import ahead, utc_now
 from lezha.node.identity import Identity
 from lezha.node.intake import Intake
+from lezha.node.links import Links
 from lezha.store import peers
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
@@ -41,6 +43,7 @@ class World(msgspec.Struct, frozen=True):
     """What a task that asks has of the world around its node: the ways to peers, the time, and chance."""
 
     dial: Callable[[str, str, ssl.SSLContext], Line] = PeerClient
+    now: Callable[[], str] = utc_now
     seconds: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
 
@@ -56,12 +59,14 @@ class Pull:
         log: Log,
         identity: Callable[[], Identity],
         intake: Intake,
+        links: Links,
         peer: Peer,
         world: World = _WORLD,
     ) -> None:
         self._log = log
         self._identity = identity
         self._intake = intake
+        self._links = links
         self._world = world
         self._peer = peer
         self._failures = 0
@@ -96,6 +101,8 @@ class Pull:
             raw = await client.ask(receipt)
             if raw:
                 sent = self._intake.decode(self._peer.member, raw)
+                if link := self._links.get(self._peer.member):
+                    link.contact(sent.incarnation, ahead(sent.sent, self._world.now()))
                 receipt = await self._intake.take(self._peer.member, sent)
             self._failures = 0
             self._tell("")

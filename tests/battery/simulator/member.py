@@ -59,8 +59,8 @@ class Watcher:
 class Member:
     """A member with its node. What it holds in memory goes when it crashes; its database is in `path`.
 
-    If it is not `reachable`, or if it `asks`, it asks its peers for what they have for it. If it `keeps_up`, it cleans up
-    and commits itself to its log, every hour.
+    If it is not `reachable`, or if it `asks`, it asks its peers for what they have for it. If it `keeps_up`, it cleans
+    up and commits itself to its log, every hour.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Member:
         """Those of its peers that it has a way to: all others it knows, and hears of from relays."""
         self.up = False
         self.life = 0
+        self.restored = False
         self.ruled = 0.0
         """When its rules changed last: a peer's state, a roster."""
         self._leaf = leaf(number, folder)
@@ -103,8 +104,10 @@ class Member:
         self.intake = _WatchedIntake(self)
         world = World(self._line, self.clock, seconds, self.chance.random)
         self.links = Links(lambda peer: Link(self.log, self.identity, incarnation, changes, peer, world))
-        asking = pulls.World(self._line, seconds, self.chance.random)
-        self.pulls = Pulls(lambda peer: Pull(self.log, lambda: self.identity, self.intake, peer, asking))
+        asking = pulls.World(self._line, self.clock, seconds, self.chance.random)
+        self.pulls = Pulls(
+            lambda peer: Pull(self.log, lambda: self.identity, self.intake, self.links, peer, asking)
+        )
         self.view = sqlite3.connect(self.path, isolation_level=None)
         linked = {one.member for one in self.linked}
         present = [one for one in present if one.member in linked]
@@ -114,6 +117,7 @@ class Member:
         self.up, self.life = True, self.life + 1
         if self.keeps_up:
             home = self.path.parent / self.name
+            home.mkdir(exist_ok=True)
             committing = upkeep.commit(home, self.log, self.sealer, 1, self.clock)
             self._tasks |= {asyncio.create_task(one) for one in (upkeep.clean(self.log), committing)}
 
@@ -160,6 +164,7 @@ class Member:
         with empty.begin() as conn:
             archive.load(conn, rows, rederive.into_empty)
         empty.dispose()
+        self.restored = True
         self.watcher.forgot(self)
 
     # --- what it does -------------------------------------------------------------------------------------------------
