@@ -1,14 +1,17 @@
 """What has to hold in the simulation, said a second time and without the code that is tested.
 
 At every moment (`Guard.sees`): no batch leaves a node with a statement that its receiver may not have by what the
-sender knows then, or that the receiver has sent itself. In the end (`faults`): what a member may have from a neighbour
-that has it, it has; nothing is there twice; nothing was refused; nothing forked; every recall and roster is where it
-belongs; every receipt was kept.
+sender knows then, or that the receiver has sent itself, or whose object was purged at the sender.
+
+In the end (`faults`): what a member may have from a neighbour that has it, it has; nothing is there twice; nothing was
+refused; nothing forked; every recall, roster and commitment is where it belongs; every receipt was kept; what was
+purged is gone.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from tests.battery.simulator.member import Member, Watcher
@@ -18,6 +21,7 @@ from lezha.federation import envelope, frame
 from lezha.federation.envelope import PayloadType
 from lezha.federation.frame import Batch, FrameKind
 
+_PURGED = "SELECT 1 FROM purges JOIN contents ON contents.seq = purges.content WHERE contents.hash = :one"
 GRACE_S = 0.02
 """A batch that was packed before the rules changed may leave a moment after."""
 
@@ -64,12 +68,18 @@ def _forbidden(sender: Member, receiver: str, one: frame.Frame) -> str:
         payload = json.loads(envelope.peek(one.envelope, PayloadType.ROSTER))
         named = receiver in payload["members"]
         return "" if named and not _suspended(sender, receiver) else "not a roster of its"
+    if one.kind is FrameKind.COMMITMENT:
+        payload = json.loads(envelope.peek(one.envelope, PayloadType.COMMITMENT))
+        fits = payload["member"] == sender.member and not _suspended(sender, receiver)
+        return "" if fits else "not a commitment of its own for a peer"
     if one.kind is not FrameKind.STATEMENT:
         return ""
     said = json.loads(envelope.peek(one.envelope, PayloadType.STATEMENT))
     recalled = "SELECT 1 FROM tombstones WHERE statement = :one AND member = :two"
     if _rows(sender, recalled, _digest(one), said["member"]):
         return "it was recalled"
+    if _rows(sender, _PURGED, bytes.fromhex(said["content"])):
+        return "it was purged"
     return "" if may_have(sender, receiver, said) else "it may not have that"
 
 
@@ -119,14 +129,17 @@ def _admitted(holder: Member, term: dict[str, Any], member: str) -> int | None:
 
 def faults(members: Sequence[Member]) -> Iterator[str]:
     """Give all that is not as it should be once everything is settled."""
+    restored = {one.member for one in members if one.restored}
     for one in members:
-        yield from _alone(one)
+        yield from _alone(one, restored)
         for other in one.linked:
             yield from _between(one, other)
 
 
-def _alone(one: Member) -> Iterator[str]:
-    for code, detail in _rows(one, "SELECT code, detail FROM quarantine"):
+def _alone(one: Member, restored: Container[str]) -> Iterator[str]:
+    for sender, code, detail in _rows(one, "SELECT member, code, detail FROM quarantine"):
+        if code == "commitment_order" and sender in restored:
+            continue  # it has forgotten that it had committed itself for that time, and has done so again
         yield f"{one.name} refused something: {code}, {detail}"
     for kind, subject, count in _rows(
         one,
@@ -148,18 +161,23 @@ def _alone(one: Member) -> Iterator[str]:
 
 def _between(one: Member, other: Member) -> Iterator[str]:
     """What `one` has and `other` should have from it."""
+    # Of which recall does not matter: a node that was restored may have forgotten one, and made another.
     stones = _rows(
         one,
-        "SELECT DISTINCT tombstones.hash FROM tombstones JOIN views ON views.ref = tombstones.statement "
+        "SELECT DISTINCT tombstones.statement, tombstones.member FROM tombstones "
+        "JOIN views ON views.ref = tombstones.statement "
         "WHERE views.recipient = :one AND tombstones.sender <> :one",
         other.member,
     )
-    for (missing,) in set(stones) - set(_rows(other, "SELECT hash FROM tombstones")):
-        yield f"{other.name} was not told by {one.name} of recall {missing.hex()}"
+    for statement, _ in set(stones) - set(_rows(other, "SELECT statement, member FROM tombstones")):
+        yield f"{other.name} was not told by {one.name} that {statement.hex()} is recalled"
     if _suspended(one, other.member) or _suspended(other, one.member):
         return
     held = dict(_rows(other, "SELECT hash, 1 FROM statements"))
-    mine = "SELECT hash, envelope FROM statements WHERE hash NOT IN (SELECT statement FROM tombstones)"
+    mine = (
+        "SELECT hash, envelope FROM statements WHERE hash NOT IN (SELECT statement FROM tombstones) "
+        "AND content NOT IN (SELECT content FROM purges)"
+    )
     for digest, raw in _rows(one, mine):
         said = json.loads(envelope.peek(bytes(raw), PayloadType.STATEMENT))
         if digest not in held and may_have(one, other.member, said):
@@ -169,6 +187,9 @@ def _between(one: Member, other: Member) -> Iterator[str]:
         admitted = _admitted(one, {"id": community, "floor": 0}, other.member) is not None
         if admitted and latest.get(community, 0) < number:
             yield f"{other.name} lacks roster {number} of {community}, which {one.name} has"
+    kept = _rows(other, "SELECT at FROM kept_commitments WHERE member = :one", one.member)
+    for (at,) in set(_rows(one, "SELECT at FROM checkpoints WHERE digest <> ''")) - set(kept):
+        yield f"{other.name} lacks the commitment of {one.name} for {at}"
     head = _rows(one, "SELECT coalesce(max(number), 0) FROM views WHERE recipient = :one", other.member)[0][0]
     acknowledged = _rows(
         one, "SELECT coalesce(max(head), 0) FROM receipts WHERE recipient = :one", other.member
@@ -179,6 +200,22 @@ def _between(one: Member, other: Member) -> Iterator[str]:
 
 def _rows(one: Member, query: str, *values: object) -> list[Any]:
     return one.view.execute(query, dict(zip(("one", "two", "three"), values, strict=False))).fetchall()
+
+
+def names(one: Member, stix_id: str) -> dict[bytes, str]:
+    """Return what a node calls the versions of an object that it holds, by their digests."""
+    return dict(_rows(one, "SELECT hash, name FROM contents WHERE stix_id = :one AND name <> ''", stix_id))
+
+
+def left_of_purged(one: Member, called: dict[bytes, str]) -> Iterator[str]:
+    """Give what is left at a node, also in the gaps of its files, of what it has purged; `called` are names of that."""
+    query = "SELECT hash FROM contents JOIN purges ON purges.content = contents.seq"
+    gone = {called[digest] for (digest,) in _rows(one, query) if digest in called}
+    if gone:
+        files = b"\n".join(path.read_bytes() for path in one.path.parent.glob(f"{one.path.name}*"))
+        for name in gone:
+            if re.search(rb"(?<![0-9])" + re.escape(name.encode()), files):
+                yield f"{name} is still in the files of {one.name}, which has purged it"
 
 
 def statements(one: Member) -> list[Any]:

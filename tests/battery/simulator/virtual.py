@@ -141,3 +141,6 @@ class VirtualLog(Log):
             done = self.write_now(work)
             await self._disk.turn()
             return done
+
+    def _in_turn(self, work: Callable[[], None]) -> None:
+        work()
