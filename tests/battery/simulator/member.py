@@ -84,7 +84,8 @@ class Member:
         """When its rules changed last: a peer's state, a roster."""
         self._leaf = leaf(number, folder)
         self._number = number
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        """In order, so that they end in the same one each time."""
         self._crashing = asyncio.Lock()
 
     # --- its life -----------------------------------------------------------------------------------------------------
@@ -119,12 +120,12 @@ class Member:
             home = self.path.parent / self.name
             home.mkdir(exist_ok=True)
             committing = upkeep.commit(home, self.log, self.sealer, 1, self.clock)
-            self._tasks |= {asyncio.create_task(one) for one in (upkeep.clean(self.log), committing)}
+            self._tasks |= {asyncio.create_task(one): None for one in (upkeep.clean(self.log), committing)}
 
     async def stop(self) -> None:
         """End at once, in the midst of whatever it does."""
         self.up = False
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(self.links.stop(), self.pulls.stop(), *self._tasks, return_exceptions=True)
         self.view.close()
@@ -172,8 +173,8 @@ class Member:
     def begin(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something that ends when the node does."""
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return task
 
     async def answer(self, sender: str, batch: bytes) -> bytes:

@@ -22,6 +22,10 @@ from lezha.federation.envelope import PayloadType
 from lezha.federation.frame import Batch, FrameKind
 
 _PURGED = "SELECT 1 FROM purges JOIN contents ON contents.seq = purges.content WHERE contents.hash = :one"
+_CAME = (
+    "SELECT hash FROM statements JOIN arrivals ON arrivals.statement = statements.seq "
+    "WHERE arrivals.member = :one"
+)
 GRACE_S = 0.02
 """A batch that was packed before the rules changed may leave a moment after."""
 
@@ -178,6 +182,9 @@ def _between(one: Member, other: Member) -> Iterator[str]:
         "SELECT hash, envelope FROM statements WHERE hash NOT IN (SELECT statement FROM tombstones) "
         "AND content NOT IN (SELECT content FROM purges)"
     )
+    # Nobody is told what came from there: a node that was restored gets it back from whoever gave it to it before.
+    came = _rows(one, _CAME, other.member) if other.restored else []
+    held |= {digest: 1 for (digest,) in came}
     for digest, raw in _rows(one, mine):
         said = json.loads(envelope.peek(bytes(raw), PayloadType.STATEMENT))
         if digest not in held and may_have(one, other.member, said):

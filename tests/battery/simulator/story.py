@@ -79,6 +79,7 @@ class Story:
         self.network.hosts = {one.member: one for one in self.members}
         self.ways = _ways(self.chance)
         self.told: list[str] = []
+        self._revising = asyncio.Lock()
         self.written = 1
         self.objects: list[tuple[Member, str]] = []
 
@@ -271,7 +272,8 @@ class Story:
             self._tell(f"{_NATO} {'loses' if there else 'gains'} {who.name}")
             await convene.accept(steward.log, raw, "officer")
 
-        await self._rule(steward, revise)
+        async with self._revising:  # it does not sign two rosters at once
+            await self._rule(steward, revise)
 
     async def _rule(self, one: Member, change: "Callable[[], Any]") -> None:
         await self._do(one, change)
