@@ -11,7 +11,7 @@ purged is gone.
 import hashlib
 import json
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 from tests.battery.simulator.member import Member, Watcher
@@ -33,20 +33,29 @@ GRACE_S = 0.02
 class Guard(Watcher):
     """Looks at every batch as it leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, hostile: str = "") -> None:
+        self.hostile = hostile
         self.faults: list[str] = []
         self.carried = 0
         self._came: dict[tuple[str, bytes, str], float] = {}
         """When a statement came to a member from another one."""
+        self._heads: dict[tuple[str, str, str], int] = {}
+        """How far members have signed for streams: receiver, sender, life."""
 
     def took(self, receiver: Member, sender: str, sent: Batch, receipt: bytes) -> None:
         head = json.loads(envelope.peek(receipt, PayloadType.RECEIPT))["head"]
+        stream = (receiver.member, sender, sent.incarnation)
+        before = self._heads.get(stream, 0)
+        self._heads[stream] = max(before, head)
         for one in sent.frames:
-            if one.kind is FrameKind.STATEMENT and one.number <= head:
+            # What comes late, and had gone as void meanwhile, is not looked at any more.
+            taken = before < one.number <= head and sender != self.hostile
+            if one.kind is FrameKind.STATEMENT and taken:
                 self._came.setdefault((receiver.member, _digest(one), sender), seconds())
 
     def forgot(self, member: Member) -> None:
         self._came = {key: at for key, at in self._came.items() if key[0] != member.member}
+        self._heads = {key: head for key, head in self._heads.items() if key[0] != member.member}
 
     def sees(self, sender: Member, receiver: str, batch: bytes) -> None:
         for one in frame.decode(batch).frames:
@@ -131,17 +140,48 @@ def _admitted(holder: Member, term: dict[str, Any], member: str) -> int | None:
     return number if approved else None
 
 
-def faults(members: Sequence[Member]) -> Iterator[str]:
-    """Give all that is not as it should be once everything is settled."""
+def faults(members: Sequence[Member], hostile: str = "") -> Iterator[str]:
+    """Give all that is not as it should be once everything is settled. What is `hostile` may do wrong."""
     restored = {one.member for one in members if one.restored}
     for one in members:
-        yield from _alone(one, restored)
+        yield from _alone(one, restored, hostile)
         for other in one.linked:
-            yield from _between(one, other)
+            if other in members:
+                yield from _between(one, other)
 
 
-def _alone(one: Member, restored: Container[str]) -> Iterator[str]:
-    for sender, code, detail in _rows(one, "SELECT member, code, detail FROM quarantine"):
+def invented(members: Sequence[Member]) -> Iterator[str]:
+    """Give what members hold of one another that its origin has never said."""
+    for kind, query in (
+        ("statement", "SELECT hash, origin FROM statements"),
+        ("tombstone", "SELECT hash, member FROM tombstones"),
+    ):
+        said = {one.member: set(_rows(one, query)) for one in members}
+        for one in members:
+            for digest, origin in said[one.member]:
+                if origin in said and (digest, origin) not in said[origin]:
+                    yield f"{one.name} holds {kind} {digest.hex()}, which {origin} has never signed"
+
+
+def put_aside(one: Member, sender: str) -> list[tuple[str, bytes]]:
+    """Return the codes and the frames, as far as they are kept, of what a node has put aside of what a member sent."""
+    return _rows(one, "SELECT code, frame FROM quarantine WHERE member = :one", sender)
+
+
+def held_of(one: Member, contents: Iterable[bytes]) -> list[bytes]:
+    """Return those of some contents that a node holds, whoever told of them."""
+    return [raw for raw in contents if _rows(one, "SELECT 1 FROM bodies WHERE bytes = :one", raw)]
+
+
+def events(one: Member, subject: str) -> dict[str, int]:
+    """Count what a node has recorded about a member, by kind."""
+    return dict(_rows(one, "SELECT kind, count(*) FROM events WHERE subject = :one GROUP BY kind", subject))
+
+
+def _alone(one: Member, restored: Container[str], hostile: str) -> Iterator[str]:
+    for sender, code, detail in _rows(
+        one, "SELECT member, code, detail FROM quarantine WHERE member <> :one", hostile
+    ):
         if code == "commitment_order" and sender in restored:
             continue  # it has forgotten that it had committed itself for that time, and has done so again
         yield f"{one.name} refused something: {code}, {detail}"
@@ -152,7 +192,10 @@ def _alone(one: Member, restored: Container[str]) -> Iterator[str]:
     ):
         yield f"{one.name} has taken {kind} {subject} {count} times"
     for kind, subject in _rows(
-        one, "SELECT kind, subject FROM events WHERE kind IN ('fork', 'disputed', 'roster conflict')"
+        one,
+        "SELECT kind, subject FROM events WHERE kind IN ('fork', 'disputed', 'roster conflict', 'too fast') "
+        "AND subject <> :one AND subject NOT IN (SELECT lower(hex(hash)) FROM contents WHERE creator = :one)",
+        hostile,
     ):
         yield f"{one.name} recorded a {kind} by {subject}"
     numbered = (

@@ -371,7 +371,7 @@ def tell(seed: int, kind: type[Story] = Story) -> Outcome:
     """Run the story of a seed."""
     # So that what is told here needs several batches.
     batches = patch.object(frame, "BATCH_FRAMES", random.Random(seed).choice([2, 4, 256]))
-    with capture_logs([structlog.processors.format_exc_info]) as logged, _folder() as folder, batches:
+    with capture_logs([structlog.processors.format_exc_info]) as logged, in_memory() as folder, batches:
         outcome = virtual.run(_run(kind, seed, folder))
     mistakes = [one for one in logged if one["log_level"] == "error"]
     outcome.faults += [f"a node's own mistake: {one}" for one in mistakes]
@@ -427,7 +427,7 @@ def empty() -> Path:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
+def in_memory() -> Iterator[Path]:
     """Give a folder in memory, where there is one: disks are simulated too."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
