@@ -110,12 +110,14 @@ class Pull:
     async def _rest(self) -> None:
         """Ask for no more before more may be taken of the peer."""
         pace, member = self._intake.pace, self._peer.member
-        with self._log.read() as conn:
-            hourly = peers.by_member(conn, member).hourly
-        seconds = pace.enter(member, hourly, self._world.seconds())
-        if not seconds:
-            pace.leave(member)
-        await asyncio.sleep(min(seconds, _LONGEST_REST_S))
+        while True:
+            with self._log.read() as conn:  # somebody may give it another limit meanwhile
+                hourly = peers.by_member(conn, member).hourly
+            seconds = pace.enter(member, hourly, self._world.seconds())
+            if not seconds:
+                pace.leave(member)
+                return
+            await asyncio.sleep(min(seconds, _LONGEST_REST_S))
 
     def _tell(self, fault: str) -> None:
         if fault and fault != self._fault:
