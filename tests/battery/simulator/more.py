@@ -21,7 +21,7 @@ class MoreStory(Story):
     """The story of a seed with what is added to it."""
 
     # Who asks pauses by itself after a failure, and whoever it asks may do so then, each for up to 8 s.
-    looks_s = (*Story.looks_s, 14.0, 20.0, 30.0)
+    looks_s = (*Story.looks_s, 14.0, 20.0)
 
     def __init__(self, seed: int, folder: Path) -> None:
         super().__init__(seed, folder)
