@@ -8,21 +8,24 @@ import subprocess
 import sys
 
 import pytest
-from tests.battery.simulator.story import tell
+from tests.battery.simulator.more import MoreStory
+from tests.battery.simulator.story import Story, tell
 
 SOAK = 500
 SHORT = (7,)
 """Some that take little computing."""
-FOUND = {
-    "a restored node was refilled only when something new came": 8,
-    "two nodes that lost one another for long paused for half a minute more": 112,
+FOUND: dict[str, tuple[int, type[Story]]] = {
+    "a restored node was refilled only when something new came": (8, Story),
+    "two nodes that lost one another for long paused for half a minute more": (112, Story),
+    "a node that asks heard only after half a minute that a peer was restored": (14, MoreStory),
 }
-"""What stories have shown to be wrong, and by which seed."""
+"""What stories have shown to be wrong, and by which seed of which kind of story."""
 
 
-def assert_well(seed: int) -> None:
-    outcome = tell(seed)
-    again = f"Again, from the repository's root: .venv/bin/python -m tests.battery.simulator {seed}"
+def assert_well(seed: int, kind: type[Story] = Story) -> None:
+    outcome = tell(seed, kind)
+    more = "--more " if kind is MoreStory else ""
+    again = f"Again, from the repository's root: .venv/bin/python -m tests.battery.simulator {more}{seed}"
     assert not outcome.faults, "\n".join([*outcome.told, *outcome.faults, again])
 
 
@@ -33,13 +36,19 @@ def test_all_get_what_they_may_have_once_whatever_the_network_does(seed: int) ->
 
 @pytest.mark.parametrize("found", FOUND)
 def test_what_a_story_has_shown_once_does_not_come_back(found: str) -> None:
-    assert_well(FOUND[found])
+    assert_well(*FOUND[found])
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(1000, 1000 + SOAK))
 def test_all_get_what_they_may_have_once_in_many_stories(seed: int) -> None:
     assert_well(seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1000, 1000 + SOAK))
+def test_all_get_what_they_may_have_where_some_ask_and_some_purge(seed: int) -> None:
+    assert_well(seed, MoreStory)
 
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 from tests.federation.keys import TIRANA
@@ -10,8 +11,9 @@ from tests.flows.alliance import Station, told
 from tests.store.conftest import log, url
 
 from lezha.flows import check, purge, rederive
-from lezha.node import upkeep
+from lezha.node import checkpoint_files, upkeep
 from lezha.store import engine
+from lezha.store.checkpoints import Made
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
 
@@ -63,3 +65,12 @@ async def test_files_that_can_t_be_cleaned_keep_no_index_of_words_from_being_mad
     async with cleaning(log, monkeypatch):
         await until(lambda: not is_cleaning_due(log))
     assert list(check.check(log)) == []
+
+
+def test_a_checkpoint_that_a_restored_database_has_forgotten_stays_in_the_folder(tmp_path: Path) -> None:
+    at = "2026-03-01T12:00:00.000000Z"
+    made = [Made(0, at, bytes([one]) * 32, b"{}", f"{one}" * 64, b"{}") for one in (1, 2)]
+    for one in made:
+        checkpoint_files.write(tmp_path, one)
+    kept = [one for _, one in checkpoint_files.openings(tmp_path)]
+    assert sorted(kept, key=lambda one: one.digest) == made

@@ -16,11 +16,18 @@ FOLDER: Final = "checkpoints"
 
 
 def write(home: Path, made: Made) -> None:
-    """Write a checkpoint of the schedule into the node's folder, readable by its owner only. Raises NodeError."""
+    """Write a checkpoint of the schedule into the node's folder, readable by its owner only. Raises NodeError.
+
+    One that is there for the same time stays: a database that was restored from a backup has forgotten it, and makes
+    another, but it is the first one that peers have kept.
+    """
     folder = home / FOLDER
+    path = folder / f"{made.at[:19].replace(':', '')}Z.json"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        write_secret(folder / f"{made.at[:19].replace(':', '')}Z.json", msgspec.json.encode(made) + b"\n")
+        if path.exists():
+            path = path.with_stem(f"{path.stem}-{made.digest[:8]}")
+        write_secret(path, msgspec.json.encode(made) + b"\n")
     except OSError as error:
         raise NodeError(f"A checkpoint can't be written to {folder}: {error.strerror}.") from error
 

@@ -22,19 +22,24 @@ from lezha.store.peers import Peer
 _logger = structlog.get_logger()
 
 
-def latest_now() -> str:
-    """Return the latest time that what comes now may be dated."""
-    return later(utc_now(), seconds=vet.CLOCK.total_seconds())
+def latest_at(now: str) -> str:
+    """Return the latest time that what comes at `now` may be dated."""
+    return later(now, seconds=vet.CLOCK.total_seconds())
 
 
 class Intake:
     """Take batches in the name of this node. `refresh` has the node learn its members' documents anew.
 
-    `pace` says how much is taken of whom; whoever has a batch brought here asks it first.
+    `pace` says how much is taken of whom; whoever has a batch brought here asks it first. `now` is the node's clock.
     """
 
     def __init__(
-        self, log: Log, receiver: Callable[[], Receiver], refresh: Callable[[], object], pace: Pace
+        self,
+        log: Log,
+        receiver: Callable[[], Receiver],
+        refresh: Callable[[], object],
+        pace: Pace,
+        now: Callable[[], str] = utc_now,
     ) -> None:
         self.pace: Final = pace
         self.turns: Final = Turns()
@@ -42,6 +47,7 @@ class Intake:
         self._log = log
         self._receiver = receiver
         self._refresh = refresh
+        self._now = now
 
     @property
     def members(self) -> Members:
@@ -74,18 +80,18 @@ class Intake:
     async def _take(self, member: str, sent: Batch, turn: Turn, *, in_time: bool) -> bytes:
         with self._log.read() as conn:  # a peer may send for hours, and be suspended meanwhile
             peer = peers.by_member(conn, member)
+        now = self._now()
         if in_time:
-            _check_clock(peer, sent.sent)
-        arrival = Arrival(sent, latest_now(), self._pieces, turn)
+            _check_clock(peer, sent.sent, now)
+        arrival = Arrival(sent, latest_at(now), self._pieces, turn)
         receipt = await receive.from_peer(self._log, self._receiver(), peer, arrival)
         if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
             self._refresh()  # the next batch may be signed by a key that this one has told of
         return receipt
 
 
-def _check_clock(peer: Peer, sent: str) -> None:
+def _check_clock(peer: Peer, sent: str, now: str) -> None:
     # Order never depends on clocks, but a statement from ahead of ours is refused: somebody should know why.
-    now = utc_now()
     minutes = vet.CLOCK.total_seconds() / 60
     if not later(now, minutes=-minutes) <= sent <= later(now, minutes=minutes):
         _logger.warning("peer.clock", peer=peer.name, sent=sent[:40])

@@ -87,7 +87,9 @@ class Node:
                 if leads
                 else None
             )
-            self.pulls = Pulls(lambda peer: Pull(self.log, lambda: self.identity, self.intake, peer))
+            self.pulls = Pulls(
+                lambda peer: Pull(self.log, lambda: self.identity, self.intake, self.links, peer)
+            )
             self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
             self.members: Members = directory.known([])
             self._trusted: set[str] = set()

@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
+import msgspec
 import structlog
 
 from lezha.federation import document
@@ -13,8 +15,10 @@ from lezha.federation.client import PeerClient
 from lezha.federation.errors import FederationError
 from lezha.federation.outbox import pause
 from lezha.federation.tls import client_context
+from lezha.node.clock import ahead, utc_now
 from lezha.node.identity import Identity
 from lezha.node.intake import Intake
+from lezha.node.links import Links
 from lezha.store import peers
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
@@ -25,13 +29,45 @@ _LONGEST_REST_S: Final = 60.0
 _logger = structlog.get_logger()
 
 
+class Line(Protocol):
+    """The way to one peer that is asked. `PeerClient` is the one there is outside of tests."""
+
+    async def ask(self, receipt: bytes) -> bytes:
+        """Bring the receipt for the batch before and return the next one, or nothing. Raises LinkFault."""
+
+    async def close(self) -> None:
+        """Give the way up."""
+
+
+class World(msgspec.Struct, frozen=True):
+    """What a task that asks has of the world around its node: the ways to peers, the time, and chance."""
+
+    dial: Callable[[str, str, ssl.SSLContext], Line] = PeerClient
+    now: Callable[[], str] = utc_now
+    seconds: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+
+
+_WORLD: Final = World()
+
+
 class Pull:
     """Ask one peer for its batches, for ever. Nothing that the peer or the network does ends the task."""
 
-    def __init__(self, log: Log, identity: Callable[[], Identity], intake: Intake, peer: Peer) -> None:
+    def __init__(
+        self,
+        log: Log,
+        identity: Callable[[], Identity],
+        intake: Intake,
+        links: Links,
+        peer: Peer,
+        world: World = _WORLD,
+    ) -> None:
         self._log = log
         self._identity = identity
         self._intake = intake
+        self._links = links
+        self._world = world
         self._peer = peer
         self._failures = 0
         self._fault = ""
@@ -43,7 +79,7 @@ class Pull:
             if not known.endpoint:
                 return  # neither can connect to the other: what they have for one another is carried
             context = client_context(self._identity().leaf, known.tls_root)
-            client = PeerClient(known.endpoint, self._peer.member, context)
+            client = self._world.dial(known.endpoint, self._peer.member, context)
             try:
                 await self._ask(client)
             except (FederationError, StoreError) as error:
@@ -54,17 +90,19 @@ class Pull:
             finally:
                 await client.close()
             self._failures += 1
-            await asyncio.sleep(pause(self._failures, random.random()))  # noqa: S311  # no secret
+            await asyncio.sleep(pause(self._failures, self._world.chance()))
             with self._log.read() as conn:
                 self._peer = peers.by_member(conn, self._peer.member)
 
-    async def _ask(self, client: PeerClient) -> None:
+    async def _ask(self, client: Line) -> None:
         receipt = b""
         while True:
             await self._rest()
             raw = await client.ask(receipt)
             if raw:
                 sent = self._intake.decode(self._peer.member, raw)
+                if link := self._links.get(self._peer.member):
+                    link.contact(sent.incarnation, ahead(sent.sent, self._world.now()))
                 receipt = await self._intake.take(self._peer.member, sent)
             self._failures = 0
             self._tell("")
@@ -72,12 +110,14 @@ class Pull:
     async def _rest(self) -> None:
         """Ask for no more before more may be taken of the peer."""
         pace, member = self._intake.pace, self._peer.member
-        with self._log.read() as conn:
-            hourly = peers.by_member(conn, member).hourly
-        seconds = pace.enter(member, hourly, time.monotonic())
-        if not seconds:
-            pace.leave(member)
-        await asyncio.sleep(min(seconds, _LONGEST_REST_S))
+        while True:
+            with self._log.read() as conn:  # somebody may give it another limit meanwhile
+                hourly = peers.by_member(conn, member).hourly
+            seconds = pace.enter(member, hourly, self._world.seconds())
+            if not seconds:
+                pace.leave(member)
+                return
+            await asyncio.sleep(min(seconds, _LONGEST_REST_S))
 
     def _tell(self, fault: str) -> None:
         if fault and fault != self._fault:

@@ -16,7 +16,7 @@ from lezha.flows.witness import Witness
 from lezha.node import checkpoint_files
 from lezha.node.clock import later, utc_now
 from lezha.node.errors import NodeError
-from lezha.node.intake import latest_now
+from lezha.node.intake import latest_at
 from lezha.node.settings import Retention
 from lezha.store.errors import StoreError
 from lezha.store.log import Log
@@ -84,7 +84,7 @@ async def take_held(log: Log, receiver: Callable[[], Receiver]) -> None:
     while True:
         done = 0
         try:
-            done = await quarantine.take_due(log, receiver(), latest_now())
+            done = await quarantine.take_due(log, receiver(), latest_at(utc_now()))
         except StoreError as error:
             _logger.warning("held.not_taken", reason=str(error))
         except Exception:  # that one waits for a person from now on
@@ -92,13 +92,16 @@ async def take_held(log: Log, receiver: Callable[[], Receiver]) -> None:
         await asyncio.sleep(_MORE_S if done else _HELD_S)
 
 
-async def commit(home: Path, log: Log, sealer: Sealer, hours: int) -> None:
-    """Commit to the log at each time of the schedule, and write that into the folder too, until cancelled."""
+async def commit(home: Path, log: Log, sealer: Sealer, hours: int, now: Callable[[], str] = utc_now) -> None:
+    """Commit to the log at each time of the schedule, and write that into the folder too, until cancelled.
+
+    `now` is the node's clock.
+    """
     if not hours:
         return
     while True:
         try:
-            made = await attest.commit_if_due(log, sealer, hours, utc_now())
+            made = await attest.commit_if_due(log, sealer, hours, now())
             if made is not None:
                 await asyncio.to_thread(checkpoint_files.write, home, made)
         except (StoreError, NodeError) as error:

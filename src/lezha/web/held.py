@@ -16,8 +16,9 @@ from lezha.flows import desk, quarantine
 from lezha.flows.errors import FlowError
 from lezha.flows.quarantine import Decided
 from lezha.flows.vet import Receiver
+from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
-from lezha.node.intake import latest_now
+from lezha.node.intake import latest_at
 from lezha.store import peers
 from lezha.store.log import Log
 from lezha.web.auth import needs
@@ -90,7 +91,7 @@ async def decide(
     """Take what a person has decided; if that can't be done, show why beside the form."""
     decided = Decided(item, data.get("why", ""), request.user.name)
     more = data.get("overrule", "")
-    latest = latest_now()
+    latest = latest_at(utc_now())
     try:
         if verdict == "accept":
             also = (more,) if more else ()

@@ -12,7 +12,8 @@ from lezha.access.rights import Principal, Right
 from lezha.flows import quarantine
 from lezha.flows.quarantine import Carried, Decided, Held, Page
 from lezha.flows.vet import Receiver
-from lezha.node.intake import latest_now
+from lezha.node.clock import utc_now
+from lezha.node.intake import latest_at
 from lezha.store.log import Log
 from lezha.web.auth import needs
 
@@ -72,7 +73,7 @@ async def accept_held(
     data: JSONBody[Accept],
 ) -> Held:
     """Take a frame now, if nothing is wrong with it but a limit of this node's own. All else is checked anew."""
-    latest = latest_now()
+    latest = latest_at(utc_now())
     decided = Decided(item, data.why, request.user.name)
     return await quarantine.accept(log, receiver, decided, latest, data.overrule)
 

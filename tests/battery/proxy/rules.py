@@ -33,6 +33,7 @@ class Held:
     node: RunningNode
     view: sqlite3.Connection
     linked: list["Held"] = field(default_factory=list)
+    restored: bool = False
 
     @property
     def member(self) -> str:

@@ -1,6 +1,7 @@
 """One simulated node: its real log, flows and links, on a disk that can be slow, in a process that can die."""
 
 import asyncio
+import math
 import random
 import sqlite3
 from collections.abc import Coroutine, Iterable
@@ -15,19 +16,24 @@ from tests.federation.keys import NOW, Party
 from lezha.federation import document, frame, tls
 from lezha.federation import members as directory
 from lezha.federation.document import KnownDocument
-from lezha.federation.errors import LinkFault, Refused
+from lezha.federation.errors import Busy, Fenced, LinkFault, Refused
+from lezha.federation.frame import Batch
 from lezha.federation.members import Members
-from lezha.federation.pieces import Pieces
-from lezha.federation.turn import Turns
-from lezha.flows import ingest, receive, rederive, share
+from lezha.federation.pace import Pace
+from lezha.federation.turn import Turn
+from lezha.flows import ingest, rederive, share
+from lezha.flows.attest import Sealer
 from lezha.flows.convene import Convener
 from lezha.flows.publish import Author
-from lezha.flows.receive import Arrival
 from lezha.flows.vet import Receiver
+from lezha.node import pulls, upkeep
 from lezha.node.changes import Changes
-from lezha.node.clock import later
+from lezha.node.clock import ahead
 from lezha.node.identity import Identity
+from lezha.node.intake import Intake
 from lezha.node.links import Link, Links, World
+from lezha.node.pulls import Pull, Pulls
+from lezha.node.settings import Settings
 from lezha.sharing.tlp import Tlp
 from lezha.stix import objects
 from lezha.store import archive, engine, lives, peers
@@ -44,22 +50,27 @@ class Watcher:
     def sees(self, sender: "Member", receiver: str, batch: bytes) -> None:
         """Look at a batch."""
 
-    def took(self, receiver: "Member", sender: str, batch: bytes, receipt: bytes) -> None:
-        """Look at a batch that was answered."""
+    def took(self, receiver: "Member", sender: str, sent: Batch, receipt: bytes) -> None:
+        """Look at a batch that was taken, and at its receipt."""
 
     def forgot(self, member: "Member") -> None:
         """Note that a node has lost what it knew, and knows what it once did."""
 
 
 class Member:
-    """A member with its node. What it holds in memory goes when it crashes; its database is in `path`."""
+    """A member with its node. What it holds in memory goes when it crashes; its database is in `path`.
+
+    If it is not `reachable`, or if it `asks`, it asks its peers for what they have for it. If it `keeps_up`, it cleans
+    up and commits itself to its log, every hour.
+    """
 
     def __init__(
         self, number: int, folder: Path, network: Network, chance: random.Random, watcher: Watcher
     ) -> None:
         self.party = party(number)
         self.member, self.name = self.party.member, f"node{number}"
-        self.known = known(number)
+        self.reachable, self.asks, self.keeps_up = True, False, False
+        self.hourly = HOURLY
         self.path = folder / f"{self.name}.db"
         self.network, self.watcher = network, watcher
         self.chance = chance
@@ -69,12 +80,13 @@ class Member:
         """Those of its peers that it has a way to: all others it knows, and hears of from relays."""
         self.up = False
         self.life = 0
+        self.restored = False
         self.ruled = 0.0
         """When its rules changed last: a peer's state, a roster."""
-        self._identity = Identity(
-            self.member, self.known, {self.party.public: self.party.signer}, leaf(number, folder)
-        )
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._leaf = leaf(number, folder)
+        self._number = number
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        """In order, so that they end in the same one each time."""
         self._crashing = asyncio.Lock()
 
     # --- its life -----------------------------------------------------------------------------------------------------
@@ -87,30 +99,53 @@ class Member:
         with self.log.read() as conn:
             found = engine.get_meta(conn, "incarnation")
             present = peers.listed(conn)
-        self.pieces, self.turns = Pieces(), Turns()
         incarnation = found or f"{self.chance.getrandbits(128):032x}"
         self.log.write_now(lambda tx: lives.begin(tx, incarnation))
         self.members = _directory(self.known, *(_read(one.document) for one in present))
+        self.incarnation = incarnation
+        self.intake = _WatchedIntake(self)
         world = World(self._line, self.clock, seconds, self.chance.random)
-        self.links = Links(lambda peer: Link(self.log, self._identity, incarnation, changes, peer, world))
+        self.links = Links(lambda peer: Link(self.log, self.identity, incarnation, changes, peer, world))
+        asking = pulls.World(self._line, self.clock, seconds, self.chance.random)
+        self.pulls = Pulls(
+            lambda peer: Pull(self.log, lambda: self.identity, self.intake, self.links, peer, asking)
+        )
         self.view = sqlite3.connect(self.path, isolation_level=None)
         linked = {one.member for one in self.linked}
-        self.links.keep([one for one in present if one.member in linked])
+        present = [one for one in present if one.member in linked]
+        self.links.keep(present)
+        if self.asks or not self.reachable:
+            self.pulls.keep(present)
         self.up, self.life = True, self.life + 1
+        if self.keeps_up:
+            home = self.path.parent / self.name
+            home.mkdir(exist_ok=True)
+            committing = upkeep.commit(home, self.log, self.sealer, 1, self.clock)
+            self._tasks |= {asyncio.create_task(one): None for one in (upkeep.clean(self.log), committing)}
 
     async def stop(self) -> None:
         """End at once, in the midst of whatever it does."""
         self.up = False
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(self.links.stop(), *self._tasks, return_exceptions=True)
+        await asyncio.gather(self.links.stop(), self.pulls.stop(), *self._tasks, return_exceptions=True)
         self.view.close()
         self.log.close()
 
     def know(self, others: Iterable["Member"]) -> None:
         """Have these as peers; `tests/flows/test_introduce.py` tells how that comes about."""
         rows = [
-            Peer(one.member, one.name, PeerState.ACTIVE, "", Tlp.STRICT, ENROLLED, 1, ENDPOINT, one.known.raw)
+            Peer(
+                one.member,
+                one.name,
+                PeerState.ACTIVE,
+                "",
+                Tlp.STRICT,
+                ENROLLED,
+                1,
+                one.endpoint,
+                one.known.raw,
+            )
             for one in others
         ]
         log = VirtualLog(f"sqlite:///{self.path}", self.clock, self.disk)
@@ -131,6 +166,7 @@ class Member:
         with empty.begin() as conn:
             archive.load(conn, rows, rederive.into_empty)
         empty.dispose()
+        self.restored = True
         self.watcher.forgot(self)
 
     # --- what it does -------------------------------------------------------------------------------------------------
@@ -138,28 +174,65 @@ class Member:
     def begin(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something that ends when the node does."""
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
         return task
 
     async def answer(self, sender: str, batch: bytes) -> bytes:
-        """Take a batch, as `web.peers.frames` does. Raises LinkFault where that answers with an error."""
-        turn = self.turns.take(sender)
+        """Take a batch, as `web.peers.frames` does. Raises LinkFault or Fenced where that answers with an error."""
         try:
-            sent = frame.decode(batch)
-            with self.log.read() as conn:
-                peer = peers.by_member(conn, sender)
-            if link := self.links.get(sender):
-                link.contact(sent.incarnation)
-            latest = later(self.clock(), minutes=5)
-            arrival = Arrival(sent, latest, self.pieces, turn)
-            receipt = await receive.from_peer(self.log, self.receiver, peer, arrival)
+            await self._wait_for_turn(sender)
+            turn = self.intake.turns.take(sender)
+            try:
+                sent = self.intake.decode(sender, batch)
+                if link := self.links.get(sender):
+                    link.contact(sent.incarnation, ahead(sent.sent, self.clock()))
+                return await self.intake.take(sender, sent, turn)
+            finally:
+                turn.end()
+                self.intake.pace.leave(sender)
         except (Refused, StoreError) as error:
-            raise LinkFault(f"{self.name} answered with an error: {error}") from error
-        finally:
-            turn.end()
-        self.watcher.took(self, sender, batch, receipt)
-        return receipt
+            kind = Fenced if isinstance(error, Refused) and error.code == frame.SUPERSEDED else LinkFault
+            raise kind(f"{self.name} answered with an error: {error}") from error
+
+    async def give(self, asker: str, receipt: bytes) -> bytes:
+        """Give out a batch, as `web.peers.pull` does. Raises LinkFault where that answers with an error."""
+        if not receipt:
+            await self._wait_for_turn(asker)
+            self.intake.pace.spend(asker, 0, 0)
+            self.intake.pace.leave(asker)
+        link = self.links.get(asker)
+        batch = await link.ask(receipt) if link else b""
+        if batch:
+            self.watcher.sees(self, asker, batch)
+        return batch
+
+    async def _wait_for_turn(self, sender: str) -> None:
+        """Send a peer away that has sent too much, as `web.peers` does. Raises Busy."""
+        with self.log.read() as conn:
+            hourly = peers.by_member(conn, sender).hourly
+        wait = math.ceil(self.intake.pace.enter(sender, hourly, seconds()))
+        if wait:
+            if self.intake.pace.is_news(sender, seconds()):
+                await self.log.write(lambda tx: tx.event("too fast", sender, sender))
+            raise Busy(f"{self.name} takes no more for {wait} s.", min(wait, 60))
+
+    @property
+    def known(self) -> KnownDocument:
+        """Its node document."""
+        return known(self._number, self.endpoint)
+
+    @property
+    def endpoint(self) -> str:
+        return ENDPOINT if self.reachable else ""
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.member, self.known, {self.party.public: self.party.signer}, self._leaf)
+
+    @property
+    def sealer(self) -> Sealer:
+        return Sealer(self.member, self.incarnation, self.party.signer)
 
     @property
     def author(self) -> Author:
@@ -179,7 +252,29 @@ class Member:
         )
 
 
+class _WatchedIntake(Intake):
+    """Takes batches for a member, and has them looked at."""
+
+    def __init__(self, member: Member) -> None:
+        super().__init__(
+            member.log,
+            lambda: member.receiver,
+            lambda: None,
+            Pace(member.hourly),
+            member.clock,
+        )
+        self._taker = member
+
+    async def take(
+        self, member: str, sent: Batch, turn: Turn | None = None, *, in_time: bool = True
+    ) -> bytes:
+        receipt = await super().take(member, sent, turn, in_time=in_time)
+        self._taker.watcher.took(self._taker, member, sent, receipt)
+        return receipt
+
+
 ENDPOINT = "https://192.0.2.1:8441"
+HOURLY = Settings("", "").peer_hourly
 
 
 @cache
@@ -188,10 +283,12 @@ def party(number: int) -> Party:
 
 
 @cache
-def known(number: int) -> KnownDocument:
+def known(number: int, endpoint: str) -> KnownDocument:
     one = party(number)
     name = f"node{number}"
-    return document.read(one.document(name=name, title=name.title(), identity=one.identity(name)))
+    ends = (endpoint,) if endpoint else ()
+    said = one.document(name=name, title=name.title(), identity=one.identity(name), endpoints=ends)
+    return document.read(said)
 
 
 @cache

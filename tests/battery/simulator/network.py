@@ -17,10 +17,12 @@ from typing import Any, Final, Protocol
 
 from lezha.federation import outbox
 from lezha.federation.client import TIMEOUT
-from lezha.federation.errors import LinkFault
+from lezha.federation.errors import FederationError, LinkFault
+from lezha.federation.polled import HOLD_S
 
 RETRANSMISSION_S = 1.5
 _CONNECT_S, _READ_S = TIMEOUT.sock_connect or 5.0, TIMEOUT.sock_read or 20.0
+_ASKING_S = HOLD_S + _READ_S
 
 
 class Host(Protocol):
@@ -34,7 +36,14 @@ class Host(Protocol):
         """Do something that ends when the node does."""
 
     async def answer(self, sender: str, batch: bytes) -> bytes:
-        """Answer a request."""
+        """Answer who sends a batch."""
+
+    async def give(self, asker: str, receipt: bytes) -> bytes:
+        """Answer who asks for a batch."""
+
+
+Request = Callable[[Host], Coroutine[Any, Any, bytes]]
+"""What is asked of a host, once it has arrived there."""
 
 
 class Network:
@@ -97,11 +106,13 @@ class Network:
             raise LinkFault(f"{other} can't be reached: nothing listens there.")
         return self.hosts[other].life
 
-    async def ask(self, one: str, other: str, life: int, batch: bytes) -> bytes:
-        """Send a request on a connection and return the answer. Raises LinkFault."""
-        asked = asyncio.create_task(self._exchange(one, other, life, batch))
+    async def ask(
+        self, one: str, other: str, life: int, request: Request, patience_s: float = _READ_S
+    ) -> bytes:
+        """Send a request on a connection and return the answer. Raises what the answering does, and LinkFault."""
+        asked = asyncio.create_task(self._exchange(one, other, life, request))
         try:
-            async with asyncio.timeout(_READ_S):
+            async with asyncio.timeout(patience_s):
                 # Whoever gives up does not call back what is on its way.
                 return await asyncio.shield(asked)
         except TimeoutError as error:
@@ -110,26 +121,26 @@ class Network:
             if not asked.done():
                 self._keep(asked)
 
-    async def _exchange(self, one: str, other: str, life: int, batch: bytes) -> bytes:
+    async def _exchange(self, one: str, other: str, life: int, request: Request) -> bytes:
         await self.carry(one, other)
         if self._chance.random() < self.twice:
-            self._keep(asyncio.create_task(self._again(one, other, batch)))
+            self._keep(asyncio.create_task(self._again(other, request)))
         host = self.hosts[other]
         if not host.up or host.life != life:
             if self._chance.random() < self.silent:
                 await self._silence()
             raise LinkFault(f"{other} can't be reached: it cut the connection.")
-        answer = await _done(host, one, batch)
+        answer = await _done(host, request)
         if answer is None:
             await self._silence(0.5)
             raise LinkFault(f"{other} can't be reached: it cut the connection.")
         await self.carry(other, one)
         return answer
 
-    async def _again(self, one: str, other: str, batch: bytes) -> None:
+    async def _again(self, other: str, request: Request) -> None:
         await asyncio.sleep(8 * self._chance.random() ** 2)
         if self.hosts[other].up:
-            await _done(self.hosts[other], one, batch)
+            await _done(self.hosts[other], request)
 
     async def _silence(self, share: float = 1.0) -> None:
         """Say nothing for long, but not much longer than until all is well."""
@@ -150,9 +161,9 @@ class Network:
         await asyncio.gather(*self._late, return_exceptions=True)
 
 
-async def _done(host: Host, sender: str, batch: bytes) -> bytes | None:
+async def _done(host: Host, request: Request) -> bytes | None:
     """Return a host's answer, None if it ended before. Raises what the answering does."""
-    task = host.begin(host.answer(sender, batch))
+    task = host.begin(request(host))
     await asyncio.wait([task])
     return None if task.cancelled() else task.result()
 
@@ -160,7 +171,7 @@ async def _done(host: Host, sender: str, batch: bytes) -> bytes | None:
 async def _quietly(task: "asyncio.Task[bytes] | asyncio.Task[None]") -> None:
     try:
         await task
-    except LinkFault:
+    except FederationError:
         pass
     except asyncio.CancelledError:
         task.cancel()
@@ -168,7 +179,7 @@ async def _quietly(task: "asyncio.Task[bytes] | asyncio.Task[None]") -> None:
 
 
 class SimulatedLine:
-    """One host's way to another, for `node.links.Link`. `watch` sees each batch as it leaves."""
+    """One host's way to another, for `node.links.Link` and `node.pulls.Pull`. `watch` sees each batch as it leaves."""
 
     lanes: Final = outbox.LANES
 
@@ -183,12 +194,23 @@ class SimulatedLine:
         """It is open."""
 
     async def send(self, batch: bytes) -> bytes:
+        life = await self._connected()
+        self._watch(self._other, batch)
+        return await self._asked(life, lambda host: host.answer(self._one, batch), _READ_S)
+
+    async def ask(self, receipt: bytes) -> bytes:
+        life = await self._connected()
+        return await self._asked(life, lambda host: host.give(self._one, receipt), _ASKING_S)
+
+    async def _connected(self) -> int:
+        if self._life is None:
+            self._life = await self._network.connect(self._one, self._other)
+        return self._life
+
+    async def _asked(self, life: int, request: Request, patience_s: float) -> bytes:
         try:
-            if self._life is None:
-                self._life = await self._network.connect(self._one, self._other)
-            self._watch(self._other, batch)
-            return await self._network.ask(self._one, self._other, self._life, batch)
-        except LinkFault:
+            return await self._network.ask(self._one, self._other, life, request, patience_s)
+        except FederationError:
             self._life = None
             raise
 

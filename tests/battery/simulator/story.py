@@ -40,8 +40,6 @@ from lezha.store.log import Log
 from lezha.store.peers import PeerState
 
 NODES = 10
-_LOOKS_S = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0)
-"""When it is looked, after all is well, whether everything is where it belongs: at the last it has to be."""
 _EXPIRES = "2027-01-01T00:00:00.000000Z"
 _PEACE_S = 1.0
 _NATO = "NATO"
@@ -63,23 +61,11 @@ class Outcome:
     """SHA-256 over every batch in order: the same seed gives the same."""
 
 
-def tell(seed: int) -> Outcome:
-    """Run the story of a seed."""
-    # So that what is told here needs several batches.
-    batches = patch.object(frame, "BATCH_FRAMES", random.Random(seed).choice([2, 4, 256]))
-    with capture_logs([structlog.processors.format_exc_info]) as logged, _folder() as folder, batches:
-        outcome = virtual.run(_run(seed, folder))
-    mistakes = [one for one in logged if one["log_level"] == "error"]
-    outcome.faults += [f"a node's own mistake: {one}" for one in mistakes]
-    return outcome
-
-
-async def _run(seed: int, folder: Path) -> Outcome:
-    return await Story(seed, folder).run()
-
-
 class Story:
-    """The story of a seed."""
+    """The story of a seed. Others begin with it, and have more happen beside."""
+
+    looks_s: tuple[float, ...] = (0.5, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0)
+    """When it is looked, after all is well, whether everything is where it belongs: at the last it has to be."""
 
     def __init__(self, seed: int, folder: Path) -> None:
         self.seed = seed
@@ -93,6 +79,7 @@ class Story:
         self.network.hosts = {one.member: one for one in self.members}
         self.ways = _ways(self.chance)
         self.told: list[str] = []
+        self._revising = asyncio.Lock()
         self.written = 1
         self.objects: list[tuple[Member, str]] = []
 
@@ -150,6 +137,7 @@ class Story:
             what = self.chance.choice(wrong if self.chance.random() < 0.35 else said)
             at = self.chance.uniform(0, end - seconds())
             happening.append(asyncio.create_task(self._at(at, what, end)))
+        happening += self._besides(end)
         await asyncio.gather(*happening)
         await asyncio.sleep(max(0.0, end - seconds()))
         self.network.heal()
@@ -157,6 +145,14 @@ class Story:
         for one in self.members:
             one.disk.slow = DISK_S
         self._tell("all is well")
+
+    def _besides(self, _end: float) -> list[asyncio.Task[None]]:
+        """Let more happen until `end`."""
+        return []
+
+    def _faults(self) -> Iterator[str]:
+        """Give all that is not as it should be in the end."""
+        return rules.faults(self.members)
 
     async def _at(self, delay: float, what: "Callable[[float], Any]", end: float) -> None:
         await asyncio.sleep(delay)
@@ -166,9 +162,9 @@ class Story:
         """Wait until everything is where it belongs, or for as long as that may take."""
         begun = seconds()
         wrong: list[str] = []
-        for after in _LOOKS_S:
+        for after in self.looks_s:
             await asyncio.sleep(begun + after - seconds())
-            wrong = list(rules.faults(self.members))
+            wrong = list(self._faults())
             if not wrong:
                 break
         return seconds() - begun, wrong
@@ -276,7 +272,8 @@ class Story:
             self._tell(f"{_NATO} {'loses' if there else 'gains'} {who.name}")
             await convene.accept(steward.log, raw, "officer")
 
-        await self._rule(steward, revise)
+        async with self._revising:  # it does not sign two rosters at once
+            await self._rule(steward, revise)
 
     async def _rule(self, one: Member, change: "Callable[[], Any]") -> None:
         await self._do(one, change)
@@ -370,6 +367,21 @@ class Story:
             self._tell(f"{one.name} is restored")
 
 
+def tell(seed: int, kind: type[Story] = Story) -> Outcome:
+    """Run the story of a seed."""
+    # So that what is told here needs several batches.
+    batches = patch.object(frame, "BATCH_FRAMES", random.Random(seed).choice([2, 4, 256]))
+    with capture_logs([structlog.processors.format_exc_info]) as logged, in_memory() as folder, batches:
+        outcome = virtual.run(_run(kind, seed, folder))
+    mistakes = [one for one in logged if one["log_level"] == "error"]
+    outcome.faults += [f"a node's own mistake: {one}" for one in mistakes]
+    return outcome
+
+
+async def _run(kind: type[Story], seed: int, folder: Path) -> Outcome:
+    return await kind(seed, folder).run()
+
+
 def _stamp(seconds_on: int) -> str:
     return f"2026-02-02T00:{seconds_on // 60:02d}:{seconds_on % 60:02d}.000Z"
 
@@ -415,7 +427,7 @@ def empty() -> Path:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Path]:
+def in_memory() -> Iterator[Path]:
     """Give a folder in memory, where there is one: disks are simulated too."""
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:

@@ -14,8 +14,10 @@ from concurrent.futures import Future
 from contextvars import Context
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from lezha.node.clock import stamp
-from lezha.store.log import Log, Tx, _Job
+from lezha.store.log import Committed, Log, Tx, _Job
 
 T = TypeVar("T")
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -108,15 +110,16 @@ def wall_clock(skew: float) -> Callable[[], str]:
 
 
 class Disk:
-    """How long commits take now, up to `slow` seconds."""
+    """How long commits take: before they are durable and after up to `slow` seconds, and `each_s` for each event."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self.slow = DISK_S
+        self.each_s = 0.0
 
-    async def turn(self) -> None:
+    async def turn(self, events: int = 0) -> None:
         """Wait as long as the disk needs."""
-        await asyncio.sleep(self.slow * self._chance.random())
+        await asyncio.sleep(self.slow * self._chance.random() + self.each_s * events)
 
 
 class VirtualLog(Log):
@@ -141,6 +144,13 @@ class VirtualLog(Log):
     async def _in_order(self, work: Callable[[Tx], T]) -> T:
         async with self._order:
             await self._disk.turn()
+            before = self._heard
             done = self.write_now(work)
-            await self._disk.turn()
+            await self._disk.turn(self._heard - before)
             return done
+
+    def _announce(self, committed: Committed) -> None:
+        super()._announce(replace(committed, instant=seconds()))
+
+    def _in_turn(self, work: Callable[[], None]) -> None:
+        work()
