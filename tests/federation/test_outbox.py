@@ -98,7 +98,14 @@ def test_after_a_batch_that_overtook_the_one_before_it_goes_on_from_what_that_sa
     talk = Conversation(head=9).wants(Greet()).receipt(0)
     talk.sends(0, 3).sends(3, 5).receipt(3)
     talk.receipt(0)  # of the second, which came first, and had a gap before it
-    talk.sends(0, 9).receipt(9).wants(Wait())
+    talk.sends(3, 9).receipt(9).wants(Wait())
+
+
+def test_a_receiver_that_was_restored_while_two_batches_were_under_way_is_found_out() -> None:
+    talk = Conversation(head=9).wants(Greet()).receipt(5)
+    talk.sends(5, 6).sends(6, 7).receipt(6)
+    talk.receipt(2).sends(6, 9).receipt(2)
+    talk.sends(2, 9).receipt(9).wants(Wait())
 
 
 def test_when_some_of_a_batch_is_left_what_is_behind_it_is_waited_for() -> None:

@@ -14,7 +14,7 @@ When the receiver asks to wait, the same is sent again after a pause that nothin
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -59,6 +59,13 @@ class Pause(msgspec.Struct, frozen=True):
 Command = Greet | Send | Await | Wait | Pause
 
 
+class _UnderWay(NamedTuple):
+    """How far a batch goes, and whether another one was under way when it left."""
+
+    upto: int
+    beside: bool
+
+
 class Fork(Exception):
     """The receiver's word contradicts this node's record of the stream. Somebody has to look at it."""
 
@@ -81,7 +88,7 @@ class Outbox:
         self._pause_due = False
         self._quiet = False
         self._held_s = 0.0
-        self._under_way: deque[int] = deque()  # how far each batch goes, oldest first
+        self._under_way: deque[_UnderWay] = deque()  # oldest first
         self._alone = self._behind = False
         self._begun = 0
         self._most = BATCH_BYTES
@@ -111,7 +118,7 @@ class Outbox:
         if unknown or self._held_s or self._pause_due or not self._has_room():
             return None
         if self._under_way:
-            return Send(self._under_way[-1], self._most)
+            return Send(self._under_way[-1].upto, self._most)
         return Send(self.acknowledged or 0, self._most, self._begun)
 
     def _has_room(self) -> bool:
@@ -124,7 +131,8 @@ class Outbox:
         """Note that a batch with frames is under way."""
         last = batch.frames[-1]
         self._alone, self._behind = last.kind in _ALONE, False
-        self._under_way.append(last.number - 1 if batch.piece else last.number)
+        upto = last.number - 1 if batch.piece else last.number
+        self._under_way.append(_UnderWay(upto, beside=bool(self._under_way)))
 
     def receipted(self, receipt: Receipt, head: int, chain: bytes | None) -> None:
         """Take a verified receipt for the oldest batch under way, or for a greeting if there is none.
@@ -139,25 +147,29 @@ class Outbox:
         if chain is None or receipt.head > head or receipt.chain != chain.hex():
             raise Fork(f"The peer holds another frame {receipt.head} than this node sent.")
         begun = receipt.begun or 0
+        self.failures = 0
         if not self._under_way:
             self._quiet = False
-        else:
-            self._answered(receipt.head, begun)
+        elif self._is_overtaken(receipt.head, begun):
+            return
         self.acknowledged, self._begun = receipt.head, begun
-        self.failures = 0
 
-    def _answered(self, head: int, begun: int) -> None:
-        """Note how far the receiver was when it had taken the oldest batch.
+    def _is_overtaken(self, head: int, begun: int) -> bool:
+        """Note how far the receiver was when it had looked at the oldest batch; True if that is out of date.
 
         If it has left something, so it will of what is under way behind that: nothing is sent until that is answered.
-        A batch of which again nothing is taken is worth a pause.
+        A batch of which again nothing is taken is worth a pause. One that came before the batch before it says less
+        than that one's receipt.
         """
-        expected = self._under_way.popleft()
+        expected, beside = self._under_way.popleft()
+        if beside and head < (self.acknowledged or 0):
+            return True
         self._in_vain = 0 if (head, begun) > (self.acknowledged or 0, self._begun) else self._in_vain + 1
         self._pause_due = self._in_vain > 1
         self._behind = head < expected or self._in_vain > 0
         if not self._behind:
             self._most = min(self._most * 2, BATCH_BYTES)
+        return False
 
     def quiet(self) -> None:
         """Note that nothing was heard for long, or that the peer began anew: greet, to learn where it is."""

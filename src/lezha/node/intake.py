@@ -42,7 +42,7 @@ class Intake:
         now: Callable[[], str] = utc_now,
     ) -> None:
         self.pace: Final = pace
-        self.turns: Final = Turns()
+        self._turns = Turns()
         self._pieces = Pieces()
         self._log = log
         self._receiver = receiver
@@ -64,14 +64,13 @@ class Intake:
         finally:
             self.pace.spend(member, frames, len(raw))
 
-    async def take(
-        self, member: str, sent: Batch, turn: Turn | None = None, *, in_time: bool = True
-    ) -> bytes:
-        """Take a batch from a confirmed peer as its state allows, in its `turn`; return the receipt's envelope.
+    async def take(self, member: str, sent: Batch, *, in_time: bool = True) -> bytes:
+        """Take a batch from a confirmed peer as its state allows; return the receipt's envelope.
 
+        Of two batches of a peer that one is taken first that was given here first.
         What was carried does not come `in_time`. Raises Refused.
         """
-        turn = turn or self.turns.take(member)
+        turn = self._turns.take(member)
         try:
             return await self._take(member, sent, turn, in_time=in_time)
         finally:

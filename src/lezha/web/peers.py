@@ -19,7 +19,6 @@ from lezha.federation import document, enrolment, frame, tls
 from lezha.federation.door import Door, Why
 from lezha.federation.errors import EnrolmentError, NotTakenUp, Refused
 from lezha.federation.pace import Pace
-from lezha.federation.turn import Turn
 from lezha.flows import introduce
 from lezha.flows.introduce import Host
 from lezha.node.clock import ahead, utc_now
@@ -70,19 +69,17 @@ async def frames(
     """Take a batch and answer with the signed receipt; of a suspended peer's take recalls alone."""
     peer = _authenticated(request, log, door)
     await _wait_for_turn(log, intake.pace, peer)
-    turn = intake.turns.take(peer.member)
     try:
-        return await _taken(await request.body(), peer, turn, links, intake)
+        return await _taken(await request.body(), peer, links, intake)
     finally:
-        turn.end()
         intake.pace.leave(peer.member)
 
 
-async def _taken(raw: bytes, peer: Peer, turn: Turn, links: Links, intake: Intake) -> Response[bytes]:
+async def _taken(raw: bytes, peer: Peer, links: Links, intake: Intake) -> Response[bytes]:
     sent = intake.decode(peer.member, raw)
     if link := links.get(peer.member):
         link.contact(sent.incarnation, ahead(sent.sent, utc_now()))
-    receipt = await intake.take(peer.member, sent, turn)
+    receipt = await intake.take(peer.member, sent)
     return Response(receipt, media_type="application/json")
 
 

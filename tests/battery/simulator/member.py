@@ -20,7 +20,6 @@ from lezha.federation.errors import Busy, Fenced, LinkFault, Refused
 from lezha.federation.frame import Batch
 from lezha.federation.members import Members
 from lezha.federation.pace import Pace
-from lezha.federation.turn import Turn
 from lezha.flows import ingest, rederive, share
 from lezha.flows.attest import Sealer
 from lezha.flows.convene import Convener
@@ -182,14 +181,12 @@ class Member:
         """Take a batch, as `web.peers.frames` does. Raises LinkFault or Fenced where that answers with an error."""
         try:
             await self._wait_for_turn(sender)
-            turn = self.intake.turns.take(sender)
             try:
                 sent = self.intake.decode(sender, batch)
                 if link := self.links.get(sender):
                     link.contact(sent.incarnation, ahead(sent.sent, self.clock()))
-                return await self.intake.take(sender, sent, turn)
+                return await self.intake.take(sender, sent)
             finally:
-                turn.end()
                 self.intake.pace.leave(sender)
         except (Refused, StoreError) as error:
             kind = Fenced if isinstance(error, Refused) and error.code == frame.SUPERSEDED else LinkFault
@@ -265,10 +262,8 @@ class _WatchedIntake(Intake):
         )
         self._taker = member
 
-    async def take(
-        self, member: str, sent: Batch, turn: Turn | None = None, *, in_time: bool = True
-    ) -> bytes:
-        receipt = await super().take(member, sent, turn, in_time=in_time)
+    async def take(self, member: str, sent: Batch, *, in_time: bool = True) -> bytes:
+        receipt = await super().take(member, sent, in_time=in_time)
         self._taker.watcher.took(self._taker, member, sent, receipt)
         return receipt
 
