@@ -41,11 +41,12 @@ class Flights:
         self._flights.popleft()
         return Landed(batch, receipt, arrived)
 
-    async def wait(self, also: "asyncio.Future[Any] | None" = None) -> None:
-        """Wait until the oldest has landed, or for `also`, which is cancelled then."""
+    async def wait(self, also: "asyncio.Future[Any] | None" = None, seconds: float | None = None) -> None:
+        """Wait until the oldest has landed, or for `also`, which is cancelled then, or for so many seconds."""
         waited: set[asyncio.Future[Any]] = {self._flights[0][1]}
+        every = waited | {also} if also else waited
         try:
-            await asyncio.wait(waited | {also} if also else waited, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(every, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if also is not None:
                 also.cancel()

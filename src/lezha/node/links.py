@@ -33,6 +33,7 @@ from lezha.store.peers import Peer, PeerState
 from lezha.store.views import Head
 
 _IDLE_S: Final = 30.0
+_SOON_S: Final = 0.01
 _FORK_PAUSE_S: Final = 30.0
 _ERROR_PAUSE_S: Final = 5.0
 _ASKED_S: Final = 60.0
@@ -255,6 +256,9 @@ class Link:
             case Await(room):
                 more = self._changes.beyond(serial, _IDLE_S) if room else None
                 await self._flights.wait(asyncio.ensure_future(more) if more else None)
+                if not self._flights.has_landed:
+                    # Something is new. Where receipts come soon, it goes with what comes until then.
+                    await self._flights.wait(seconds=_SOON_S)
             case Wait():
                 self.state.phase = "up to date"
                 await self._idle(serial)
