@@ -429,6 +429,23 @@ async def test_whatever_of_it_is_dated_ahead_decides(pair: tuple[Station, Statio
     assert len(waiting(here)) == years
 
 
+async def test_a_second_content_of_a_version_that_was_held_back_ends_the_first_one(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    first, second = (said(TIRANA, telling_of(one)) for one in ("203.0.113.9", "203.0.113.10"))
+    held_back = said(TIRANA, telling_of("203.0.113.10"), issued=later(utc_now(), hours=1))
+    assert second.contents == held_back.contents
+    receipt = await take(here, sender, batch(*stream(first, held_back)))
+    assert receipt.refused == ((2, "clock_ahead"),)
+    assert await here.watches() == ["203.0.113.9"]
+    await pass_by(here)
+    assert await pass_by(here, hours=2) == 1
+    assert len(here.rows(schema.disputes, "stix_id")) == 1
+    assert await here.watches() == []
+    assert whole(here)
+
+
 async def test_what_is_not_in_order_then_waits_for_a_person_and_says_why(
     pair: tuple[Station, Station],
 ) -> None:

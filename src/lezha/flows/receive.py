@@ -34,6 +34,7 @@ from lezha.store.views import Head
 # most: one of 16 KiB may take half a second.
 _INLINE_FRAMES: Final = 2
 _INLINE_BYTES: Final = 6144
+_EQUIVOCATION: Final = "equivocation"
 _MOST_WORDS: Final = 1000  # characters
 _MOST_IDLE: Final = 10_000  # tombstones of one peer that take back nothing that is held
 
@@ -142,7 +143,8 @@ class Again(msgspec.Struct, frozen=True):
 async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Callable[[Tx], None]) -> None:
     """Take a frame of the member `sender` that was put aside; `also` is done first in the same commit.
 
-    Raises Refused if it can't be taken; then nothing is written.
+    Raises Refused if it can't be taken; then nothing is written. A second content of a version is taken as always, and
+    neither counts then; but for who sets a limit aside it is a reason to refuse.
     """
     one, overruled = held.frame, held.overruled
     found = await asyncio.to_thread(vet.check, one, receiver, held.latest, overruled)
@@ -155,7 +157,8 @@ async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Ca
     def work(tx: Tx) -> None:
         also(tx)
         for _, why in _keep(tx, receiver, sender, checked, said, overruled):
-            raise why.reason
+            if overruled or why.reason.code != _EQUIVOCATION:
+                raise why.reason
 
     await log.write(work)
 
@@ -269,7 +272,7 @@ def _keep(
         subject = found.contents[0]
         if found.by_creator and subject.hash in clashing:
             words = f"{subject.creator} signed two different {subject.stix_id} of one version."
-            refused.append((_bare(one), Unfit(Refused("equivocation", words))))
+            refused.append((_bare(one), Unfit(Refused(_EQUIVOCATION, words))))
     return refused
 
 
