@@ -64,3 +64,14 @@ def test_whatever_is_killed_nothing_is_lost_and_nothing_comes_twice(two: Two) ->
     ((numbered,),) = tirana.rows("SELECT max(number) FROM views WHERE recipient = ?", shkoder.member)
     assert heads == numbered == 603
     assert shkoder.count("quarantine") == 0
+
+
+def test_a_node_that_stops_answers_the_question_that_waits_and_makes_no_mistake(two: Two) -> None:
+    tirana, shkoder = two
+    tirana.publish(bundle([indicator("first.example")]), "shkoder")
+    arrives(shkoder, "first", 1, tirana)
+    until(lambda: tirana.peer(shkoder)["queued"] == 0, 20, lambda: tirana.get("/peers"))
+    tirana.stop()
+    told = tirana.log.read_text()
+    assert "Traceback" not in told, told[-2000:]
+    assert "[error" not in told, told[-2000:]

@@ -103,7 +103,7 @@ async def _until_told(node: Node, *servers: listeners.Server) -> None:
     loops.add_done_callback(ended)
     ready = asyncio.create_task(_tell_ready(*servers))
     try:
-        await listeners.until(stop, *servers)
+        await listeners.until(stop, *servers, ending=node.links.answer_all)
         if loops.done():
             loops.result()
     finally:

@@ -179,6 +179,10 @@ class Link:
             self._greet()
         return await self._polled.ask(receipt)
 
+    async def answer(self) -> None:
+        """Answer the peer's question, if one waits, by nothing."""
+        await self._polled.close()
+
     def _is_asked(self) -> bool:
         """Whether the peer fetches its batches: nobody can connect to it, or it has asked of late."""
         return not self._document.endpoint or self._world.seconds() - self._asked < _ASKED_S
@@ -434,6 +438,11 @@ class Links:
         """Let all links show the certificate in `leaf` on connections from now on."""
         for link, _ in self._running.values():
             link.renew(leaf)
+
+    async def answer_all(self) -> None:
+        """Answer the questions of all peers that wait: by nothing."""
+        for link, _ in self._running.values():
+            await link.answer()
 
     async def stop(self) -> None:
         """End all loops. What was not acknowledged is sent after the next start."""

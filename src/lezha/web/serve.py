@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
 import uvicorn
 from litestar import Litestar
 
 from lezha.web.patience import IDLE_S, PatientProtocol
+
+_MOMENT_S: Final = 0.05
 
 
 class Server(uvicorn.Server):
@@ -35,15 +37,25 @@ def people_server(app: Litestar, host: str, port: int, proxies: Sequence[str] = 
     return Server(settled(app, host, port, proxies=proxies))
 
 
-async def until(stop: asyncio.Event, *servers: Server) -> None:
-    """Serve until `stop` is set or a server ends by itself."""
+async def _nothing() -> None:
+    """Answer nothing."""
+
+
+async def until(
+    stop: asyncio.Event, *servers: Server, ending: Callable[[], Awaitable[None]] = _nothing
+) -> None:
+    """Serve until `stop` is set or a server ends by itself; `ending` then answers, again and again, what waits."""
     tasks = [asyncio.create_task(server.serve()) for server in servers]
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for server in servers:
         server.should_exit = True
     stopping.cancel()
-    await asyncio.gather(*tasks)
+    ended = asyncio.gather(*tasks)
+    while not ended.done():  # until a server has noticed, more may be asked
+        await ending()
+        await asyncio.wait([ended], timeout=_MOMENT_S)
+    await ended
 
 
 def settled(
