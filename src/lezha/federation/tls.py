@@ -7,6 +7,7 @@ is sent. Neither is ever resolved.
 
 import datetime as dt
 import ssl
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -167,6 +168,7 @@ def client_context(leaf: Path | None, root: str) -> ssl.SSLContext:
     return context
 
 
+@lru_cache(maxsize=256)
 def check_member(der: bytes, root: str, member: str) -> None:
     """Check that a verified client certificate was issued by `root` (PEM) for `member`. Raises Refused."""
     try:
@@ -188,6 +190,7 @@ def _issued(leaf: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
+@lru_cache(maxsize=64)
 def claimed_member(der: bytes) -> str | None:
     """Return the member that a certificate names, or None. A claim: `check_member` decides."""
     try:

@@ -56,6 +56,7 @@ class Floor(msgspec.Struct, frozen=True):
 
 _ROSTERS, _ADMISSIONS = schema.rosters, schema.admissions
 _CLASHES, _FLOORS = schema.roster_conflicts, schema.floors
+_ADMITTED: Final = select(_ADMISSIONS)
 _ACCEPTED: Final = select(_ADMISSIONS.c.community).distinct()
 _OTHERS: Final = _ROSTERS.alias("others")
 _LATEST: Final = _ROSTERS.c.number == (
@@ -179,7 +180,7 @@ def is_accepted(conn: Connection, community: str) -> bool:
 
 def current(conn: Connection) -> dict[str, Community]:
     """Return each accepted community by its latest roster, with the members approved here and those that wait."""
-    approved = {(row.community, row.member, row.number) for row in conn.execute(select(_ADMISSIONS))}
+    approved = {(row.community, row.member, row.number) for row in conn.execute(_ADMITTED)}
     return {row.community: _community(row, approved) for row in conn.execute(_CURRENT)} if approved else {}
 
 

@@ -8,7 +8,19 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, insert, inspect, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    bindparam,
+    create_engine,
+    event,
+    exc,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.engine import URL, make_url
 
 from lezha.store import schema
@@ -346,9 +358,12 @@ def require_transaction(conn: Connection) -> None:
 _IDLE: Final = 0  # libpq's PQTRANS_IDLE
 
 
+_META: Final = select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name"))
+
+
 def get_meta(conn: Connection, name: str) -> str | None:
     """Return a value of the node's own record, or None."""
-    value: str | None = conn.scalar(select(schema.meta.c.value).where(schema.meta.c.name == name))
+    value: str | None = conn.scalar(_META, {"name": name})
     return value
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from lezha.store import schema
 from lezha.store.log import Tx
@@ -37,31 +37,45 @@ class Quarantined(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
 
 
+# Asked for every batch: SQLAlchemy takes longer to build a statement than SQLite to run it.
+_INBOUND, _LIVES, _ASIDE = schema.inbound, schema.incarnations, schema.quarantine
+_HEAD: Final = select(_INBOUND.c.head, _INBOUND.c.chain).where(
+    _INBOUND.c.member == bindparam("member"), _INBOUND.c.incarnation == bindparam("incarnation")
+)
+_MOVE: Final = (
+    update(_INBOUND)
+    .where(_INBOUND.c.member == bindparam("of"), _INBOUND.c.incarnation == bindparam("life"))
+    .values(head=bindparam("head"), chain=bindparam("chain"), at=bindparam("at"))
+)
+_LIFE: Final = (
+    select(_LIVES.c.incarnation)
+    .where(_LIVES.c.member == bindparam("member"))
+    .order_by(_LIVES.c.seq.desc())
+    .limit(1)
+)
+_REFUSALS: Final = (
+    select(_ASIDE.c.number, _ASIDE.c.code)
+    .where(
+        _ASIDE.c.member == bindparam("member"),
+        _ASIDE.c.incarnation == bindparam("incarnation"),
+        _ASIDE.c.number > bindparam("after"),
+    )
+    .order_by(_ASIDE.c.number)
+    .limit(bindparam("limit"))
+)
+
+
 def head(conn: Connection, member: str, incarnation: str) -> Head:
     """Return how far the stream of a peer's incarnation has been taken here."""
-    table = schema.inbound
-    row = conn.execute(
-        select(table.c.head, table.c.chain).where(
-            table.c.member == member, table.c.incarnation == incarnation
-        )
-    ).first()
+    row = conn.execute(_HEAD, {"member": member, "incarnation": incarnation}).first()
     return Head(0, GENESIS) if row is None else Head(row.head, row.chain)
 
 
 def move(tx: Tx, member: str, incarnation: str, to: Head) -> None:
     """Record that a stream has been taken up to `to`."""
-    table = schema.inbound
-    changed = tx.conn.execute(
-        update(table)
-        .where(table.c.member == member, table.c.incarnation == incarnation)
-        .values(head=to.number, chain=to.chain, at=tx.at)
-    )
-    if not changed.rowcount:
-        tx.conn.execute(
-            insert(table).values(
-                member=member, incarnation=incarnation, head=to.number, chain=to.chain, at=tx.at
-            )
-        )
+    values = {"head": to.number, "chain": to.chain, "at": tx.at}
+    if not tx.conn.execute(_MOVE, values | {"of": member, "life": incarnation}).rowcount:
+        tx.conn.execute(insert(schema.inbound).values(member=member, incarnation=incarnation, **values))
 
 
 def is_alive(tx: Tx, member: str, incarnation: str) -> bool:
@@ -70,10 +84,10 @@ def is_alive(tx: Tx, member: str, incarnation: str) -> bool:
     An earlier one was copied, or brought back, while another one that was restored from its backup speaks for the
     member. After 1,000 lives no new one is taken.
     """
+    if tx.conn.scalar(_LIFE, {"member": member}) == incarnation:
+        return True
     table = schema.incarnations
     of = select(table.c.incarnation).where(table.c.member == member).order_by(table.c.seq.desc())
-    if tx.conn.scalar(of.limit(1)) == incarnation:
-        return True
     known = list(tx.conn.scalars(of.limit(_MOST_LIVES)))
     if incarnation in known or len(known) == _MOST_LIVES:
         return False
@@ -176,13 +190,8 @@ def refusals(
     conn: Connection, member: str, incarnation: str, after: int, limit: int
 ) -> list[tuple[int, str]]:
     """Return (number, code) of what was refused first of a stream above `after`, in order, up to `limit`."""
-    table = schema.quarantine
-    rows = conn.execute(
-        select(table.c.number, table.c.code)
-        .where(table.c.member == member, table.c.incarnation == incarnation, table.c.number > after)
-        .order_by(table.c.number)
-        .limit(limit)
-    )
+    given = {"member": member, "incarnation": incarnation, "after": after, "limit": limit}
+    rows = conn.execute(_REFUSALS, given)
     return [(row.number, row.code) for row in rows]
 
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
@@ -69,6 +69,11 @@ class Invitation(msgspec.Struct, frozen=True):
     commitment: str = ""
     nonce: str = ""
     used_by: str = ""
+
+
+# Asked for every batch: SQLAlchemy takes longer to build a statement than SQLite to run it.
+_BY_MEMBER: Final = select(schema.peers).where(schema.peers.c.member == bindparam("member"))
+_LISTED: Final = select(schema.peers).order_by(schema.peers.c.name)
 
 
 def add(tx: Tx, peer: Peer, actor: str) -> None:
@@ -164,7 +169,7 @@ def remove(tx: Tx, member: str, actor: str) -> None:
 
 def listed(conn: Connection) -> list[Peer]:
     """Return all peers by name."""
-    return [_peer(row._mapping) for row in conn.execute(select(schema.peers).order_by(schema.peers.c.name))]
+    return [_peer(row._mapping) for row in conn.execute(_LISTED)]
 
 
 def by_name(conn: Connection, name: str) -> Peer:
@@ -177,7 +182,7 @@ def by_name(conn: Connection, name: str) -> Peer:
 
 def by_member(conn: Connection, member: str) -> Peer:
     """Return the peer with this identity id. Raises NotFound."""
-    row = conn.execute(select(schema.peers).where(schema.peers.c.member == member)).one_or_none()
+    row = conn.execute(_BY_MEMBER, {"member": member}).one_or_none()
     if row is None:
         raise NotFound(f"There is no peer {member}.")
     return _peer(row._mapping)

@@ -351,15 +351,21 @@ def _put(line: dict[str, Version], row: Row[Any]) -> None:
         line[row.hash] = Version(row.version, row.hash, row.revoked, row.barred, row.purged, row.recalled)
 
 
+_SEQS_IN_VIEW: Final = (
+    select(schema.statements.c.seq)
+    .join(schema.views, schema.views.c.ref == schema.statements.c.hash)
+    .where(
+        schema.views.c.recipient == bindparam("recipient"),
+        schema.views.c.number > bindparam("after"),
+        schema.views.c.number <= bindparam("upto"),
+    )
+)
+
+
 def seqs_in_view(conn: Connection, recipient: str, after: int, upto: int) -> list[int]:
     """Return the seqs of the statements that a view's rows `after` < number <= `upto` give."""
-    views, statements = schema.views, schema.statements
-    rows = conn.execute(
-        select(statements.c.seq)
-        .join(views, views.c.ref == statements.c.hash)
-        .where(views.c.recipient == recipient, views.c.number > after, views.c.number <= upto)
-    )
-    return [row.seq for row in rows]
+    given = {"recipient": recipient, "after": after, "upto": upto}
+    return [row.seq for row in conn.execute(_SEQS_IN_VIEW, given)]
 
 
 def _contents_of(signed: Iterable[Signed]) -> Iterable[str]:

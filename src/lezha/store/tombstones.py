@@ -109,6 +109,7 @@ _UNTOLD: Final = (
     )
     .order_by(_STONES.c.seq)
 )
+_NEWEST: Final = select(func.max(_STONES.c.seq))
 
 
 def new(conn: Connection, stones: Iterable[Stone]) -> list[Stone]:
@@ -202,7 +203,7 @@ def numbers(conn: Connection, recipient: str, after: int = 0) -> list[int]:
 
 def newest(conn: Connection) -> int:
     """Return the number of the event by which the last tombstone came, 0 if there is none."""
-    return conn.scalar(select(func.max(_STONES.c.seq))) or 0
+    return conn.scalar(_NEWEST) or 0
 
 
 def untold(conn: Connection, recipient: str) -> list[Stone]:

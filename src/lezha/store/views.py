@@ -102,6 +102,14 @@ _REASONS: Final = select(schema.withheld.c.statement, schema.withheld.c.reason).
 _VOIDED: Final = select(schema.voids.c.number).where(
     schema.voids.c.recipient == bindparam("recipient"), schema.voids.c.number > bindparam("after")
 )
+_MOVE: Final = (
+    update(schema.cursors)
+    .where(schema.cursors.c.recipient == bindparam("of"))
+    .values(seq=bindparam("seq"), again=bindparam("again"))
+)
+_RECEIPT: Final = select(schema.receipts.c.head).where(
+    schema.receipts.c.recipient == bindparam("recipient"), schema.receipts.c.head == bindparam("head")
+)
 _CURSOR: Final = select(schema.cursors.c.seq, schema.cursors.c.again).where(
     schema.cursors.c.recipient == bindparam("recipient")
 )
@@ -285,10 +293,9 @@ def cursor(conn: Connection, recipient: str) -> Cursor:
 
 def move_cursor(tx: Tx, recipient: str, to: Cursor) -> None:
     """Record how far events have been decided for a recipient."""
-    table = schema.cursors
     values = {"seq": to.seq, "again": to.again}
-    if not tx.conn.execute(update(table).where(table.c.recipient == recipient).values(values)).rowcount:
-        tx.conn.execute(insert(table).values(recipient=recipient, **values))
+    if not tx.conn.execute(_MOVE, values | {"of": recipient}).rowcount:
+        tx.conn.execute(insert(schema.cursors).values(recipient=recipient, **values))
 
 
 def changes(conn: Connection, after: int, kinds: Iterable[str], limit: int) -> list[Change]:
@@ -313,14 +320,9 @@ def keep_receipt(
     tx: Tx, recipient: str, head_number: int, envelope: bytes, refused: Sequence[tuple[int, str]]
 ) -> None:
     """Keep a signed receipt and what it refused. One that acknowledges nothing new is not kept."""
-    table = schema.receipts
-    there = tx.conn.scalar(
-        select(table.c.head).where(table.c.recipient == recipient, table.c.head == head_number)
-    )
-    if there is None:
-        tx.conn.execute(
-            insert(table).values(recipient=recipient, head=head_number, envelope=envelope, at=tx.at)
-        )
+    if tx.conn.scalar(_RECEIPT, {"recipient": recipient, "head": head_number}) is None:
+        kept = {"recipient": recipient, "head": head_number, "envelope": envelope, "at": tx.at}
+        tx.conn.execute(insert(schema.receipts), kept)
         digest = hashlib.sha256(envelope).hexdigest()
         tx.event("receipt", recipient, recipient, head=head_number, refused=len(refused), digest=digest)
     codes = dict(refused)
