@@ -199,6 +199,49 @@ def test_a_batch_that_comes_twice_counts_once(hostile: HostilePeer) -> None:
     assert live(hostile) == (before[0] + 1, before[1] + 1)
 
 
+def resident_mb(node: RunningNode) -> float:
+    assert node.process is not None
+    for line in Path(f"/proc/{node.process.pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("the kernel tells no RssAnon")
+
+
+def test_pieces_without_end_cost_a_bounded_memory_and_hold_nothing_up(hostile: HostilePeer) -> None:
+    life = secrets.token_hex(16)
+
+    def post(one: Frame) -> Receipt:
+        answer = hostile.post(frame.encode(Batch(frame.PROTOCOL, life, utc_now(), (one,))))
+        assert answer.status == 200, answer
+        keys = identity.load(hostile.victim.home).known.document.verification_keys()
+        return frame.read_receipt(answer.body, keys, hostile.victim.member, hostile.identity.member)
+
+    def piece(offset: int, total: int, raw: bytes) -> Frame:
+        place = offset.to_bytes(8, "big") + total.to_bytes(8, "big")
+        return Frame(1, FrameKind.PIECE, GENESIS, raw, (place,))
+
+    most = frame.MAX_BATCH_BYTES
+    before = resident_mb(hostile.victim)
+    for number in range(40):  # always another frame, and never its end
+        receipt = post(piece(0, most - number, bytes(1 << 20)))
+        assert (receipt.head, receipt.begun) == (0, 1 << 20)
+    for number in range(7):
+        receipt = post(piece(number << 20, most, bytes(1 << 20)))
+        assert (receipt.head, receipt.begun) == (0, (number + 1) << 20)
+    assert resident_mb(hostile.victim) < before + 64
+    raw = indicator("at-last.example")
+    receipt = post(Frame(1, FrameKind.STATEMENT, GENESIS, hostile.statement(raw), (raw,)))
+    assert (receipt.head, receipt.refused) == (1, ())
+    assert hostile.victim.get("/objects", id=read(raw).id)["objects"]
+
+
+def test_pieces_that_are_no_frame_together_are_refused(hostile: HostilePeer) -> None:
+    place = bytes(8) + (64).to_bytes(8, "big")
+    one = Frame(1, FrameKind.PIECE, GENESIS, bytes(64), (place,))
+    raw = frame.encode(Batch(frame.PROTOCOL, secrets.token_hex(16), utc_now(), (one,)))
+    assert_refused_whole(hostile, raw, 422, "malformed_batch")
+
+
 def test_a_batch_in_another_version_of_the_protocol_is_refused(hostile: HostilePeer) -> None:
     raw = frame.encode(Batch(frame.PROTOCOL + 1, "5a" * 16, utc_now()))
     assert_refused_whole(hostile, raw, 422, "wrong_protocol")

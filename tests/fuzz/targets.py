@@ -187,6 +187,9 @@ TARGETS: dict[str, Target] = {
             frame.encode(Batch(1, "5a" * 16, AT, _FRAMES)),
         ),
     ),
+    "pieces": Target(
+        lambda raw: frame.join(raw, _FRAMES[0]), (Refused,), tuple(map(msgspec.msgpack.encode, _FRAMES))
+    ),
     "envelope": Target(
         lambda raw: envelope.open_sealed(raw, PayloadType.STATEMENT, KEYS), (Refused,), _ENVELOPES
     ),
