@@ -135,7 +135,9 @@ def test_a_key_without_which_certificates_can_not_be_renewed_is_missed(
     assert patient.codes() == {"tls_root_key"}
 
 
-@pytest.mark.parametrize("text", [None, "no key\n", f"{carried.new_key()[0]}\n"])
+@pytest.mark.parametrize(
+    "text", [None, "no key\n", f"{carried.new_key()[0]}\n"], ids=["missing", "no key", "another key"]
+)
 def test_a_key_for_carried_files_that_peers_do_not_encrypt_to_is_told(
     patient: Patient, text: str | None
 ) -> None:
