@@ -18,9 +18,11 @@ from lezha.federation.document import Contact
 from lezha.federation.frame import Receipt
 from lezha.flows import publish, share
 from lezha.flows.publish import Request
-from lezha.node import database, identity, settings
+from lezha.node import database, identity, links, settings
+from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.errors import NodeError
+from lezha.node.links import Link, World
 from lezha.node.node import Node
 from lezha.node.settings import Settings
 from lezha.sharing.terms import Audience, Terms
@@ -149,6 +151,9 @@ class Answering:
         )
         return frame.sign_receipt(receipt, PODGORICA.signer)
 
+    async def close(self) -> None:
+        """Nothing is open."""
+
 
 async def test_what_is_packed_for_a_peer_is_read_beside_the_event_loop(
     home: Path, monkeypatch: pytest.MonkeyPatch
@@ -169,6 +174,38 @@ async def test_what_is_packed_for_a_peer_is_read_beside_the_event_loop(
     assert threading.current_thread() not in read_in
 
 
+async def test_a_receipt_that_could_not_be_kept_is_asked_for_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = [StoreError("The disk is full.")]
+    keep = views.keep_receipt
+
+    def once(*given: Any) -> None:
+        if failing:
+            raise failing.pop()
+        keep(*given)
+
+    monkeypatch.setattr(views, "keep_receipt", once)
+    monkeypatch.setattr(links, "_ERROR_PAUSE_S", 0.01)
+    with running(home) as node:
+        await node.log.write(lambda tx: peers.add(tx, podgorica(), "test"))
+        client = Answering(node.settings.member)
+        world = World(dial=lambda *_: client)
+        link = Link(node.log, node.identity, "5a" * 16, Changes(share.KINDS), podgorica(), world)
+        node.log.on_commit(link._changes.heard)
+        task = asyncio.create_task(link.run())
+        terms = Terms(Tlp.CLEAR, Audience(everyone=True))
+        request = Request(bundle.write([written(TIRANA)]), terms, strict=False)
+        await publish.publish(node.log, node.author, node.members, request, "test")
+        # What is waited for happens in a task of its own, which tells nobody.
+        while failing or link.state.phase != "up to date":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        with node.log.read() as conn:
+            assert views.acknowledged(conn, PODGORICA.member)[0] == 1
+        task.cancel()
+        await asyncio.wait([task])
+
+
 async def told_and_sent(node: Node, client: Answering, objects: int = 1) -> None:
     """Have the node publish objects and send them to Podgorica."""
     await node.log.write(lambda tx: peers.add(tx, podgorica(), "test"))
@@ -179,11 +216,9 @@ async def told_and_sent(node: Node, client: Answering, objects: int = 1) -> None
     await publish.publish(node.log, node.author, node.members, request, "test")
     link = node._link(podgorica())
     while link.state.phase != "up to date":
-        idle = asyncio.create_task(link._step(client))  # type: ignore[arg-type]  # stands for a PeerClient
+        idle = asyncio.create_task(link._step(client))
         await asyncio.wait([idle], timeout=0.5)
         idle.cancel()
-    assert link._keeping is not None
-    await link._keeping
 
 
 async def test_of_what_a_peer_says_that_it_refused_only_what_was_sent_is_kept(home: Path) -> None:

@@ -130,7 +130,8 @@ class Station:
             if batch is None:
                 self._found.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._found.wait(), _PAUSE_S)
+                    async with asyncio.timeout(_PAUSE_S):
+                        await self._found.wait()
                 await asyncio.sleep(_TELL_S)  # let a burst become one batch
                 continue
             try:

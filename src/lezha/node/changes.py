@@ -35,7 +35,9 @@ class Changes:
         """Return the present serial once it differs from `serial`, or after `seconds`."""
         if self.serial == serial:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._next), seconds)
+                # Not wait_for: until Python 3.12 it loses a cancellation that comes in the moment of a change.
+                async with asyncio.timeout(seconds):
+                    await asyncio.shield(self._next)
         return self.serial
 
     def committed_at(self, seq: int) -> float | None:

@@ -264,6 +264,7 @@ class Link:
                     # Something is new. Where receipts come soon, it goes with what comes until then.
                     await self._flights.wait(seconds=_SOON_S)
             case Wait():
+                await self._kept()
                 self.state.phase = "up to date"
                 await self._idle(serial)
                 if self._world.seconds() - self._heard >= _IDLE_S:
@@ -355,8 +356,7 @@ class Link:
         self, head: int, landed: Landed, refused: tuple[tuple[int, str], ...], before: int | None
     ) -> None:
         """Keep a receipt while what follows goes on, and note how long that took which is new since `before`."""
-        if self._keeping is not None:
-            await self._keeping
+        await self._kept()
         measured = before if landed.batch.frames and before is not None else head
 
         def work(tx: Tx) -> list[int]:
@@ -368,6 +368,12 @@ class Link:
             self.state.latencies.extend((landed.arrived - one) * 1e3 for one in instants if one is not None)
 
         self._keeping = asyncio.create_task(keep())
+
+    async def _kept(self) -> None:
+        """Wait until the last receipt is kept. Raises StoreError if it can't be; then the peer is greeted again."""
+        keeping, self._keeping = self._keeping, None
+        if keeping is not None:
+            await keeping
 
     async def _tell_apart(self, client: Line, head: int) -> None:
         """Tell a peer that has suspended this member what was recalled, once, ahead of all that it does not take."""
@@ -402,7 +408,8 @@ class Link:
     async def _pause(self, seconds: float) -> None:
         self._contact.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._contact.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._contact.wait()
 
     def _fault(self, phase: str, words: str) -> None:
         if (self.state.phase, self.state.fault) != (phase, words):

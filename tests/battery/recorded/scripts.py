@@ -95,6 +95,7 @@ async def suspended_there(talk: Talk) -> None:
     await talk.settle()
     await talk.suspend(RECEIVER)
     await talk.tell(2)
+    await talk.settle()
     await talk.take_back(1)
     await talk.settle()
     await talk.suspend(RECEIVER, PeerState.ACTIVE)

@@ -36,6 +36,7 @@ from lezha.store.peers import PeerState
 _BEGIN = "2026-03-01T12:00:00.000000Z"
 _QUIET_S = 20.0
 """After how long nothing more is to be expected in a step; less than until a link greets again by itself."""
+_REST_S = 1.0
 SENDER, RECEIVER = 1, 2
 _TLS_ROOT = Path(__file__).with_name("sender-tls-root.pem")
 
@@ -93,6 +94,7 @@ class Talk:
 
     async def tell(self, number: int, **changes: Any) -> None:
         """Have the sender publish an indicator to everyone."""
+        await self._tick()
         if self.sender is not None:
             one = self.sender
             terms = Terms(Tlp.GREEN, Audience(everyone=True), onward=True)
@@ -108,6 +110,7 @@ class Talk:
 
     async def take_back(self, number: int) -> None:
         """Have the sender recall an indicator."""
+        await self._tick()
         if self.sender is not None:
             one = self.sender
             request = recall.Request(_indicator(one, number)["id"], why="a busy resolver")
@@ -115,6 +118,7 @@ class Talk:
 
     async def enlist(self, number: int, *members: int) -> None:
         """Have both accept a roster, as far as they are real and not the receiver of a later one."""
+        await self._tick()
         steward = Party(SENDER)
         found = charter(steward, name="NATO")
         raw = rosters.draft(
@@ -134,6 +138,7 @@ class Talk:
 
     async def commit(self) -> None:
         """Have the sender commit itself to its log, which is any for the link."""
+        await self._tick()
         if self.sender is not None:
             one = self.sender
             made = checkpoint.sign_commitment(Commitment(one.member, "5" * 64, self.now), one.party.signer)
@@ -142,6 +147,7 @@ class Talk:
 
     async def renew(self) -> None:
         """Have the sender announce a new document. Its TLS root is a file: made anew it would be another each time."""
+        await self._tick()
         if self.sender is not None:
             one = self.sender
             changes = {
@@ -154,6 +160,7 @@ class Talk:
 
     async def suspend(self, end: int, state: PeerState = PeerState.SUSPENDED) -> None:
         """Have one end suspend the other, or take it back."""
+        await self._tick()
         one, other = (self.sender, RECEIVER) if end == SENDER else (self.receiver, SENDER)
         if one is not None:
             member = Party(other).member
@@ -178,6 +185,12 @@ class Talk:
             self._compare_receipt(self.tape[self._said], receipt)
             self._said += 1
         self.recorded.append(exchange(self.step, raw, receipt, again=True))
+
+    async def _tick(self) -> None:
+        """Let the link come to rest, and some time pass: then what is signed has the very time of the clock."""
+        if self.sender is not None:
+            await asyncio.sleep(_REST_S)
+        self.now = later(self.now, seconds=0.01)
 
     async def _with(self, end: int, work: "Callable[[_End], Awaitable[None]]") -> None:
         one = self.sender if end == SENDER else self.receiver
