@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 from securesystemslib.signer import CryptoSigner, Key
 
 from lezha.federation import envelope
@@ -170,7 +171,8 @@ def cut(whole: Frame, offset: int, most: int) -> Frame:
     """Return the piece of a frame that begins at `offset` of its bytes and has at most `most` of them."""
     raw = msgspec.msgpack.encode(whole)
     place = offset.to_bytes(_PLACE_BYTES // 2, "big") + len(raw).to_bytes(_PLACE_BYTES // 2, "big")
-    return Frame(whole.number, FrameKind.PIECE, whole.previous, raw[offset : offset + most], (place,))
+    piece = raw[offset : offset + most]
+    return replace(whole, kind=FrameKind.PIECE, envelope=piece, contents=(place,))
 
 
 def place_of(piece: Frame) -> tuple[int, int]:

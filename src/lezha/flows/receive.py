@@ -34,7 +34,6 @@ from lezha.store.views import Head
 # most: one of 16 KiB may take half a second.
 _INLINE_FRAMES: Final = 2
 _INLINE_BYTES: Final = 6144
-_EQUIVOCATION: Final = "equivocation"
 _MOST_WORDS: Final = 1000  # characters
 _MOST_IDLE: Final = 10_000  # tombstones of one peer that take back nothing that is held
 
@@ -157,7 +156,7 @@ async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Ca
     def work(tx: Tx) -> None:
         also(tx)
         for _, why in _keep(tx, receiver, sender, checked, said, overruled):
-            if overruled or why.reason.code != _EQUIVOCATION:
+            if overruled or why.reason.code != "equivocation":
                 raise why.reason
 
     await log.write(work)
@@ -272,7 +271,7 @@ def _keep(
         subject = found.contents[0]
         if found.by_creator and subject.hash in clashing:
             words = f"{subject.creator} signed two different {subject.stix_id} of one version."
-            refused.append((_bare(one), Unfit(Refused(_EQUIVOCATION, words))))
+            refused.append((_bare(one), Unfit(Refused("equivocation", words))))
     return refused
 
 
