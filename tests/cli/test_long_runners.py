@@ -1,10 +1,12 @@
 """What runs until it is stopped: what it says on stderr, and that programs can read its logs."""
 
+import http.client
 import json
 import signal
-import socket
+import ssl
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 from tests.battery.nodes import LEZHA, RunningNode, until
@@ -30,10 +32,11 @@ def test_a_sensor_waits_for_a_log_that_is_not_there_and_says_so(node: RunningNod
 
 
 def test_logs_of_a_node_are_json_after_the_line_that_says_where_it_listens(node: RunningNode) -> None:
-    with socket.create_connection(("127.0.0.1", node.port)) as plain:
-        plain.sendall(b"nonsense\r\n\r\n")
-        plain.recv(1000)
-    until(lambda: bool(node.logged("Invalid HTTP request received.")), 20)
+    stranger = ssl._create_unverified_context()  # as somebody who knows nothing of the node
+    with closing(http.client.HTTPSConnection("127.0.0.1", node.link_port, context=stranger)) as asking:
+        asking.request("POST", "/link/v1/frames", b"")
+        assert asking.getresponse().status == 403
+    until(lambda: bool(node.logged("peer.refused")), 20)
     first, *others = node.log.read_text().splitlines()
     assert first.startswith(f"{node.name}: people and tools at {node.url}, ")
     assert all(set(json.loads(line)) >= {"event", "level", "timestamp"} for line in others)
