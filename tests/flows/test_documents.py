@@ -23,13 +23,15 @@ from tests.flows.alliance import (
     written,
 )
 
-from lezha.federation import document, envelope, frame
+from lezha.federation import checkpoint, document, envelope, frame
+from lezha.federation.checkpoint import Commitment
 from lezha.federation.document import RevokedKey
 from lezha.federation.frame import FrameKind
 from lezha.flows import detect, introduce, renew, share
 from lezha.flows.errors import FlowError
 from lezha.node.clock import later, utc_now
-from lezha.store import documents, schema, views
+from lezha.store import checkpoints, documents, schema, views
+from lezha.store.checkpoints import Made
 from lezha.store.log import Log
 from lezha.store.peers import PeerState
 
@@ -333,3 +335,41 @@ async def test_a_suspended_peer_is_not_told(three: Three) -> None:
     await announce(tirana, later_document(tirana))
     head = await share.decide(tirana.log, tirana.peer(podgorica).recipient())
     assert head.number == 0
+
+
+async def test_what_a_node_said_of_itself_and_went_void_while_a_peer_was_suspended_is_told_again(
+    three: Three,
+) -> None:
+    tirana, podgorica, _ = three
+    await tirana.publish(told(TIRANA, 1))
+    head = (await deliver(tirana, podgorica)).head
+    raw = later_document(tirana)
+    await announce(tirana, raw)
+    made = checkpoint.sign_commitment(
+        Commitment(TIRANA.member, "5" * 64, "2026-03-01T12:00:00.000000Z"), TIRANA.signer
+    )
+    kept = Made(0, made.commitment.at, b"", b"", made.digest, made.raw)
+    await tirana.log.write(lambda tx: checkpoints.add(tx, "commitment", made.digest, "node", kept))
+    await share.decide(tirana.log, tirana.peer(podgorica).recipient())
+
+    await introduce.change(tirana.log, "podgorica", PeerState.SUSPENDED, "test")
+    await tirana.recall(ONE)
+    recipient = tirana.peer(podgorica).recipient()
+    assert (await share.decide_recalls(tirana.log, recipient)).number == head + 3
+    sent = await pack(tirana, podgorica, head)
+    assert [one.kind for one in sent.frames] == [FrameKind.VOID, FrameKind.VOID, FrameKind.TOMBSTONE]
+    assert (await take(podgorica, tirana, sent)).head == head + 3
+    await tirana.log.write(lambda tx: views.keep_receipt(tx, podgorica.member, head + 3, b"receipt", ()))
+
+    await introduce.change(tirana.log, "podgorica", PeerState.ACTIVE, "test")
+    with tirana.log.read() as conn:
+        assert renew.unaware(conn, document.read(raw)) == ["podgorica", "vienna"]
+    sent = await pack(tirana, podgorica, head + 3)
+    assert [one.kind for one in sent.frames] == [FrameKind.DOCUMENT]
+    assert (await deliver(tirana, podgorica)).refused == ()
+    assert podgorica.peer(tirana).document == raw
+    assert [member for member, _ in podgorica.rows(schema.kept_commitments, "member", "at")] == [
+        TIRANA.member
+    ]
+    await share.decide(tirana.log, tirana.peer(podgorica).recipient())
+    assert len(tirana.rows(schema.voids, "number")) == 2

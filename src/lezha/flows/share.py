@@ -254,8 +254,11 @@ def _decide_present(tx: Tx, recipient: Recipient) -> Head | None:
         return views.head(tx.conn, recipient.id)
     inputs = {change.seq for change in changes if _is_input(change, recipient)}
     if inputs or len(changes) == _CHANGES_PER_COMMIT or not place.seq:
-        # Rosters travel ahead of objects, also where their events lie further on than this commit looks.
+        # Rosters and documents travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
+        _number_documents(tx, recipient, documents.digests(tx.conn))
+    if any(change.kind == "peer" and change.subject == recipient.id for change in changes):
+        _number_commitments(tx, recipient, views.only_void(tx.conn, recipient.id, ViewKind.COMMITMENT))
     anew = changes[0].seq in inputs
     run = list(takewhile(lambda change: (change.seq in inputs) is anew, changes))
     gate = policies.gate(tx.conn, recipient, tx.at)
@@ -482,10 +485,13 @@ def _number_commitments(tx: Tx, recipient: Recipient, digests: Sequence[str]) ->
 
 
 def _number_documents(tx: Tx, recipient: Recipient, digests: Sequence[str]) -> None:
-    """Tell a member of this node's documents from the time on at which it was enrolled."""
+    """Tell a member of this node's documents from the time on at which it was enrolled, each in its order.
+
+    One that went void while it was suspended is told again.
+    """
     if recipient.standing is not Standing.MEMBER or recipient.suspended:
         return
-    there = views.offered(tx.conn, recipient.id, digests)
+    there = views.given(tx.conn, recipient.id, digests)
     made = documents.envelopes(tx.conn, digests, recipient.since)
     rows = [
         (ViewKind.DOCUMENT, digest, "sent to every peer", frame.pack_document(envelope).digest())
@@ -531,12 +537,13 @@ def _parcels(
     # A recall is told whatever else is denied, to a suspended peer too.
     stones = [entry.ref for entry in entries if entry.kind is ViewKind.TOMBSTONE]
     parcels |= {ref: frame.pack_tombstone(raw) for ref, raw in tombstones.envelopes(conn, stones).items()}
-    committed = [
-        entry.ref for entry in entries if entry.kind is ViewKind.COMMITMENT and not recipient.suspended
-    ]
+    committed = [entry.ref for entry in entries if entry.kind is ViewKind.COMMITMENT]
+    own = [entry.ref for entry in entries if entry.kind is ViewKind.DOCUMENT]
+    if recipient.suspended:
+        denied |= {ref: Withheld("", recipient.id, Reason.SUSPENDED) for ref in [*committed, *own]}
+        return parcels, denied
     for digest, envelope in checkpoints.commitments(conn, committed).items():
         parcels[digest] = frame.pack_commitment(envelope)
-    own = [entry.ref for entry in entries if entry.kind is ViewKind.DOCUMENT and not recipient.suspended]
     for digest, envelope in documents.envelopes(conn, own).items():
         parcels[digest] = frame.pack_document(envelope)
     return parcels, denied

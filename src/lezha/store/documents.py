@@ -18,6 +18,7 @@ DISCREDITED: Final = "discredited"
 
 _OWN, _EVENTS, _STATEMENTS = schema.documents, schema.events, schema.statements
 _SPOILT: Final = schema.discredited
+_DIGESTS: Final = select(_OWN.c.digest).order_by(_OWN.c.seq)
 _SINCE: Final = (
     select(_OWN.c.digest, _OWN.c.envelope)
     .join(_EVENTS, _EVENTS.c.seq == _OWN.c.seq)
@@ -50,6 +51,11 @@ def announce(tx: Tx, digest: str, number: int, envelope: bytes, actor: str) -> N
 def latest(conn: Connection) -> int:
     """Return the number of the last document that was announced, 0 if none was."""
     return int(conn.scalar(select(func.coalesce(func.max(_OWN.c.number), 0))) or 0)
+
+
+def digests(conn: Connection) -> list[str]:
+    """Return all own documents that were announced, oldest first."""
+    return list(conn.scalars(_DIGESTS))
 
 
 def envelopes(conn: Connection, digests: Iterable[str], since: str = "") -> dict[str, bytes]:
@@ -93,6 +99,9 @@ def taken(conn: Connection, digest: str) -> dict[str, bool]:
     """Return for each member to which an own document was numbered whether it has taken it."""
     views, receipts, refusals = schema.views, schema.receipts, schema.refusals
     refused = exists().where(refusals.c.recipient == views.c.recipient, refusals.c.number == views.c.number)
+    void = exists().where(
+        schema.voids.c.recipient == views.c.recipient, schema.voids.c.number == views.c.number
+    )
     rows = conn.execute(
         select(
             views.c.recipient,
@@ -101,7 +110,7 @@ def taken(conn: Connection, digest: str) -> dict[str, bool]:
             refused.correlate(views).label("refused"),
         )
         .outerjoin(receipts, receipts.c.recipient == views.c.recipient)
-        .where(views.c.ref == digest)
+        .where(views.c.ref == digest, ~void.correlate(views))
         .group_by(views.c.recipient, views.c.number)
     )
     return {

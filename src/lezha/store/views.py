@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, update
 
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import schema
@@ -91,6 +91,26 @@ _OFFERED: Final = select(_VIEWS.c.ref).where(
 )
 _GIVEN: Final = _OFFERED.where(
     ~exists().where(schema.voids.c.recipient == _VIEWS.c.recipient, schema.voids.c.number == _VIEWS.c.number)
+)
+_LATER: Final = _VIEWS.alias("later")
+# Begun with what is void, which is little, and not with all that was ever numbered.
+_ONLY_VOID: Final = (
+    select(_VIEWS.c.ref)
+    .join(
+        schema.voids,
+        and_(schema.voids.c.recipient == _VIEWS.c.recipient, schema.voids.c.number == _VIEWS.c.number),
+    )
+    .where(
+        schema.voids.c.recipient == bindparam("recipient"),
+        schema.voids.c.reason == Reason.SUSPENDED.value,
+        _VIEWS.c.kind == bindparam("kind"),
+        ~exists().where(
+            _LATER.c.recipient == _VIEWS.c.recipient,
+            _LATER.c.ref == _VIEWS.c.ref,
+            _LATER.c.number > _VIEWS.c.number,
+        ),
+    )
+    .order_by(_VIEWS.c.number)
 )
 _CHANGED: Final = _OFFERED.where(_VIEWS.c.kind == ViewKind.CHANGE.value, _VIEWS.c.rule == bindparam("rule"))
 _REFUSED: Final = select(schema.refusals.c.number).where(
@@ -209,6 +229,11 @@ def offered(conn: Connection, recipient: str, refs: Iterable[str]) -> set[str]:
 def given(conn: Connection, recipient: str, refs: Iterable[str]) -> set[str]:
     """Return those of `refs` that are in the recipient's view in a row that is not void."""
     return {row.ref for row in each(conn, _GIVEN, refs, recipient=recipient)}
+
+
+def only_void(conn: Connection, recipient: str, kind: ViewKind) -> list[str]:
+    """Return what was numbered for a recipient as this kind and is void in every row, in the order of its rows."""
+    return list(dict.fromkeys(conn.scalars(_ONLY_VOID, {"recipient": recipient, "kind": kind.value})))
 
 
 def not_changed(conn: Connection, recipient: str, refs: Sequence[str], rule: str) -> list[str]:
