@@ -1,15 +1,18 @@
 """What goes wrong on the way to a peer, in words for whoever runs the node."""
 
 import asyncio
+import datetime as dt
 import errno
 import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from tests.federation.keys import TIRANA
 
+from lezha.federation import tls
 from lezha.federation.client import PeerClient
 from lezha.federation.errors import LinkFault
 
@@ -88,3 +91,51 @@ async def test_no_word_of_the_http_library_is_told(
     finally:
         await client.close()
     assert str(raised.value) == f"192.0.2.1:8441 can't be reached: {said}"
+
+
+async def test_what_is_aborted_sends_no_byte_more(tmp_path: Path) -> None:
+    """A request that is merely cancelled is sent to its end all the same: TLS flushes what it has."""
+    got = 0
+    ended = asyncio.Event()
+
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal got
+        try:
+            while chunk := await reader.read(16 << 10):
+                got += len(chunk)
+                await asyncio.sleep(0.02)
+        except OSError:  # it was reset
+            pass
+        finally:
+            ended.set()
+            writer.close()
+
+    leaf = tmp_path / "leaf.pem"
+    pair = tls.make_leaf(TIRANA.tls_root, TIRANA.member, dt.datetime.now(dt.UTC))
+    leaf.write_bytes(pair.certificate + pair.key)
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # what is there has left already
+    server = await asyncio.start_server(slowly, sock=listening, ssl=tls.server_context(leaf))
+    port = listening.getsockname()[1]
+    client = PeerClient(
+        f"https://127.0.0.1:{port}",
+        TIRANA.member,
+        tls.client_context(None, TIRANA.tls_root.certificate.decode()),
+    )
+    sending = asyncio.create_task(client.send(bytes(1 << 20)))
+    while got < 1 << 16:  # noqa: ASYNC110  # the listener tells nobody
+        await asyncio.sleep(0.01)
+    await client.abort()
+    with pytest.raises(LinkFault):
+        await sending
+    await asyncio.wait_for(ended.wait(), 20)
+    assert got < 900_000
+    ended.clear()
+    before = got
+    again = asyncio.create_task(client.send(b"x"))
+    while got == before:  # noqa: ASYNC110  # the next request has a connection of its own
+        await asyncio.sleep(0.01)
+    again.cancel()
+    await client.close()
+    await asyncio.wait_for(ended.wait(), 20)
+    server.close()

@@ -7,6 +7,7 @@ from lezha.federation.frame import BATCH_BYTES, LEAST_BYTES, PROTOCOL, Batch, Fr
 from lezha.federation.outbox import LONGEST_PAUSE_S, Await, Command, Fork, Greet, Outbox, Pause, Send, Wait
 
 OURS = "incarnation-1"
+PIECE = 1000
 
 
 class Conversation:
@@ -25,7 +26,11 @@ class Conversation:
     ) -> "Conversation":
         """It wants to send what follows `after`, and a batch with frames up to `upto` leaves."""
         self.wants(Send(after, **wanted))
-        frames = tuple(Frame(number, kind, bytes(32), b"") for number in range(after + 1, upto + 1))
+        place = wanted.get("begun", 0).to_bytes(8, "big") + bytes(8)
+        envelope, contents = (bytes(PIECE), (place,)) if kind is FrameKind.PIECE else (b"", ())
+        frames = tuple(
+            Frame(number, kind, bytes(32), envelope, contents) for number in range(after + 1, upto + 1)
+        )
         self.outbox.sent(Batch(PROTOCOL, OURS, "", frames))
         return self
 
@@ -50,7 +55,7 @@ class Conversation:
 def test_it_greets_then_sends_then_waits() -> None:
     talk = Conversation(head=3)
     talk.wants(Greet()).receipt(0)
-    talk.sends(0, 3).wants(Await(room=True)).receipt(3)
+    talk.sends(0, 3).wants(Await()).receipt(3)
     talk.wants(Wait())
     talk.grows_to(4).sends(3, 4).receipt(4)
     talk.wants(Wait())
@@ -65,7 +70,7 @@ def test_two_batches_are_under_way_and_no_more() -> None:
     talk.sends(0, 3).sends(3, 5).wants(Await())
     talk.receipt(3).sends(5, 8).wants(Await())
     talk.receipt(5).sends(8, 9).wants(Await())
-    talk.receipt(8).wants(Await(room=True)).receipt(9).wants(Wait())
+    talk.receipt(8).wants(Await()).receipt(9).wants(Wait())
 
 
 def test_over_a_way_with_one_lane_one_batch_is_under_way() -> None:
@@ -240,3 +245,23 @@ def test_what_is_given_up_is_asked_after() -> None:
     talk.sends(2, 4)
     talk.outbox.dropped()
     talk.wants(Greet()).receipt(4).sends(4, 5)
+
+
+def test_a_receiver_that_invents_bytes_of_a_frame_brings_nothing_on() -> None:
+    talk = Conversation(head=9).wants(Greet()).receipt(0).sends(0, 9).receipt(0, begun=1)
+    talk.sends(0, 9).receipt(0, begun=2).wants(Pause(0.4))
+    talk = Conversation(head=1).wants(Greet()).receipt(0).sends(0, 1, FrameKind.PIECE).receipt(0, begun=5000)
+    talk.wants(Send(0, begun=PIECE))
+
+
+def test_a_receiver_that_goes_back_and_forth_is_sent_less_and_less_often() -> None:
+    talk = Conversation(head=9).wants(Greet()).receipt(0).sends(0, 9).receipt(1)
+    talk.sends(1, 9).receipt(0).sends(0, 9).receipt(1).sends(1, 9).receipt(0)
+    talk.wants(Pause(0.4)).sends(0, 9).receipt(1).wants(Pause(0.4)).sends(1, 9).receipt(0)
+    talk.wants(Pause(0.8)).sends(0, 9).receipt(9).wants(Wait())
+
+
+def test_what_is_behind_a_batch_that_was_overtaken_is_waited_for() -> None:
+    talk = Conversation(head=9).wants(Greet()).receipt(0).sends(0, 2).sends(2, 4).receipt(2)
+    talk.sends(4, 6).receipt(0)  # of the second; the third has a gap before it
+    talk.wants(Await()).receipt(2).sends(2, 9)

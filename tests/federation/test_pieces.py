@@ -113,3 +113,8 @@ def _raw(one: Frame) -> bytes:
     """The bytes of a frame, as it stands in a batch."""
     empty = frame.encode(Batch(PROTOCOL, "life1", ""))
     return frame.encode(Batch(PROTOCOL, "life1", "", (one,)))[len(empty) :]
+
+
+@pytest.mark.parametrize("beyond", [SIZE, SIZE + 1, 1 << 40])
+def test_a_receiver_that_claims_more_than_there_is_gets_the_beginning(beyond: int) -> None:
+    assert frame.cut(WHOLE, beyond, 100) == frame.cut(WHOLE, 0, 100)

@@ -64,14 +64,14 @@ def test_a_member_is_known_by_what_it_is_called_here_before_what_it_calls_itself
     log: Log, written: str, meant: str
 ) -> None:
     log.write_now(lambda tx: peers.add(tx, peer("podgorica"), "test"))
-    known = Members({}, {}, {MONTENEGRO: "cirt-me", AUSTRIA: "podgorica"})
+    known = Members({}, {}, {MONTENEGRO: "cirt-me", AUSTRIA: "podgorica"}, {})
     with log.read() as conn:
         assert names.member(conn, "identity--own", known, written) == meant
     log.close()
 
 
 def test_a_member_that_is_not_known_is_refused_with_the_names_of_those_that_are(log: Log) -> None:
-    known = Members({}, {}, {AUSTRIA: "vienna"})
+    known = Members({}, {}, {AUSTRIA: "vienna"}, {})
     with log.read() as conn, pytest.raises(FlowError, match=r"'atlantis'\. Known here: self, vienna;"):
         names.member(conn, "identity--own", known, "atlantis")
     log.close()

@@ -511,7 +511,7 @@ async def test_recalls_alone_can_be_packed_for_a_peer_that_takes_nothing_else(fo
     full = await pack(tirana, podgorica)
     with tirana.log.read() as conn:
         recipient = tirana.peer(podgorica).recipient()
-        alone = share.pack_recalls(conn, recipient, INCARNATION, 0, utc_now())
+        alone = share.pack_recalls(conn, recipient, INCARNATION, Send(0), utc_now())
     assert alone.frames == tuple(one for one in full.frames if one.kind is FrameKind.TOMBSTONE)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -30,16 +31,21 @@ from tests.flows.alliance import (
 )
 from tests.stix.examples import sco
 
-from lezha.federation import roster
+from lezha.federation import document, envelope, roster
+from lezha.federation.document import RevokedKey
 from lezha.federation.envelope import PayloadType, seal
-from lezha.federation.frame import FrameKind, Parcel
-from lezha.flows import convene, vet
+from lezha.federation.frame import FrameKind, Parcel, pack_document, read_receipt
+from lezha.federation.pieces import Pieces
+from lezha.federation.turn import Turn
+from lezha.flows import convene, introduce, receive, vet
 from lezha.flows.errors import NothingTaken
+from lezha.flows.receive import Arrival
 from lezha.node.clock import later, utc_now
 from lezha.stix import encode
 from lezha.stix.lines import current
 from lezha.store import communities, contents, inbound, schema, statements, views
 from lezha.store.log import Log
+from lezha.store.peers import PeerState
 
 GOOD_HASHES = [hashlib.sha256(written(TIRANA, number)).hexdigest() for number in range(1, 6)]
 GOOD = [said(TIRANA, written(TIRANA, number)) for number in range(1, 6)]
@@ -559,3 +565,52 @@ async def test_what_may_take_long_to_check_is_checked_beside_the_event_loop(
     raw = written(TIRANA, 1, description="x" * size)
     await take(podgorica, tirana, batch(*stream(said(TIRANA, raw))))
     assert [one is not threading.current_thread() for one in checked_in] == [beside]
+
+
+# --- what changes while a batch is checked ----------------------------------------------------------------------------
+
+
+async def test_of_a_peer_that_is_suspended_meanwhile_nothing_more_is_taken(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    await introduce.change(here.log, "tirana", PeerState.SUSPENDED, "test")
+    receipt = await take(here, sender, batch(*stream(GOOD[0])))  # it was active when it began
+    assert (receipt.head, receipt.refused) == (0, ((1, "suspended"),))
+    assert live(here) == {}
+
+
+async def test_what_was_checked_by_a_key_that_is_revoked_meanwhile_is_left_and_refused_next_time(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    before = here.receiver
+    turned = Ed25519PrivateKey.generate()
+    revoked = RevokedKey(TIRANA.public, later(utc_now(), minutes=-1))
+    known = sender.document
+    raw = document.sign(
+        replace(known, number=2, signing_keys=(envelope.public_hex(turned),), revoked=(revoked,)),
+        envelope.signer(TIRANA.root),
+    )
+    sent = stream(pack_document(raw), GOOD[0])
+    assert (await take(here, sender, batch(sent[0]))).head == 1
+    arrival = Arrival(batch(sent[1]), later(utc_now(), minutes=5), Pieces(), Turn(None))
+    receipt = read_receipt(
+        await receive.batch(here.log, before, sender.member, arrival),
+        [here.party.key],
+        here.member,
+        sender.member,
+    )
+    assert (receipt.head, live(here)) == (1, {})
+    receipt = await take(here, sender, batch(sent[1]))
+    assert (receipt.head, receipt.refused, live(here)) == (2, ((2, "unknown_key"),), {})
+
+
+async def test_a_greeting_is_answered_with_what_was_put_aside_last(pair: tuple[Station, Station]) -> None:
+    here, sender = pair
+    bad = replace(GOOD[1], contents=(b"{}",))
+    await take(here, sender, batch(*stream(GOOD[0], bad, GOOD[2])))
+    receipt = await take(here, sender, batch())
+    assert (receipt.head, receipt.refused) == (3, ((2, "content_mismatch"),))
+    assert receipt.refused_of(batch()) == ((2, "content_mismatch"),)
+    assert replace(receipt, refused=((4, "x"), (0, "x"))).refused_of(batch()) == ()

@@ -151,6 +151,9 @@ class Answering:
         )
         return frame.sign_receipt(receipt, PODGORICA.signer)
 
+    async def abort(self) -> None:
+        """Nothing is under way that could be stopped."""
+
     async def close(self) -> None:
         """Nothing is open."""
 

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import socket
 import ssl
+import struct
 from typing import Final
 
 import aiohttp
@@ -29,10 +31,14 @@ class PeerClient:
     def __init__(self, endpoint: str, member: str, context: ssl.SSLContext) -> None:
         self._url = URL(endpoint)
         self._server_name = tls.server_name(member)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=self.lanes, keepalive_timeout=60),
-            timeout=TIMEOUT,
+        self._context = context
+        self._session = self._opened()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        self._connector = aiohttp.TCPConnector(
+            ssl=self._context, limit=self.lanes, keepalive_timeout=60, socket_factory=_socket
         )
+        return aiohttp.ClientSession(connector=self._connector, timeout=TIMEOUT)
 
     def is_open(self) -> bool:
         """Whether something can be sent now: always, the connection is made for it."""
@@ -63,6 +69,12 @@ class PeerClient:
     async def reveal(self, message: enrolment.Reveal) -> None:
         """Second step of enrolment. Raises LinkFault, EnrolmentError."""
         await self._post("/link/v1/enrol/reveal", msgspec.json.encode(message), "application/json")
+
+    async def abort(self) -> None:
+        """Cut all connections at once: what waits to be sent on them is thrown away. The next request opens another."""
+        await self._connector.close(abort_ssl=True)
+        await self._session.close()
+        self._session = self._opened()
 
     async def close(self) -> None:
         """Close the connection."""
@@ -103,6 +115,16 @@ class PeerClient:
         if response.status not in (_DONE, _NOTHING):
             raise LinkFault(f"{self._url.authority} answered {response.status}: {_title(reply)}")
         return reply
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Open a socket that throws away what the kernel still has to send when it is closed (socket(7), SO_LINGER).
+
+    A request is over when it is answered; what is given up before that must not go on leaving.
+    """
+    made = socket.socket(*address[:3])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return made
 
 
 async def fetch_document(offer: enrolment.Offer) -> KnownDocument:

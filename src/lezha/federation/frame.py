@@ -127,8 +127,13 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     begun: Annotated[int, msgspec.Meta(ge=1, le=MAX_BATCH_BYTES)] | UnsetType = UNSET
 
     def refused_of(self, batch: Batch) -> tuple[tuple[int, str], ...]:
-        """Return what of this batch was put aside; else a receipt could name any number of others."""
-        sent = {one.number for one in batch.frames}
+        """Return what of this batch was put aside, or after a greeting of the last frames that were taken.
+
+        Else a receipt could name any number of others.
+        """
+        sent = {one.number for one in batch.frames} or range(
+            max(1, self.head - BATCH_FRAMES + 1), self.head + 1
+        )
         return tuple((number, code) for number, code in self.refused if number in sent)
 
 
@@ -168,8 +173,12 @@ def pack_document(raw: bytes) -> Parcel:
 
 
 def cut(whole: Frame, offset: int, most: int) -> Frame:
-    """Return the piece of a frame that begins at `offset` of its bytes and has at most `most` of them."""
+    """Return the piece of a frame that begins at `offset` of its bytes and has at most `most` of them.
+
+    Where no such bytes are it begins anew.
+    """
     raw = msgspec.msgpack.encode(whole)
+    offset = offset if offset < len(raw) else 0
     place = offset.to_bytes(_PLACE_BYTES // 2, "big") + len(raw).to_bytes(_PLACE_BYTES // 2, "big")
     piece = raw[offset : offset + most]
     return replace(whole, kind=FrameKind.PIECE, envelope=piece, contents=(place,))

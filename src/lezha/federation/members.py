@@ -15,6 +15,7 @@ class Members(msgspec.Struct, frozen=True):
     keyring: Keyring
     identities: Mapping[str, str]
     names: Mapping[str, str]
+    documents: Mapping[str, NodeDocument]
 
 
 def known(documents: Iterable[NodeDocument]) -> Members:
@@ -22,10 +23,12 @@ def known(documents: Iterable[NodeDocument]) -> Members:
     keyring: dict[str, MemberKey] = {}
     identities: dict[str, str] = {}
     names: dict[str, str] = {}
+    by_member: dict[str, NodeDocument] = {}
     for document in documents:
+        by_member[document.member] = document
         for key in document.verification_keys():
             # Whoever lists another's key does not take it over: the first one, this node's own before all, stays.
             keyring.setdefault(key.keyid, MemberKey(document.member, key))
         identities[document.member] = hashlib.sha256(document.identity.encode()).hexdigest()
         names[document.member] = document.name
-    return Members(keyring, identities, names)
+    return Members(keyring, identities, names, by_member)

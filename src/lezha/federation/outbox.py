@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from lezha.federation.frame import BATCH_BYTES, LEAST_BYTES, Batch, FrameKind, Receipt
+from lezha.federation.frame import BATCH_BYTES, LEAST_BYTES, Batch, FrameKind, Receipt, place_of
 
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 8.0
@@ -40,9 +40,7 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class Await(msgspec.Struct, frozen=True):
-    """Wait for the receipt of the oldest batch under way; if there is room for another one, for something new too."""
-
-    room: bool = False
+    """Wait for the receipt of the oldest batch under way, or for something new."""
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -60,10 +58,11 @@ Command = Greet | Send | Await | Wait | Pause
 
 
 class _UnderWay(NamedTuple):
-    """How far a batch goes, and whether another one was under way when it left."""
+    """How far a batch goes, and whether another one was under way when it left; of a piece, where its bytes end."""
 
     upto: int
     beside: bool
+    ends: int = 0
 
 
 class Fork(Exception):
@@ -92,7 +91,7 @@ class Outbox:
         self._alone = self._behind = False
         self._begun = 0
         self._most = BATCH_BYTES
-        self._in_vain = 0
+        self._in_vain = self._back = self._highest = 0
         self.lanes = LANES
         self.acknowledged: int | None = None
         self.failures = 0
@@ -104,13 +103,13 @@ class Outbox:
             return Pause(seconds, firm=True)
         if self._pause_due:
             self._pause_due = False
-            return Pause(pause(max(self.failures, self._in_vain), self._jitter()))
+            return Pause(pause(max(self.failures, self._in_vain, self._back), self._jitter()))
         if self.acknowledged is None or self._quiet:
             return Await() if self._under_way else Greet()
         send = self.would_send()
         if send is not None and send.after < head:
             return send
-        return Await(room=send is not None) if self._under_way else Wait()
+        return Await() if self._under_way else Wait()
 
     def would_send(self) -> Send | None:
         """Return what to send as soon as there is something for it, None if nothing can be sent now."""
@@ -119,6 +118,10 @@ class Outbox:
             return None
         if self._under_way:
             return Send(self._under_way[-1].upto, self._most)
+        return self.first_send()
+
+    def first_send(self) -> Send:
+        """Return what to send when nothing is under way."""
         return Send(self.acknowledged or 0, self._most, self._begun)
 
     def _has_room(self) -> bool:
@@ -131,8 +134,12 @@ class Outbox:
         """Note that a batch with frames is under way."""
         last = batch.frames[-1]
         self._alone, self._behind = last.kind in _ALONE, False
-        upto = last.number - 1 if batch.piece else last.number
-        self._under_way.append(_UnderWay(upto, beside=bool(self._under_way)))
+        beside = bool(self._under_way)
+        if batch.piece:
+            offset, _ = place_of(last)
+            self._under_way.append(_UnderWay(last.number - 1, beside, offset + len(last.envelope)))
+        else:
+            self._under_way.append(_UnderWay(last.number, beside))
 
     def receipted(self, receipt: Receipt, head: int, chain: bytes | None) -> None:
         """Take a verified receipt for the oldest batch under way, or for a greeting if there is none.
@@ -150,22 +157,30 @@ class Outbox:
         self.failures = 0
         if not self._under_way:
             self._quiet = False
-        elif self._is_overtaken(receipt.head, begun):
-            return
+        else:
+            # Of more than was sent nothing can be there; nor of a frame of which no piece was sent.
+            begun = min(begun, self._under_way[0].ends)
+            if self._is_overtaken(receipt.head, begun):
+                return
         self.acknowledged, self._begun = receipt.head, begun
 
     def _is_overtaken(self, head: int, begun: int) -> bool:
         """Note how far the receiver was when it had looked at the oldest batch; True if that is out of date.
 
         If it has left something, so it will of what is under way behind that: nothing is sent until that is answered.
-        A batch of which again nothing is taken is worth a pause. One that came before the batch before it says less
-        than that one's receipt.
+        A batch of which again nothing is taken is worth a pause, and so is a receiver that goes back again before it
+        has come further than ever. One that came before the batch before it says less than that one's receipt.
         """
-        expected, beside = self._under_way.popleft()
+        expected, beside, _ = self._under_way.popleft()
         if beside and head < (self.acknowledged or 0):
+            self._behind = True
             return True
-        self._in_vain = 0 if (head, begun) > (self.acknowledged or 0, self._begun) else self._in_vain + 1
-        self._pause_due = self._in_vain > 1
+        brought = (head, begun) > (self.acknowledged or 0, self._begun)
+        self._in_vain = 0 if brought else self._in_vain + 1
+        self._back += head < (self.acknowledged or 0)
+        if head > self._highest:
+            self._highest, self._back = head, 0
+        self._pause_due = max(self._in_vain, self._back) > 1
         self._behind = head < expected or self._in_vain > 0
         if not self._behind:
             self._most = min(self._most * 2, BATCH_BYTES)

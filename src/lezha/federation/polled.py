@@ -81,6 +81,9 @@ class Polled:
         except TimeoutError:
             return b""
 
+    async def abort(self) -> None:
+        """Nothing is under way that could be stopped: a question has been answered."""
+
     async def close(self) -> None:
         """Give nothing out any more."""
         if self.is_open():

@@ -17,7 +17,11 @@ class Turn:
 
     def end(self) -> None:
         """Let the next one go on; may be called again."""
-        if not self.ended.done():
+        if self._before is not None and not self._before.done():
+            self._before.add_done_callback(
+                lambda _: self.end()
+            )  # given up, and not to be overtaken by the next
+        elif not self.ended.done():
             self.ended.set_result(None)
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from lezha.federation import frame, inbox, roster
+from lezha.federation import document, frame, inbox, roster
 from lezha.federation.checkpoint import KnownCommitment
 from lezha.federation.errors import Refused
 from lezha.federation.frame import Batch, Frame, FrameKind, Receipt
@@ -19,7 +19,7 @@ from lezha.federation.tombstone import KnownTombstone
 from lezha.federation.turn import Turn
 from lezha.flows import attest, authority, ingest, renew, vet
 from lezha.flows.vet import Checked, Receiver, Renewal, Told, Unfit
-from lezha.store import communities, contents, inbound, statements, tombstones
+from lezha.store import communities, contents, inbound, peers, statements, tombstones
 from lezha.store.communities import KeptRoster
 from lezha.store.disputes import Question
 from lezha.store.errors import Conflict
@@ -210,6 +210,12 @@ def _take(
 ) -> _Taken:
     _check_life(tx, sender, sent)
     start = head = inbound.head(tx.conn, sender, sent.incarnation)
+    if peers.by_member(tx.conn, sender).state is not PeerState.ACTIVE:  # suspended while it was checked
+        stones = [found for _, found in checked if isinstance(found, KnownTombstone)]
+        _keep_tombstones(tx, sender, stones)
+        return _Taken(head, ((head.number + 1, frame.SUSPENDED),), tx.at)
+    if _is_out_of_date(tx, receiver, checked):
+        checked = []
     taken: list[tuple[Frame, Checked]] = []
     for one, found in checked:
         placement = inbox.place(head.number, head.chain, one)
@@ -224,9 +230,25 @@ def _take(
     _put_aside(tx, sender, sent.incarnation, unfit)
     if head != start:
         inbound.move(tx, sender, sent.incarnation, head)
-    first = sent.frames[0].number if sent.frames else head.number + 1
-    refused = inbound.refusals(tx.conn, sender, sent.incarnation, first - 1, len(sent.frames))
+    # After a greeting, of the last that were taken: the receipts that said so may have been lost.
+    before = sent.frames[0].number - 1 if sent.frames else max(0, head.number - frame.BATCH_FRAMES)
+    most = len(sent.frames) or frame.BATCH_FRAMES
+    refused = inbound.refusals(tx.conn, sender, sent.incarnation, before, most)
     return _Taken(head, tuple(refused), tx.at)
+
+
+def _is_out_of_date(tx: Tx, receiver: Receiver, checked: Sequence[tuple[Frame, Checked]]) -> bool:
+    """True if who signed what was checked has another document by now: nothing is taken then, and it comes again.
+
+    A key may be revoked while a batch that it has signed waits behind another one.
+    """
+    signed = {found.known.statement.member for _, found in checked if isinstance(found, Told)}
+    signed |= {found.tombstone.member for _, found in checked if isinstance(found, KnownTombstone)}
+    for member in signed - {receiver.member}:
+        present = document.read(peers.by_member(tx.conn, member).document).document
+        if receiver.members.documents.get(member) != present:
+            return True
+    return False
 
 
 def _check_life(tx: Tx, sender: str, sent: Batch) -> None:

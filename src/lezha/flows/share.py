@@ -40,6 +40,7 @@ from lezha.store.views import Change, Cursor, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
 _AGAIN_PER_COMMIT: Final = 1024
+_STONE_BYTES: Final = 1024  # a tombstone and its frame, at most
 _FEW: Final = 16  # rows; to pack more would hold up whoever else wants to write
 KINDS: Final = frozenset(
     {
@@ -195,12 +196,14 @@ def _frame(entry: Entry, parcel: Parcel | None, previous: bytes) -> Frame:
     return Frame(entry.number, parcel.kind, previous, parcel.envelope, parcel.contents)
 
 
-def pack_recalls(conn: Connection, recipient: Recipient, incarnation: str, after: int, now: str) -> Batch:
-    """Pack the tombstones numbered above `after` alone, at most 256: for a peer that takes nothing else of this member.
+def pack_recalls(conn: Connection, recipient: Recipient, incarnation: str, send: Send, now: str) -> Batch:
+    """Pack the tombstones that follow alone, at most 256, for a peer that takes nothing else of this member.
 
-    They leave gaps in the numbers, and are told again in their turn once the peer goes on.
+    So many that their bytes are about as many as `send` says. They leave gaps in the numbers, and are told again in
+    their turn once the peer goes on.
     """
-    numbers = tombstones.numbers(conn, recipient.id, after)[: frame.BATCH_FRAMES]
+    most = min(frame.BATCH_FRAMES, max(1, send.most // _STONE_BYTES))
+    numbers = tombstones.numbers(conn, recipient.id, send.after)[:most]
     rows = [views.entries(conn, recipient.id, number - 1, 1)[0] for number in numbers]
     parcels, _ = _parcels(conn, rows, recipient, now)
     frames = [

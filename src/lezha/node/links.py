@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from lezha.federation import document, frame, refusals
 from lezha.federation.client import PeerClient
@@ -80,6 +81,9 @@ class Line(Protocol):
     async def send(self, batch: bytes) -> bytes:
         """Carry a batch over and return the receipt's envelope. Raises LinkFault."""
 
+    async def abort(self) -> None:
+        """Stop what is under way at once: no byte more of it leaves this program."""
+
     async def close(self) -> None:
         """Give the way up."""
 
@@ -124,6 +128,7 @@ class Link:
         self._know(peer)
         self._contact = asyncio.Event()
         self._polled = Polled()
+        self._line: Line = self._polled
         self._asked = -_ASKED_S
         self._idling: asyncio.Future[int] | None = None
         self._life = ""
@@ -131,6 +136,7 @@ class Link:
         self._outbox = Outbox(incarnation, world.chance)
         self._flights = Flights()
         self._keeping: asyncio.Task[None] | None = None
+        self._noted: frozenset[tuple[int, str]] = frozenset()
         self.state = LinkState()
 
     def contact(self, incarnation: str, skew_s: float | None = None) -> None:
@@ -162,6 +168,7 @@ class Link:
             client: Line = self._polled
             if not asked:
                 client = self._world.dial(self._document.endpoint, self._member, self._context)
+            self._line = client
             self._outbox.lanes = client.lanes
             try:
                 await self._run(client, known, asked=asked)
@@ -218,6 +225,8 @@ class Link:
     async def _drop(self) -> None:
         """Give up what is under way: whether it arrived is learnt by the next greeting."""
         self._outbox.dropped()
+        if self._flights:
+            await self._line.abort()
         await self._flights.drop()
 
     def _know(self, peer: Peer) -> None:
@@ -257,21 +266,31 @@ class Link:
                 await self._send(client, send, packed)
             case Await() | Wait() if serial != self._decided:
                 pass  # there is more to decide
-            case Await(room):
-                more = self._changes.beyond(serial, _IDLE_S) if room else None
-                await self._flights.wait(asyncio.ensure_future(more) if more else None)
-                if not self._flights.has_landed:
-                    # Something is new. Where receipts come soon, it goes with what comes until then.
-                    await self._flights.wait(seconds=_SOON_S)
+            case Await():
+                await self._await(serial)
             case Wait():
                 await self._kept()
                 self.state.phase = "up to date"
                 await self._idle(serial)
                 if self._world.seconds() - self._heard >= _IDLE_S:
                     self._outbox.quiet()
-            case Pause(seconds, firm):
+            case Pause() as pause:
+                await self._drop()
                 await self._decide_all(serial)
-                await (asyncio.sleep(seconds) if firm else self._pause(seconds))
+                await self._rest(client, pause)
+
+    async def _await(self, serial: int) -> None:
+        """Wait for the oldest answer, or for something new: what is under way is dropped when this node is isolated."""
+        await self._flights.wait(asyncio.ensure_future(self._changes.beyond(serial, _IDLE_S)))
+        if not self._flights.has_landed:
+            # Something is new. Where receipts come soon, it goes with what comes until then.
+            await self._flights.wait(seconds=_SOON_S)
+
+    async def _rest(self, client: Line, pause: Pause) -> None:
+        if pause.firm:
+            await asyncio.sleep(pause.seconds)
+        elif client is not self._polled or not client.is_open():  # a peer that asks now is not kept waiting
+            await self._pause(pause.seconds)
 
     async def _decide_all(self, serial: int) -> None:
         """Decide for all that waits, while nothing can be sent: then it is known how much that is."""
@@ -319,6 +338,8 @@ class Link:
         if packed is None:
             # Beside the event loop: PostgreSQL lets nobody read a table that a purge writes anew.
             packed = await asyncio.to_thread(self._pack, send)
+        if packed is None:
+            return
         if packed.denied:
             denied = packed.denied
             await self._log.write(lambda tx: views.void(tx, self._member, denied))
@@ -326,8 +347,11 @@ class Link:
         self._outbox.sent(packed.batch)
         self._flights.begin(packed.batch, self._carry(client, packed.batch))
 
-    def _pack(self, send: Send) -> Packed:
+    def _pack(self, send: Send) -> Packed | None:
+        """Pack by what the log says now; None if this node is isolated since it was last looked."""
         with self._log.read() as conn:
+            if isolation.present(conn) is not None:
+                return None
             return share.pack(conn, self._peer.recipient(), self._incarnation, send, self._world.now())
 
     async def _carry(self, client: Line, batch: Batch) -> tuple[bytes, float]:
@@ -341,16 +365,16 @@ class Link:
         if (receipt.head + 1, frame.SUSPENDED) in receipt.refused:
             await self._tell_apart(client, receipt.head)
             return
+        if receipt.head > self._head.number:  # what was carried in a file was numbered beside this link
+            with self._log.read() as conn:
+                self._head = views.head(conn, self._member)
         before = self._outbox.acknowledged
         self._outbox.receipted(receipt, self._head.number, self._chain_at(batch, receipt.head))
         self._heard = arrived
         self.state.phase, self.state.fault, self.state.last_receipt = "sending", "", receipt.at
         refused = receipt.refused_of(batch)
-        if refused or receipt.head != (before or 0):
+        if receipt.head != (before or 0) or not self._noted.issuperset(refused):
             await self._keep(receipt.head, landed, refused, before)
-        if refused:
-            self.state.refused.update(refusals.known(code) for _, code in refused)
-            _logger.warning("link.refused", peer=self._peer.name, refused=refused)
 
     async def _keep(
         self, head: int, landed: Landed, refused: tuple[tuple[int, str], ...], before: int | None
@@ -359,13 +383,19 @@ class Link:
         await self._kept()
         measured = before if landed.batch.frames and before is not None else head
 
-        def work(tx: Tx) -> list[int]:
-            views.keep_receipt(tx, self._member, head, landed.receipt, refused)
-            return statements.seqs_in_view(tx.conn, self._member, measured, head) if measured < head else []
+        def work(tx: Tx) -> tuple[list[tuple[int, str]], list[int]]:
+            new = views.keep_receipt(tx, self._member, head, landed.receipt, refused)
+            seqs = statements.seqs_in_view(tx.conn, self._member, measured, head) if measured < head else []
+            return new, seqs
 
         async def keep() -> None:
-            instants = [self._changes.committed_at(seq) for seq in await self._log.write(work)]
+            new, seqs = await self._log.write(work)
+            instants = [self._changes.committed_at(seq) for seq in seqs]
             self.state.latencies.extend((landed.arrived - one) * 1e3 for one in instants if one is not None)
+            self._noted = frozenset(refused)
+            if new:
+                self.state.refused.update(refusals.known(code) for _, code in new)
+                _logger.warning("link.refused", peer=self._peer.name, refused=new)
 
         self._keeping = asyncio.create_task(keep())
 
@@ -378,10 +408,12 @@ class Link:
     async def _tell_apart(self, client: Line, head: int) -> None:
         """Tell a peer that has suspended this member what was recalled, once, ahead of all that it does not take."""
         await self._fail("held", "The peer has suspended this member: it takes recalls, and nothing else.")
-        after = max(head, self._told_apart)
+        send = replace(self._outbox.first_send(), after=max(head, self._told_apart))
         with self._log.read() as conn:
+            if isolation.present(conn) is not None:
+                return
             batch = share.pack_recalls(
-                conn, self._peer.recipient(), self._incarnation, after, self._world.now()
+                conn, self._peer.recipient(), self._incarnation, send, self._world.now()
             )
         if batch.frames:
             raw = await client.send(frame.encode(batch))
@@ -391,6 +423,8 @@ class Link:
     def _chain_at(self, batch: Batch, number: int) -> bytes | None:
         if number == 0:
             return views.GENESIS
+        if number > self._head.number:
+            return None
         if batch.frames and batch.frames[-1].number == number and not batch.piece:
             return batch.frames[-1].chain()
         with self._log.read() as conn:

@@ -343,8 +343,11 @@ def acknowledged(conn: Connection, recipient: str) -> tuple[int, str]:
 
 def keep_receipt(
     tx: Tx, recipient: str, head_number: int, envelope: bytes, refused: Sequence[tuple[int, str]]
-) -> None:
-    """Keep a signed receipt and what it refused. One that acknowledges nothing new is not kept."""
+) -> list[tuple[int, str]]:
+    """Keep a signed receipt and what it refused; return what of that is new.
+
+    One that acknowledges nothing new is not kept.
+    """
     if tx.conn.scalar(_RECEIPT, {"recipient": recipient, "head": head_number}) is None:
         kept = {"recipient": recipient, "head": head_number, "envelope": envelope, "at": tx.at}
         tx.conn.execute(insert(schema.receipts), kept)
@@ -352,8 +355,9 @@ def keep_receipt(
         tx.event("receipt", recipient, recipient, head=head_number, refused=len(refused), digest=digest)
     codes = dict(refused)
     known = {row.number for row in each(tx.conn, _REFUSED, codes, recipient=recipient)}
-    rows = [(recipient, number, code, tx.at) for number, code in codes.items() if number not in known]
-    insert_rows(tx.conn, schema.refusals, rows)
+    new = [(number, code) for number, code in codes.items() if number not in known]
+    insert_rows(tx.conn, schema.refusals, [(recipient, number, code, tx.at) for number, code in new])
+    return new
 
 
 def carry(tx: Tx, recipient: str, first: int, last: int, actor: str) -> None:

@@ -283,6 +283,9 @@ class _Line:
     async def send(self, batch: bytes) -> bytes:
         return await self._talk.carry(batch)
 
+    async def abort(self) -> None:
+        """Nothing is under way that could be stopped."""
+
     async def close(self) -> None:
         """Nothing is open."""
 

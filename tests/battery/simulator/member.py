@@ -122,6 +122,12 @@ class Member:
             committing = upkeep.commit(home, self.log, self.sealer, 1, self.clock)
             self._tasks |= {asyncio.create_task(one): None for one in (upkeep.clean(self.log), committing)}
 
+    def refresh(self) -> None:
+        """Learn the documents of the members anew, as `node.node.Node` does."""
+        with self.log.read() as conn:
+            present = peers.listed(conn)
+        self.members = _directory(self.known, *(_read(one.document) for one in present))
+
     async def stop(self) -> None:
         """End at once, in the midst of whatever it does."""
         self.up = False
@@ -256,7 +262,7 @@ class _WatchedIntake(Intake):
         super().__init__(
             member.log,
             lambda: member.receiver,
-            lambda: None,
+            member.refresh,
             Pace(member.hourly),
             member.clock,
         )

@@ -214,5 +214,8 @@ class SimulatedLine:
             self._life = None
             raise
 
+    async def abort(self) -> None:
+        self._life = None
+
     async def close(self) -> None:
         self._life = None
