@@ -13,6 +13,7 @@ from tests.battery.nodes import RunningNode, bundle, failing, indicator, lezha
 
 POINTS = ("within a piece", "before the commit", "after the commit")
 SIZE = 7  # objects of a bundle
+SOAK = 500  # kills, of a node with either database
 
 
 class Story:
@@ -89,7 +90,7 @@ def test_a_node_killed_at_random_keeps_all_that_it_acknowledged(
 def test_a_node_killed_at_random_for_long_keeps_all_that_it_acknowledged(
     tmp_path: Path, database: Callable[[], str]
 ) -> None:
-    _kill_at_random(tmp_path, database, 200)
+    _kill_at_random(tmp_path, database, SOAK)
 
 
 def _kill_at_random(folder: Path, database: Callable[[], str], kills: int) -> None:
