@@ -20,7 +20,7 @@ from bench.run import say
 
 from lezha.federation.frame import FrameKind
 from lezha.federation.outbox import Send
-from lezha.flows import explain, gaps, share
+from lezha.flows import batches, explain, gaps
 from lezha.flows.gaps import Asked
 from lezha.node.clock import utc_now
 from lezha.sharing.release import Reason
@@ -98,7 +98,7 @@ def removing(log: Log) -> Figure:
     def sent() -> set[FrameKind]:
         with log.read() as conn:
             recipient = peers.by_member(conn, member).recipient()
-            packed = share.pack(conn, recipient, "0" * 16, Send(head), utc_now())
+            packed = batches.pack(conn, recipient, "0" * 16, Send(head), utc_now())
         if packed.denied:
             log.write_now(lambda tx: views.void(tx, member, packed.denied))
         return {one.kind for one in packed.batch.frames}

@@ -97,13 +97,13 @@ def test_what_a_frame_carries_is_packed_in_one_module() -> None:
 
 
 def test_frames_of_a_stream_are_made_in_one_flow() -> None:
-    assert [one for one in MODULES if calls(text(one), "Frame")] == ["flows/share.py"]
+    assert [one for one in MODULES if calls(text(one), "Frame")] == ["flows/batches.py"]
 
 
 def test_a_frame_that_the_flow_makes_is_void_or_has_the_kind_of_a_parcel() -> None:
     made = [
         node
-        for node in ast.walk(ast.parse(text("flows/share.py")))
+        for node in ast.walk(ast.parse(text("flows/batches.py")))
         if isinstance(node, ast.Call) and name_of(node.func) == "Frame"
     ]
     assert {ast.unparse(node.args[1]) for node in made} == {"parcel.kind", "FrameKind.VOID"}

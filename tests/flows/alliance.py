@@ -26,7 +26,7 @@ from lezha.federation.pieces import Pieces
 from lezha.federation.statement import sign
 from lezha.federation.tombstone import Tombstone
 from lezha.federation.turn import Turn
-from lezha.flows import convene, detect, ingest, look, publish, recall, receive, share
+from lezha.flows import batches, convene, detect, ingest, look, publish, recall, receive, share
 from lezha.flows.convene import Convener, Draft
 from lezha.flows.introduce import Host
 from lezha.flows.publish import Author, Published, Request
@@ -216,7 +216,7 @@ async def pack(sender: Station, to: Station, after: int = 0, now: str = "", begu
     recipient = sender.peer(to).recipient()
     await share.decide(sender.log, recipient)
     with sender.log.read() as conn:
-        packed = share.pack(conn, recipient, INCARNATION, Send(after, begun=begun), now or utc_now())
+        packed = batches.pack(conn, recipient, INCARNATION, Send(after, begun=begun), now or utc_now())
     if packed.denied:
         await sender.log.write(lambda tx: views.void(tx, to.member, packed.denied))
     return packed.batch

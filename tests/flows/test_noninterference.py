@@ -29,8 +29,20 @@ from lezha.federation.frame import Batch, Frame, Parcel
 from lezha.federation.outbox import Send
 from lezha.federation.pieces import Pieces
 from lezha.federation.turn import Turn
+from lezha.flows import (
+    batches,
+    convene,
+    detect,
+    export,
+    hand_out,
+    ingest,
+    publish,
+    purge,
+    recall,
+    receive,
+    share,
+)
 from lezha.flows import constituents as flow
-from lezha.flows import convene, detect, export, hand_out, ingest, publish, purge, recall, receive, share
 from lezha.flows.errors import FlowError
 from lezha.flows.receive import Arrival
 from lezha.node.clock import later
@@ -92,7 +104,7 @@ class World:
         """Give Podgorica what it is given now, over the link and as a file, and keep the bytes."""
         with self.here.log.read() as conn:
             recipient = peers.by_member(conn, PODGORICA.member).recipient()
-            packed = share.pack(conn, recipient, INCARNATION, Send(self.acknowledged), self.time[0])
+            packed = batches.pack(conn, recipient, INCARNATION, Send(self.acknowledged), self.time[0])
         if packed.denied:
             await self.here.log.write(lambda tx: views.void(tx, recipient.id, packed.denied))
         self.got.append(frame.encode(packed.batch))

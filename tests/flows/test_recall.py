@@ -38,7 +38,7 @@ from tests.stix.examples import versioned
 from lezha.federation import frame
 from lezha.federation.frame import Batch, FrameKind, Parcel
 from lezha.federation.outbox import Send
-from lezha.flows import check, detect, ingest, introduce, look, purge, recall, receive, share
+from lezha.flows import batches, check, detect, ingest, introduce, look, purge, recall, receive, share
 from lezha.flows.errors import FlowError
 from lezha.flows.recall import Limit
 from lezha.node.clock import later, utc_now
@@ -511,7 +511,7 @@ async def test_recalls_alone_can_be_packed_for_a_peer_that_takes_nothing_else(fo
     full = await pack(tirana, podgorica)
     with tirana.log.read() as conn:
         recipient = tirana.peer(podgorica).recipient()
-        alone = share.pack_recalls(conn, recipient, INCARNATION, Send(0), utc_now())
+        alone = batches.pack_recalls(conn, recipient, INCARNATION, Send(0), utc_now())
     assert alone.frames == tuple(one for one in full.frames if one.kind is FrameKind.TOMBSTONE)
 
 
@@ -814,6 +814,6 @@ async def _packed(sender: Station, to: Station, after: int) -> Batch:
     """What a link to a suspended peer would send."""
     recipient = sender.peer(to).recipient()
     with sender.log.read() as conn:
-        packed = share.pack(conn, recipient, INCARNATION, Send(after), utc_now())
+        packed = batches.pack(conn, recipient, INCARNATION, Send(after), utc_now())
     await sender.log.write(lambda tx: views.void(tx, to.member, packed.denied))
     return packed.batch

@@ -11,7 +11,7 @@ from tests.flows.alliance import PRISTINA, VIENNA, Station, alliance, deliver, f
 from lezha.federation.frame import BATCH_BYTES, BATCH_FRAMES, LEAST_BYTES, FrameKind
 from lezha.federation.outbox import Send
 from lezha.federation.pieces import Pieces
-from lezha.flows import convene, introduce, share
+from lezha.flows import batches, convene, introduce, share
 from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
 from lezha.stix import encode
@@ -222,7 +222,7 @@ async def test_a_peer_suspended_after_numbering_is_sent_nothing(four: Four) -> N
     await introduce.change(tirana.log, "podgorica", PeerState.SUSPENDED, "test")
     recipient = tirana.peer(podgorica).recipient()
     with tirana.log.read() as conn:
-        packed = share.pack(conn, recipient, "incarnation", Send(0), utc_now())
+        packed = batches.pack(conn, recipient, "incarnation", Send(0), utc_now())
     assert {one.kind for one in packed.batch.frames} == {FrameKind.VOID}
     assert [one.reason.value for _, one in packed.denied] == [
         "suspended",
@@ -240,7 +240,7 @@ async def test_a_peer_suspended_since_its_link_looked_is_sent_nothing(four: Four
     await share.decide(tirana.log, before)
     await introduce.change(tirana.log, "podgorica", PeerState.SUSPENDED, "test")
     with tirana.log.read() as conn:
-        packed = share.pack(conn, before, "incarnation", Send(0), utc_now())
+        packed = batches.pack(conn, before, "incarnation", Send(0), utc_now())
     assert [one.kind for one in packed.batch.frames] == [FrameKind.VOID]
 
 
@@ -314,7 +314,7 @@ async def test_over_a_line_that_lets_little_through_less_is_sent_at_once(four: F
     await tirana.publish(*(told(TIRANA, number, description="x" * 3000) for number in range(1, 20)))
     await share.decide(tirana.log, tirana.peer(podgorica).recipient())
     with tirana.log.read() as conn:
-        packed = share.pack(
+        packed = batches.pack(
             conn, tirana.peer(podgorica).recipient(), "incarnation", Send(0, LEAST_BYTES), utc_now()
         )
     assert 1 < len(packed.batch.frames) < 6
@@ -343,7 +343,7 @@ async def test_a_frame_that_is_carried_stays_whole(four: Four) -> None:
     recipient = tirana.peer(podgorica).recipient()
     await share.decide(tirana.log, recipient)
     with tirana.log.read() as conn:
-        packed = share.pack(conn, recipient, "incarnation", Send(0), utc_now(), whole=True)
+        packed = batches.pack(conn, recipient, "incarnation", Send(0), utc_now(), whole=True)
     assert [one.kind for one in packed.batch.frames] == [FrameKind.STATEMENT]
 
 
@@ -371,7 +371,7 @@ async def test_a_few_are_decided_numbered_and_packed_in_one_commit(four: Four) -
     assert found.packed is not None
     with tirana.log.read() as conn:
         recipient = tirana.peer(podgorica).recipient()
-        again = share.pack(conn, recipient, "incarnation", Send(0), found.packed.batch.sent)
+        again = batches.pack(conn, recipient, "incarnation", Send(0), found.packed.batch.sent)
     assert found.packed == again
     assert (await looked(tirana, podgorica, Send(2))).packed is None, "nothing is left"
 

@@ -16,7 +16,7 @@ from lezha.cli.node import make
 from lezha.federation import frame
 from lezha.federation.document import Contact
 from lezha.federation.frame import Receipt
-from lezha.flows import publish, share
+from lezha.flows import batches, publish, share
 from lezha.flows.publish import Request
 from lezha.node import database, identity, links, settings
 from lezha.node.changes import Changes
@@ -163,12 +163,12 @@ async def test_what_is_packed_for_a_peer_is_read_beside_the_event_loop(
 ) -> None:
     read_in: list[threading.Thread] = []
 
-    def pack(*given: Any) -> share.Packed:
+    def pack(*given: Any) -> batches.Packed:
         read_in.append(threading.current_thread())
         return packed(*given)
 
-    packed = share.pack
-    monkeypatch.setattr(share, "pack", pack)
+    packed = batches.pack
+    monkeypatch.setattr(batches, "pack", pack)
     with running(home) as node:
         await told_and_sent(node, Answering(node.settings.member), objects=20)
         with node.log.read() as conn:

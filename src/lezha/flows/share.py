@@ -1,9 +1,8 @@
-"""The log becomes views, and views become frames.
+"""The log becomes views: what each recipient is given, in order; `flows.batches` makes frames of that.
 
 `decide` looks at what has changed since it last looked for a recipient, asks the release kernel, and numbers what is
-released, all in one commit. `pack` packs numbered rows for sending and asks once more: what has been denied since
-goes as a void frame. Both ask the log, and not their caller, whether the recipient is suspended and what it is cleared
-for: a suspension counts before the next sending, and no change is decided by what was so before it.
+released, all in one commit. It asks the log, and not its caller, whether the recipient is suspended and what it is
+cleared for: no change is decided by what was so before it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +14,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from lezha.federation import frame
-from lezha.federation.frame import Batch, Frame, FrameKind, Parcel
 from lezha.federation.outbox import Send
-from lezha.sharing.community import Community
+from lezha.flows import batches
+from lezha.flows.batches import Packed
 from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Standing, Withheld
 from lezha.store import (
     checkpoints,
@@ -40,7 +39,6 @@ from lezha.store.views import Change, Cursor, Entry, Head, ViewKind
 
 _CHANGES_PER_COMMIT: Final = 256
 _AGAIN_PER_COMMIT: Final = 1024
-_STONE_BYTES: Final = 1024  # a tombstone and its frame, at most
 _FEW: Final = 16  # rows; to pack more would hold up whoever else wants to write
 KINDS: Final = frozenset(
     {
@@ -101,16 +99,6 @@ async def decide_recalls(log: Log, recipient: Recipient) -> Head:
     return await log.write(work)
 
 
-class Packed(msgspec.Struct, frozen=True):
-    """Frames to send, and the rows among them that must be made void before: (number, why).
-
-    What is withheld names no statement where a roster is.
-    """
-
-    batch: Batch
-    denied: tuple[tuple[int, Withheld], ...]
-
-
 class Found(msgspec.Struct, frozen=True):
     """What a look at the log has found for a peer: how it stands, whether this node is isolated, its view's head.
 
@@ -147,73 +135,6 @@ def preview(
     return [gate.decide(one) for gate in gates for one in facts]
 
 
-def pack(
-    conn: Connection, recipient: Recipient, incarnation: str, send: Send, now: str, *, whole: bool = False
-) -> Packed:
-    """Pack frames for a peer: at most 256 of them and as many bytes as `send` says, but at least one.
-
-    If the first one alone is larger, a piece of it is sent, unless frames have to be `whole`.
-    What has been denied since it was numbered goes as a void frame, and does so whenever it is sent again.
-    """
-    present = recipients.present(conn, recipient)
-    return _pack_present(conn, present, incarnation, send, now, whole=whole)
-
-
-def _pack_present(
-    conn: Connection, recipient: Recipient, incarnation: str, send: Send, now: str, *, whole: bool = False
-) -> Packed:
-    previous = _chain_at(conn, recipient.id, send.after)
-    entries = views.entries(conn, recipient.id, send.after, frame.BATCH_FRAMES)
-    parcels, denied = _parcels(conn, entries, recipient, now)
-    void = views.voided(conn, recipient.id, send.after)
-    frames: list[Frame] = []
-    size = 0
-    for entry in entries:
-        parcel = None if entry.number in void else parcels.get(entry.ref)
-        size += 0 if parcel is None else parcel.size
-        if frames and size > send.most:
-            break
-        frames.append(_frame(entry, parcel, previous))
-        if size > send.most and not whole:
-            frames = [frame.cut(frames[0], send.begun, send.most)]
-            break
-        previous = entry.chain
-        if frames[-1].kind is FrameKind.DOCUMENT:
-            break  # what follows may be signed by a key that the peer knows only once it has this
-    last = frames[-1].number if frames else 0
-    fresh = [
-        (entry.number, denied[entry.ref])
-        for entry in entries
-        if entry.ref in denied and entry.number not in void and entry.number <= last
-    ]
-    return Packed(Batch(frame.PROTOCOL, incarnation, now, tuple(frames)), tuple(fresh))
-
-
-def _frame(entry: Entry, parcel: Parcel | None, previous: bytes) -> Frame:
-    """Return the frame of a row; without a parcel it is void."""
-    if parcel is None:
-        return Frame(entry.number, FrameKind.VOID, previous, entry.digest)
-    return Frame(entry.number, parcel.kind, previous, parcel.envelope, parcel.contents)
-
-
-def pack_recalls(conn: Connection, recipient: Recipient, incarnation: str, send: Send, now: str) -> Batch:
-    """Pack the tombstones that follow alone, at most 256, for a peer that takes nothing else of this member.
-
-    So many that their bytes are about as many as `send` says. They leave gaps in the numbers, and are told again in
-    their turn once the peer goes on.
-    """
-    most = min(frame.BATCH_FRAMES, max(1, send.most // _STONE_BYTES))
-    numbers = tombstones.numbers(conn, recipient.id, send.after)[:most]
-    rows = [views.entries(conn, recipient.id, number - 1, 1)[0] for number in numbers]
-    parcels, _ = _parcels(conn, rows, recipient, now)
-    frames = [
-        Frame(one.number, parcel.kind, _chain_at(conn, recipient.id, one.number - 1), parcel.envelope)
-        for one in rows
-        if (parcel := parcels.get(one.ref)) is not None
-    ]
-    return Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
-
-
 def _look(tx: Tx, member: str, sender: Sender, now: str) -> Found:
     peer = peers.by_member(tx.conn, member)
     isolated = isolation.present(tx.conn) is not None
@@ -226,7 +147,7 @@ def _look(tx: Tx, member: str, sender: Sender, now: str) -> Found:
     send = sender.send
     if isolated or send is None or not 0 < head.number - send.after <= _FEW:
         return found
-    packed = _pack_present(tx.conn, recipient, sender.incarnation, send, now)
+    packed = batches.pack_present(tx.conn, recipient, sender.incarnation, send, now)
     if packed.denied:
         views.void(tx, member, packed.denied)
         return found
@@ -337,7 +258,7 @@ def _decide_statements(
             tx, recipient.id, [*(one.statement for one in released), *(one.statement for one in changed)]
         )
     views.withhold(tx, recipient.id, changed)
-    digests = _digests(tx.conn, recipient, released)
+    digests = batches.digests(tx.conn, recipient, released)
     _number(
         tx,
         recipient.id,
@@ -345,13 +266,6 @@ def _decide_statements(
     )
     over = {one.statement for one in decisions if isinstance(one, Withheld) and one.reason is Reason.EXPIRED}
     return [one.content for one in facts if one.purged or one.statement in over]
-
-
-def _digests(conn: Connection, recipient: Recipient, released: Sequence[Released]) -> dict[str, bytes]:
-    """Return for each row what its chain is made of: the frame's digest; none but members are sent frames."""
-    if recipient.standing is not Standing.MEMBER:
-        return {one.statement: bytes.fromhex(one.statement) for one in released}
-    return {key: parcel.digest() for key, parcel in _pack(conn, released).items()}
 
 
 def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence[str]) -> None:
@@ -413,7 +327,7 @@ def _number_rosters(tx: Tx, recipient: Recipient) -> None:
     if recipient.standing is not Standing.MEMBER or recipient.suspended:
         return
     present = communities.current(tx.conn).values()
-    mine = communities.latest(tx.conn, [one.id for one in present if _is_in(one, recipient, tx.at)])
+    mine = communities.latest(tx.conn, [one.id for one in present if batches.may_have(one, recipient, tx.at)])
     there = views.given(tx.conn, recipient.id, [kept.hash for kept in mine])
     rows = [
         (ViewKind.ROSTER, kept.hash, f"member of {kept.name}", frame.pack_roster(kept.envelope).digest())
@@ -467,11 +381,6 @@ def _number_stones(tx: Tx, recipient: Recipient, stones: Sequence[Stone]) -> Non
     _number(tx, recipient.id, rows)
 
 
-def _is_in(community: Community, recipient: Recipient, now: str) -> bool:
-    """True if a recipient may have the community's roster: it is a member now, as far as this node has approved it."""
-    return recipient.id in community.members and not community.ended(recipient.id, now)
-
-
 def _number_commitments(tx: Tx, recipient: Recipient, digests: Sequence[str]) -> None:
     """Give a member what this node commits itself to from the time on at which it was enrolled."""
     if not digests or recipient.standing is not Standing.MEMBER or recipient.suspended:
@@ -518,45 +427,3 @@ def _number(tx: Tx, recipient: str, rows: Sequence[_Row]) -> None:
     views.append(tx, recipient, entries)
     said = views.digest((one.number, one.kind.value, one.ref, one.rule, tx.at) for one in entries)
     tx.event("released", recipient, first=first, last=head.number, chain=head.chain.hex(), rows=said)
-
-
-def _parcels(
-    conn: Connection, entries: Sequence[Entry], recipient: Recipient, now: str
-) -> tuple[dict[str, Parcel], dict[str, Withheld]]:
-    """Pack what may still be sent of numbered rows, and say what of them has been denied since."""
-    told = [entry.ref for entry in entries if entry.kind is ViewKind.STATEMENT]
-    gate = policies.gate(conn, recipient, now)
-    decisions = [gate.decide(one) for one in statements.facts(conn, told)]
-    parcels = _pack(conn, [one for one in decisions if isinstance(one, Released)])
-    denied = {one.statement: one for one in decisions if isinstance(one, Withheld)}
-    for ref in [entry.ref for entry in entries if entry.kind is ViewKind.ROSTER]:
-        kept = communities.by_hash(conn, ref)
-        # Also an earlier roster: whoever was removed since is told nothing of the community any more.
-        community = gate.communities.get(kept.community) if kept is not None else None
-        if recipient.suspended:
-            denied[ref] = Withheld("", recipient.id, Reason.SUSPENDED)
-        elif kept is not None and community is not None and _is_in(community, recipient, now):
-            parcels[ref] = frame.pack_roster(kept.envelope)
-    # A recall is told whatever else is denied, to a suspended peer too.
-    stones = [entry.ref for entry in entries if entry.kind is ViewKind.TOMBSTONE]
-    parcels |= {ref: frame.pack_tombstone(raw) for ref, raw in tombstones.envelopes(conn, stones).items()}
-    committed = [entry.ref for entry in entries if entry.kind is ViewKind.COMMITMENT]
-    own = [entry.ref for entry in entries if entry.kind is ViewKind.DOCUMENT]
-    if recipient.suspended:
-        denied |= {ref: Withheld("", recipient.id, Reason.SUSPENDED) for ref in [*committed, *own]}
-        return parcels, denied
-    for digest, envelope in checkpoints.commitments(conn, committed).items():
-        parcels[digest] = frame.pack_commitment(envelope)
-    for digest, envelope in documents.envelopes(conn, own).items():
-        parcels[digest] = frame.pack_document(envelope)
-    return parcels, denied
-
-
-def _pack(conn: Connection, released: Sequence[Released]) -> dict[str, Parcel]:
-    kept = statements.parcels(conn, [one.statement for one in released]) if released else {}
-    return {one.statement: frame.pack_statement(one, *kept[one.statement]) for one in released}
-
-
-def _chain_at(conn: Connection, recipient: str, number: int) -> bytes:
-    entry = views.entry(conn, recipient, number) if number else None
-    return views.GENESIS if entry is None else entry.chain

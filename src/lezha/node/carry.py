@@ -12,9 +12,9 @@ from lezha.federation.carried import CarriedKind, Opened, Waybill
 from lezha.federation.errors import Refused
 from lezha.federation.frame import Receipt
 from lezha.federation.outbox import Send
-from lezha.flows import share
+from lezha.flows import batches, share
+from lezha.flows.batches import Packed
 from lezha.flows.errors import FlowError, Isolated
-from lezha.flows.share import Packed
 from lezha.node.clock import utc_now
 from lezha.node.identity import CARRY, FORMER_CARRY, Identity
 from lezha.node.intake import Intake
@@ -95,7 +95,7 @@ class Carrier:
             _check(peers.by_member(conn, peer.member))
             if isolation.present(conn) is not None:
                 raise Isolated
-            return share.pack(conn, peer.recipient(), self._incarnation, Send(after), utc_now(), whole=True)
+            return batches.pack(conn, peer.recipient(), self._incarnation, Send(after), utc_now(), whole=True)
 
     async def read(self, raw: bytes) -> Read:
         """Take a record that was carried here. Raises FlowError, Refused."""

@@ -23,8 +23,8 @@ from lezha.federation.frame import Batch
 from lezha.federation.outbox import Await, Fork, Greet, Outbox, Pause, Send, Wait
 from lezha.federation.polled import Polled
 from lezha.federation.tls import client_context
-from lezha.flows import share
-from lezha.flows.share import Packed
+from lezha.flows import batches, share
+from lezha.flows.batches import Packed
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
@@ -352,7 +352,7 @@ class Link:
         with self._log.read() as conn:
             if isolation.present(conn) is not None:
                 return None
-            return share.pack(conn, self._peer.recipient(), self._incarnation, send, self._world.now())
+            return batches.pack(conn, self._peer.recipient(), self._incarnation, send, self._world.now())
 
     async def _carry(self, client: Line, batch: Batch) -> tuple[bytes, float]:
         raw = await client.send(frame.encode(batch))
@@ -412,7 +412,7 @@ class Link:
         with self._log.read() as conn:
             if isolation.present(conn) is not None:
                 return
-            batch = share.pack_recalls(
+            batch = batches.pack_recalls(
                 conn, self._peer.recipient(), self._incarnation, send, self._world.now()
             )
         if batch.frames:
