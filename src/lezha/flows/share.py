@@ -71,6 +71,7 @@ _ENDING: Final = frozenset({"disputed", "purged"})
 _TAKEN_BACK: Final = frozenset({"tombstone", documents.DISCREDITED})
 QUEUE: Final = 512
 """Rows that wait for a peer's receipt, from which on more are numbered only as it takes some: two full batches."""
+_COUNTED: Final = 10_000
 _NOTHING: Final[Mapping[str, Reason]] = MappingProxyType({})
 _CLAIMED: Final = "names as its creator a member that is known here"
 _Row = tuple[ViewKind, str, str, bytes]
@@ -144,6 +145,11 @@ async def look(log: Log, member: str, sender: Sender, now: str) -> Found:
     All in one commit: for each step of its own the writer would have to be waited for once more. Raises NotFound.
     """
     return await log.write(lambda tx: _look(tx, member, sender, now))
+
+
+def to_decide(conn: Connection, peer: Peer) -> int:
+    """Count the statements that have not been decided for an active peer, up to 10,000."""
+    return views.to_decide(conn, peer.member, _COUNTED) if peer.state is PeerState.ACTIVE else 0
 
 
 def preview(

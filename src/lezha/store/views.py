@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, false, func, insert, or_, select, update
 
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import schema
@@ -329,6 +329,14 @@ def move_cursor(tx: Tx, recipient: str, to: Cursor) -> None:
     values = msgspec.structs.asdict(to)
     if not tx.conn.execute(_MOVE, values | {"of": recipient}).rowcount:
         tx.conn.execute(insert(schema.cursors).values(recipient=recipient, **values))
+
+
+def to_decide(conn: Connection, recipient: str, most: int) -> int:
+    """Count the statements that have not been decided for a recipient, up to `most`."""
+    place, seq = cursor(conn, recipient), _STATEMENTS.c.seq
+    put_off = false() if place.behind is None else seq.between(place.behind + 1, place.until)
+    asked = select(seq).where(or_(seq > place.seq, put_off)).limit(most)
+    return conn.scalar(select(func.count()).select_from(asked.subquery())) or 0
 
 
 def changes(
