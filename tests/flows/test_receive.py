@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -23,18 +22,21 @@ from tests.flows.alliance import (
     VIENNA,
     Station,
     batch,
+    digest,
+    revocation,
     said,
     stream,
     take,
+    taken_back,
     told,
     written,
 )
 from tests.stix.examples import sco
 
-from lezha.federation import document, envelope, roster
-from lezha.federation.document import RevokedKey
+from lezha.federation import checkpoint, frame, roster
+from lezha.federation.checkpoint import Commitment
 from lezha.federation.envelope import PayloadType, seal
-from lezha.federation.frame import FrameKind, Parcel, pack_document, read_receipt
+from lezha.federation.frame import FrameKind, Parcel, read_receipt
 from lezha.federation.pieces import Pieces
 from lezha.federation.turn import Turn
 from lezha.flows import convene, introduce, receive, vet
@@ -580,19 +582,22 @@ async def test_of_a_peer_that_is_suspended_meanwhile_nothing_more_is_taken(
     assert live(here) == {}
 
 
+REVOKED_MEANWHILE: dict[str, Parcel] = {
+    "a statement": GOOD[0],
+    "a tombstone": taken_back(TIRANA, digest(GOOD[0])),
+    "a commitment": frame.pack_commitment(
+        checkpoint.sign_commitment(Commitment(TIRANA.member, "5" * 64, AT), TIRANA.signer).raw
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REVOKED_MEANWHILE)
 async def test_what_was_checked_by_a_key_that_is_revoked_meanwhile_is_left_and_refused_next_time(
-    pair: tuple[Station, Station],
+    pair: tuple[Station, Station], what: str
 ) -> None:
     here, sender = pair
     before = here.receiver
-    turned = Ed25519PrivateKey.generate()
-    revoked = RevokedKey(TIRANA.public, later(utc_now(), minutes=-1))
-    known = sender.document
-    raw = document.sign(
-        replace(known, number=2, signing_keys=(envelope.public_hex(turned),), revoked=(revoked,)),
-        envelope.signer(TIRANA.root),
-    )
-    sent = stream(pack_document(raw), GOOD[0])
+    sent = stream(revocation(sender), REVOKED_MEANWHILE[what])
     assert (await take(here, sender, batch(sent[0]))).head == 1
     arrival = Arrival(batch(sent[1]), later(utc_now(), minutes=5), Pieces(), Turn(None))
     receipt = read_receipt(

@@ -18,6 +18,7 @@ from lezha.federation.roster import KnownRoster
 from lezha.federation.tombstone import KnownTombstone
 from lezha.federation.turn import Turn
 from lezha.flows import attest, authority, ingest, renew, vet
+from lezha.flows.errors import FlowError
 from lezha.flows.vet import Checked, Receiver, Renewal, Told, Unfit
 from lezha.store import communities, contents, inbound, peers, statements, tombstones
 from lezha.store.communities import KeptRoster
@@ -142,8 +143,9 @@ class Again(msgspec.Struct, frozen=True):
 async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Callable[[Tx], None]) -> None:
     """Take a frame of the member `sender` that was put aside; `also` is done first in the same commit.
 
-    Raises Refused if it can't be taken; then nothing is written. A second content of a version is taken as always, and
-    neither counts then; but for who sets a limit aside it is a reason to refuse.
+    Raises Refused if it can't be taken, and FlowError if what it was checked by is out of date; then nothing is
+    written. A second content of a version is taken as always, and neither counts then; but for who sets a limit aside
+    it is a reason to refuse.
     """
     one, overruled = held.frame, held.overruled
     found = await asyncio.to_thread(vet.check, one, receiver, held.latest, overruled)
@@ -155,6 +157,10 @@ async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Ca
 
     def work(tx: Tx) -> None:
         also(tx)
+        if _is_out_of_date(tx, receiver, checked):
+            raise FlowError(
+                "Who signed it has another node document since a moment ago. Nothing has changed: try again."
+            )
         for _, why in _keep(tx, receiver, sender, checked, said, overruled):
             if overruled or why.reason.code != "equivocation":
                 raise why.reason
@@ -238,12 +244,13 @@ def _take(
 
 
 def _is_out_of_date(tx: Tx, receiver: Receiver, checked: Sequence[tuple[Frame, Checked]]) -> bool:
-    """True if who signed what was checked has another document by now: nothing is taken then, and it comes again.
+    """True if who signed what was checked has another document by now: nothing is taken then.
 
-    A key may be revoked while a batch that it has signed waits behind another one.
+    A key may be revoked while a batch that it has signed waits behind another one, which then comes again.
     """
     signed = {found.known.statement.member for _, found in checked if isinstance(found, Told)}
     signed |= {found.tombstone.member for _, found in checked if isinstance(found, KnownTombstone)}
+    signed |= {found.commitment.member for _, found in checked if isinstance(found, KnownCommitment)}
     for member in signed - {receiver.member}:
         present = document.read(peers.by_member(tx.conn, member).document).document
         if receiver.members.documents.get(member) != present:
