@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
@@ -223,12 +223,21 @@ async def pack(sender: Station, to: Station, after: int = 0, now: str = "", begu
     return packed.batch
 
 
+def free(_objects: int) -> None:
+    """Let what is taken cost its peer nothing."""
+
+
 async def take(
-    receiver: Station, sender: Station, sent: Batch, latest: str = "", pieces: Pieces | None = None
+    receiver: Station,
+    sender: Station,
+    sent: Batch,
+    latest: str = "",
+    pieces: Pieces | None = None,
+    spend: Callable[[int], None] = free,
 ) -> Receipt:
     """Carry a batch over and the receipt back."""
     latest = latest or later(utc_now(), minutes=5)
-    arrival = Arrival(frame.decode(frame.encode(sent)), latest, pieces or Pieces(), Turn(None))
+    arrival = Arrival(frame.decode(frame.encode(sent)), latest, pieces or Pieces(), Turn(None), spend)
     raw = await receive.batch(receiver.log, receiver.receiver, sender.member, arrival)
     return frame.read_receipt(raw, [receiver.party.key], receiver.member, sender.member)
 

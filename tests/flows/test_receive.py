@@ -23,6 +23,7 @@ from tests.flows.alliance import (
     Station,
     batch,
     digest,
+    free,
     revocation,
     said,
     stream,
@@ -37,12 +38,14 @@ from lezha.federation import checkpoint, frame, roster
 from lezha.federation.checkpoint import Commitment
 from lezha.federation.envelope import PayloadType, seal
 from lezha.federation.frame import FrameKind, Parcel, read_receipt
+from lezha.federation.pace import PATTERN_CHARS, Pace
 from lezha.federation.pieces import Pieces
 from lezha.federation.turn import Turn
 from lezha.flows import convene, introduce, receive, vet
 from lezha.flows.errors import NothingTaken
 from lezha.flows.receive import Arrival
 from lezha.node.clock import later, utc_now
+from lezha.node.intake import Intake
 from lezha.stix import encode
 from lezha.stix.lines import current
 from lezha.store import communities, contents, inbound, schema, statements, views
@@ -599,7 +602,7 @@ async def test_what_was_checked_by_a_key_that_is_revoked_meanwhile_is_left_and_r
     before = here.receiver
     sent = stream(revocation(sender), REVOKED_MEANWHILE[what])
     assert (await take(here, sender, batch(sent[0]))).head == 1
-    arrival = Arrival(batch(sent[1]), later(utc_now(), minutes=5), Pieces(), Turn(None))
+    arrival = Arrival(batch(sent[1]), later(utc_now(), minutes=5), Pieces(), Turn(None), free)
     receipt = read_receipt(
         await receive.batch(here.log, before, sender.member, arrival),
         [here.party.key],
@@ -619,3 +622,50 @@ async def test_a_greeting_is_answered_with_what_was_put_aside_last(pair: tuple[S
     assert (receipt.head, receipt.refused) == (3, ((2, "content_mismatch"),))
     assert receipt.refused_of(batch()) == ((2, "content_mismatch"),)
     assert replace(receipt, refused=((4, "x"), (0, "x"))).refused_of(batch()) == ()
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
+def of_length(length: int, number: int) -> Parcel:
+    """A statement of an indicator whose pattern has so many characters."""
+    pattern = "[file:name = 'x' AND file:size > 1]"
+    return said(TIRANA, written(TIRANA, number, pattern=pattern + " " * (length - len(pattern))))
+
+
+@pytest.mark.parametrize("length", [255, 8192])
+async def test_a_long_pattern_counts_as_many_objects_whenever_it_is_checked(
+    pair: tuple[Station, Station], length: int
+) -> None:
+    here, sender = pair
+    more = length // PATTERN_CHARS
+    spent: list[int] = []
+    sent = stream(of_length(length, 1), of_length(length, 2), of_length(length, 3))
+    await take(here, sender, batch(*sent[:2]), spend=spent.append)
+    await take(here, sender, batch(*sent[:2]), spend=spent.append)  # taken before, and not checked again
+    assert spent == [2 * more, 0]
+
+
+async def test_a_long_pattern_counts_as_many_objects_when_the_last_piece_of_its_frame_comes(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    spent: list[int] = []
+    [whole] = stream(of_length(8192, 1))
+    pieces, half = Pieces(), 4096
+    first, last = frame.cut(whole, 0, half), frame.cut(whole, half, frame.BATCH_BYTES)
+    await take(here, sender, batch(first), pieces=pieces, spend=spent.append)
+    receipt = await take(here, sender, batch(last), pieces=pieces, spend=spent.append)
+    assert (receipt.head, spent) == (1, [0, 8192 // PATTERN_CHARS])
+
+
+async def test_what_patterns_cost_is_at_the_expense_of_what_their_peer_may_send_unless_they_were_carried(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    intake = Intake(here.log, lambda: here.receiver, lambda: None, Pace(10))
+    sent = stream(of_length(8192, 1), of_length(8192, 2))
+    await intake.take(sender.member, batch(sent[0]), in_time=False)
+    assert intake.pace.enter(sender.member, None, 0) == 0
+    await intake.take(sender.member, intake.decode(sender.member, frame.encode(batch(sent[1]))))
+    assert intake.pace.enter(sender.member, None, 0) == (8192 // PATTERN_CHARS + 1 - 10 + 1) * 360

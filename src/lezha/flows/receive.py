@@ -32,7 +32,7 @@ from lezha.store.tombstones import Stone
 from lezha.store.views import Head
 
 # What is checked at once, about as fast as a thread would begin; else the event loop would wait for it. Patterns cost
-# most: one of 16 KiB may take half a second.
+# most: one of 16 KiB may take a second.
 _INLINE_FRAMES: Final = 2
 _INLINE_BYTES: Final = 6144
 _MOST_WORDS: Final = 1000  # characters
@@ -44,13 +44,14 @@ class Arrival(msgspec.Struct, frozen=True):
 
     `latest` is the RFC 3339 UTC time that neither a statement's `issued` nor the time of an object's version may pass:
     now and some minutes for clocks. `pieces` are those of frames that are on their way, `turn` is its place among the
-    same peer's batches.
+    same peer's batches. `spend` is told as how many objects more it counts, before what counts so is checked.
     """
 
     sent: Batch
     latest: str
     pieces: Pieces
     turn: Turn
+    spend: Callable[[int], None]
 
 
 class _Taken(NamedTuple):
@@ -79,8 +80,10 @@ async def batch(log: Log, receiver: Receiver, sender: str, arrival: Arrival) -> 
     sent = _whole(sender, arrival, done)
     fresh = _as_far_as_known([one for one in sent.frames if one.number > done])
     if _is_little(fresh):
+        arrival.spend(vet.weight(fresh))
         checked, asked = _check(log, receiver, fresh, arrival.latest)
     else:
+        arrival.spend(await asyncio.to_thread(vet.weight, fresh))
         checked, asked = await asyncio.to_thread(_check, log, receiver, fresh, arrival.latest)
     # A third of a second for each megabyte: neither the event loop nor the writer waits for that.
     said = await asyncio.to_thread(authority.weigh, log, asked) if asked else {}
