@@ -50,6 +50,16 @@ def test_large_objects_count_as_many() -> None:
     assert take(pace, 1, 0) == 360
 
 
+def test_what_a_batch_turned_out_to_cost_beyond_that_is_waited_for_afterwards() -> None:
+    pace = Pace(10)
+    pace.enter(ONE, None, 0)
+    pace.spend(ONE, 1, 0)
+    pace.spend_more(ONE, 19)
+    pace.leave(ONE)
+    assert take(pace, 1, 0) == 11 * 360
+    assert take(pace, 1, 11 * 360) == 0
+
+
 def test_a_greeting_counts_as_one() -> None:
     pace = Pace(2)
     assert [take(pace, 0, 0) for _ in range(3)] == [0, 0, 1800]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 from tests.federation.keys import AT, PODGORICA, TIRANA, Party
 from tests.stix.examples import indicator
 
 from lezha.detection.constituency import Constituency
 from lezha.federation import document, envelope, frame, members, tombstone
-from lezha.federation.document import NodeDocument
+from lezha.federation.document import NodeDocument, RevokedKey
 from lezha.federation.envelope import PayloadType
 from lezha.federation.frame import Batch, Frame, FrameKind, Parcel, Receipt
 from lezha.federation.members import Members
@@ -222,12 +223,21 @@ async def pack(sender: Station, to: Station, after: int = 0, now: str = "", begu
     return packed.batch
 
 
+def free(_objects: int) -> None:
+    """Let what is taken cost its peer nothing."""
+
+
 async def take(
-    receiver: Station, sender: Station, sent: Batch, latest: str = "", pieces: Pieces | None = None
+    receiver: Station,
+    sender: Station,
+    sent: Batch,
+    latest: str = "",
+    pieces: Pieces | None = None,
+    spend: Callable[[int], None] = free,
 ) -> Receipt:
     """Carry a batch over and the receipt back."""
     latest = latest or later(utc_now(), minutes=5)
-    arrival = Arrival(frame.decode(frame.encode(sent)), latest, pieces or Pieces(), Turn(None))
+    arrival = Arrival(frame.decode(frame.encode(sent)), latest, pieces or Pieces(), Turn(None), spend)
     raw = await receive.batch(receiver.log, receiver.receiver, sender.member, arrival)
     return frame.read_receipt(raw, [receiver.party.key], receiver.member, sender.member)
 
@@ -298,6 +308,18 @@ def told(party: Party, number: int = 1, **changes: Any) -> dict[str, Any]:
         "object_marking_refs": None,
     }
     return indicator(**(plain | changes))
+
+
+def revocation(one: Station) -> Parcel:
+    """A station's next node document: others may have held its signing key for a minute, and it has another one."""
+    turned = Ed25519PrivateKey.from_private_bytes(bytes([77]) * 32)
+    new = msgspec.structs.replace(
+        one.document,
+        number=2,
+        signing_keys=(envelope.public_hex(turned),),
+        revoked=(RevokedKey(one.party.public, later(utc_now(), minutes=-1)),),
+    )
+    return frame.pack_document(document.sign(new, envelope.signer(one.party.root)))
 
 
 def written(party: Party, number: int = 1, **changes: Any) -> bytes:

@@ -259,6 +259,31 @@ async def test_a_restored_log_says_what_is_missing(
         restored.close()
 
 
+async def test_a_restored_log_commits_itself_for_no_time_for_which_it_may_have_done_so_before(
+    station: Callable[..., Station], second: str
+) -> None:
+    before, there = station(TIRANA), station(PODGORICA)
+    await before.links(there)
+    await there.links(before)
+    await before.log.write(lambda tx: lives.begin(tx, INCARNATION))
+    with before.log.read() as conn:
+        blocks = list(archive.dump(conn))
+    now = utc_now()
+    assert await attest.commit_if_due(before.log, sealer(before), 1, now)
+    assert (await deliver(before, there)).refused == ()
+    restored = _restore(second, blocks)
+    here = Station(TIRANA, restored)
+    try:
+        await restored.write(lambda tx: lives.begin(tx, "f" * 32))
+        assert await attest.commit_if_due(restored, sealer(here), 1, now) is None
+        next_one = await attest.commit_if_due(restored, sealer(here), 1, later(now, hours=1))
+        assert next_one is not None
+        known = attest.check(next_one.commitment, (), there.members, next_one.at)
+        assert there.log.write_now(lambda tx: attest.keep(tx, here.member, known)) is None
+    finally:
+        restored.close()
+
+
 def _restore(url: str, blocks: list[archive.Rows]) -> Log:
     opened = engine.writer(url)
     with opened.begin() as conn:
@@ -343,8 +368,8 @@ async def test_a_peer_that_was_enrolled_later_is_given_no_earlier_commitment(
         assert views.head(conn, late.member).number == 0
 
 
-def commitment(at: str, party: Any = TIRANA, member: str = "") -> frame.Parcel:
-    said = Commitment(member or party.member, "0" * 64, at)
+def commitment(at: str, party: Any = TIRANA, member: str = "", to: str = "0" * 64) -> frame.Parcel:
+    said = Commitment(member or party.member, to, at)
     return frame.pack_commitment(checkpoint.sign_commitment(said, party.signer).raw)
 
 
@@ -362,6 +387,17 @@ async def test_commitments_that_come_too_close_together_are_refused(station: Cal
     assert receipt.refused == ((3, "commitment_order"), (4, "clock_ahead"))
     with here.log.read() as conn:
         assert [one.at for one in checkpoints.kept(conn, there.member)] == [at]
+
+
+async def test_another_commitment_for_the_same_time_is_refused_in_another_life_of_the_sender_too(
+    station: Callable[..., Station],
+) -> None:
+    here, there = station(PODGORICA), station(TIRANA)
+    await here.links(there)
+    at = utc_now()
+    for life, to, refused in (("a" * 32, "0" * 64, ()), ("b" * 32, "1" * 64, ((1, "commitment_order"),))):
+        sent = Batch(frame.PROTOCOL, life, at, stream(commitment(at, to=to)))
+        assert (await take(here, there, sent)).refused == refused
 
 
 def test_commitments_are_not_counted_among_what_was_told(tirana: Station) -> None:

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.federation.keys import PODGORICA, TIRANA, Party, charter, roster
-from tests.flows.alliance import INCARNATION, PRISTINA, VIENNA, Station, batch, said, told, written
+from tests.flows.alliance import INCARNATION, PRISTINA, VIENNA, Station, batch, free, said, told, written
 
 from lezha.federation import frame
 from lezha.federation import roster as rosters
@@ -97,7 +97,7 @@ class World:
         self.heads[sender.member] = (number, chain)
         sent = batch(*frames)
         latest = later(self.time[0], minutes=5)
-        arrival = Arrival(sent, latest, Pieces(), Turn(None))
+        arrival = Arrival(sent, latest, Pieces(), Turn(None), free)
         return await receive.batch(self.here.log, self.here.receiver, sender.member, arrival)
 
     async def contact(self) -> None:

@@ -8,7 +8,19 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection
 from tests.federation.keys import PODGORICA, TIRANA
-from tests.flows.alliance import VIENNA, Station, batch, digest, said, stream, take, taken_back, told, written
+from tests.flows.alliance import (
+    VIENNA,
+    Station,
+    batch,
+    digest,
+    revocation,
+    said,
+    stream,
+    take,
+    taken_back,
+    told,
+    written,
+)
 
 from lezha.detection import constituency
 from lezha.federation.frame import Parcel
@@ -381,6 +393,43 @@ def test_every_code_of_a_receipt_has_words_and_a_next_step() -> None:
     told_in_receipts = {code.strip(" `") for _, code, _, where, _ in rows if "receipt" in where}
     assert len(told_in_receipts) > 20
     assert told_in_receipts == set(ADVICE)
+
+
+# --- what changes while it is checked -------------------------------------------------------------------------------
+
+
+async def test_what_was_checked_by_a_key_that_is_revoked_meanwhile_is_not_accepted(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    before = here.receiver
+    aside, revoked = stream(said(TIRANA, telling_of(BROAD)), revocation(sender))
+    await take(here, sender, batch(aside))
+    await take(here, sender, batch(revoked))
+    [held] = waiting(here)
+    decided = Decided(held.id, "asked Tirana", "officer")
+    with pytest.raises(FlowError, match="has another node document"):
+        await quarantine.accept(here.log, before, decided, utc_now())
+    with pytest.raises(FlowError, match=r"\(unknown_key\)"):
+        await accept(here, held.id)
+    assert here.holds(told(TIRANA)["id"]) == [False]
+    assert waiting(here) == [held]
+
+
+async def test_what_has_waited_for_its_time_is_not_taken_by_a_key_that_is_revoked_meanwhile(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    before = here.receiver
+    ahead = said(TIRANA, telling_of("203.0.113.9"), issued=later(utc_now(), hours=1))
+    aside, revoked = stream(ahead, revocation(sender))
+    await take(here, sender, batch(aside))
+    await take(here, sender, batch(revoked))
+    assert await quarantine.take_due(here.log, before, later(utc_now(), hours=2)) == 1
+    assert [one.code for one in waiting(here)] == ["clock_ahead"]
+    assert await pass_by(here, hours=2) == 1
+    assert [one.code for one in waiting(here)] == ["unknown_key"]
+    assert here.holds(told(TIRANA)["id"]) == [False]
 
 
 # --- what waits for its time ----------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -24,24 +23,30 @@ from tests.flows.alliance import (
     VIENNA,
     Station,
     batch,
+    digest,
+    free,
+    revocation,
     said,
     stream,
     take,
+    taken_back,
     told,
     written,
 )
 from tests.stix.examples import sco
 
-from lezha.federation import document, envelope, roster
-from lezha.federation.document import RevokedKey
+from lezha.federation import checkpoint, frame, roster
+from lezha.federation.checkpoint import Commitment
 from lezha.federation.envelope import PayloadType, seal
-from lezha.federation.frame import FrameKind, Parcel, pack_document, read_receipt
+from lezha.federation.frame import FrameKind, Parcel, read_receipt
+from lezha.federation.pace import PATTERN_CHARS, Pace
 from lezha.federation.pieces import Pieces
 from lezha.federation.turn import Turn
 from lezha.flows import convene, introduce, receive, vet
 from lezha.flows.errors import NothingTaken
 from lezha.flows.receive import Arrival
 from lezha.node.clock import later, utc_now
+from lezha.node.intake import Intake
 from lezha.stix import encode
 from lezha.stix.lines import current
 from lezha.store import communities, contents, inbound, schema, statements, views
@@ -581,21 +586,24 @@ async def test_of_a_peer_that_is_suspended_meanwhile_nothing_more_is_taken(
     assert live(here) == {}
 
 
+REVOKED_MEANWHILE: dict[str, Parcel] = {
+    "a statement": GOOD[0],
+    "a tombstone": taken_back(TIRANA, digest(GOOD[0])),
+    "a commitment": frame.pack_commitment(
+        checkpoint.sign_commitment(Commitment(TIRANA.member, "5" * 64, AT), TIRANA.signer).raw
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REVOKED_MEANWHILE)
 async def test_what_was_checked_by_a_key_that_is_revoked_meanwhile_is_left_and_refused_next_time(
-    pair: tuple[Station, Station],
+    pair: tuple[Station, Station], what: str
 ) -> None:
     here, sender = pair
     before = here.receiver
-    turned = Ed25519PrivateKey.generate()
-    revoked = RevokedKey(TIRANA.public, later(utc_now(), minutes=-1))
-    known = sender.document
-    raw = document.sign(
-        replace(known, number=2, signing_keys=(envelope.public_hex(turned),), revoked=(revoked,)),
-        envelope.signer(TIRANA.root),
-    )
-    sent = stream(pack_document(raw), GOOD[0])
+    sent = stream(revocation(sender), REVOKED_MEANWHILE[what])
     assert (await take(here, sender, batch(sent[0]))).head == 1
-    arrival = Arrival(batch(sent[1]), later(utc_now(), minutes=5), Pieces(), Turn(None))
+    arrival = Arrival(batch(sent[1]), later(utc_now(), minutes=5), Pieces(), Turn(None), free)
     receipt = read_receipt(
         await receive.batch(here.log, before, sender.member, arrival),
         [here.party.key],
@@ -660,3 +668,50 @@ async def test_behind_a_part_of_which_something_is_left_nothing_is_looked_at(
     receipt = await take(here, sender, batch(*frames))
     assert (receipt.head, len(live(here))) == (3, 3)
     assert looked == [[1, 2], [3, 5]]
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
+def of_length(length: int, number: int) -> Parcel:
+    """A statement of an indicator whose pattern has so many characters."""
+    pattern = "[file:name = 'x' AND file:size > 1]"
+    return said(TIRANA, written(TIRANA, number, pattern=pattern + " " * (length - len(pattern))))
+
+
+@pytest.mark.parametrize("length", [255, 8192])
+async def test_a_long_pattern_counts_as_many_objects_whenever_it_is_checked(
+    pair: tuple[Station, Station], length: int
+) -> None:
+    here, sender = pair
+    more = length // PATTERN_CHARS
+    spent: list[int] = []
+    sent = stream(of_length(length, 1), of_length(length, 2), of_length(length, 3))
+    await take(here, sender, batch(*sent[:2]), spend=spent.append)
+    await take(here, sender, batch(*sent[:2]), spend=spent.append)  # taken before, and not checked again
+    assert spent == [2 * more, 0]
+
+
+async def test_a_long_pattern_counts_as_many_objects_when_the_last_piece_of_its_frame_comes(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    spent: list[int] = []
+    [whole] = stream(of_length(8192, 1))
+    pieces, half = Pieces(), 4096
+    first, last = frame.cut(whole, 0, half), frame.cut(whole, half, frame.BATCH_BYTES)
+    await take(here, sender, batch(first), pieces=pieces, spend=spent.append)
+    receipt = await take(here, sender, batch(last), pieces=pieces, spend=spent.append)
+    assert (receipt.head, spent) == (1, [0, 8192 // PATTERN_CHARS])
+
+
+async def test_what_patterns_cost_is_at_the_expense_of_what_their_peer_may_send_unless_they_were_carried(
+    pair: tuple[Station, Station],
+) -> None:
+    here, sender = pair
+    intake = Intake(here.log, lambda: here.receiver, lambda: None, Pace(10))
+    sent = stream(of_length(8192, 1), of_length(8192, 2))
+    await intake.take(sender.member, batch(sent[0]), in_time=False)
+    assert intake.pace.enter(sender.member, None, 0) == 0
+    await intake.take(sender.member, intake.decode(sender.member, frame.encode(batch(sent[1]))))
+    assert intake.pace.enter(sender.member, None, 0) == (8192 // PATTERN_CHARS + 1 - 10 + 1) * 360

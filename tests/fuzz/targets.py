@@ -219,6 +219,7 @@ TARGETS: dict[str, Target] = {
     ),
     "claimed objects": Target(statement.claimed_objects, (), (TIRANA.says(),)),
     "claimed ids": Target(objects.claimed_ids, (), _STIX),
+    "claimed pattern": Target(objects.claimed_pattern, (), _STIX),
     "tombstone": Target(
         _sealed(PayloadType.TOMBSTONE, lambda raw: tombstone.read(raw, KEYRING)),
         (Refused,),

@@ -208,3 +208,23 @@ def test_all_ids_that_an_object_gives_itself_are_seen_though_it_can_t_be_taken(
 
 def test_bytes_that_are_no_text_are_looked_through() -> None:
     assert objects.claimed_ids(f'{{"id":"{A}","x":"'.encode() + b"\xff") == (A,)
+
+
+@pytest.mark.parametrize(
+    ("raw", "length"),
+    [
+        (indicator_bytes(pattern="[a:b = 'c']"), 11),
+        (indicator_bytes(pattern="[a:b = '\u0444']"), 11),
+        (indicator_bytes(pattern="[a:b = '\u0444']").replace("\u0444".encode(), b"\\u0444"), 11),
+        (indicator_bytes(pattern="[a:b = 'c']").replace(b"pattern", b"p\\u0061ttern", 1), 11),
+        (b'{"x":{"pattern":"12345"}}', 0),
+        (b'{"pattern":12345}', 17),
+        (b'{"pattern":"12345"', 18),
+        (b"[" * 100_000, 100_000),
+    ],
+    ids=range(8),
+)
+def test_how_long_the_pattern_of_an_object_is_can_be_told_before_it_is_checked(
+    raw: bytes, length: int
+) -> None:
+    assert objects.claimed_pattern(raw) == length

@@ -28,7 +28,7 @@ def isolate(
 ) -> None:
     """Stop all that goes out, to peers and constituents, and go on receiving. Nothing is lost: it waits.
 
-    What is on its way at that moment still arrives. Own systems go on as before.
+    What is on its way to a peer at that moment is cut off. Own systems go on as before.
 
     Example: lezha isolate --reason "the desk's laptop is missing"
 

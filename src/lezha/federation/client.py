@@ -1,4 +1,4 @@
-"""The network side of a link: one HTTPS connection to one peer, kept open."""
+"""The network side of a link: HTTPS connections to one peer, one for each batch under way, kept open."""
 
 import errno
 import os
@@ -77,7 +77,7 @@ class PeerClient:
         self._session = self._opened()
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close all connections."""
         await self._session.close()
 
     async def _post(

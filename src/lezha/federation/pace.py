@@ -1,17 +1,20 @@
 """How much is taken of each peer, and when it may go on: back-pressure instead of loss. No clock, no network.
 
-Of each peer so many objects are taken in an hour. What was not used is saved for an hour at most: a peer that was away
-catches up at full speed as far as that goes, and goes on at the pace of the limit. What began within the limit is
-taken whole, and what it was too much is waited for afterwards.
+Of each peer so many objects are taken in an hour. One that costs much to check counts as several, so that what a peer
+can have this node do in an hour is bounded, whatever it sends. What was not used is saved for an hour at most: a peer
+that was away catches up at full speed as far as that goes, and goes on at the pace of the limit. What began within the
+limit is taken whole, and what it was too much is waited for afterwards.
 """
 
 import math
 from typing import Final
 
 AT_ONCE: Final = 4
-"""Requests of one peer that are answered at the same time; a sender that keeps to the link makes one."""
+"""Requests of one peer that are answered at the same time; a sender that keeps to the link makes two."""
 OBJECT_BYTES: Final = 16 << 10
 """So many bytes count as an object, however few there are in them."""
+PATTERN_CHARS: Final = 256
+"""For each so many characters of a pattern its object counts as one more: the grammar takes up to 18 ms for them."""
 _HOUR_S: Final = 3600.0
 _BUSY_S: Final = 1.0
 _TOLD_S: Final = 3600.0
@@ -52,6 +55,10 @@ class Pace:
     def spend(self, member: str, frames: int, size: int) -> None:
         """Count a batch: as many objects as it has frames, at least one, and one for each 16 KiB."""
         self._budgets[member].left -= max(1, frames, size // OBJECT_BYTES)
+
+    def spend_more(self, member: str, objects: int) -> None:
+        """Count what a batch that was counted costs beyond that, as so many objects."""
+        self._budgets[member].left -= objects
 
     def leave(self, member: str) -> None:
         """Note that a request has ended."""

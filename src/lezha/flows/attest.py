@@ -3,6 +3,10 @@
 A commitment is made when a time of the schedule has come, whatever happened in the log; if the node was down then, when
 it is there again. It says nothing but that time and a hash that only this node can open. So a peer learns neither how
 long this log is nor when it grows.
+
+For one time a log has one commitment. What was restored from a backup does not know for which times it had committed
+itself before, so it does that again only for times after its present life began: a peer that is shown another
+commitment for a time that it has one for refuses it, whoever made it and why.
 """
 
 import datetime as dt
@@ -11,12 +15,13 @@ from typing import Final
 
 import msgspec
 from securesystemslib.signer import CryptoSigner
+from sqlalchemy import Connection
 
 from lezha.federation import checkpoint
 from lezha.federation.checkpoint import Checkpoint, Commitment, KnownCommitment
 from lezha.federation.errors import Refused
 from lezha.federation.members import Members
-from lezha.store import checkpoints
+from lezha.store import checkpoints, lives
 from lezha.store.checkpoints import Kept, Made
 from lezha.store.log import Log, Tx
 
@@ -43,12 +48,17 @@ def due(hours: int, now: str) -> str:
 
 
 async def commit_if_due(log: Log, sealer: Sealer, hours: int, now: str) -> Made | None:
-    """Commit to the log as it is now, unless that was done for this time of the schedule; return what was made."""
+    """Commit to the log as it is now, unless that is past for this time of the schedule; return what was made."""
     at = due(hours, now)
     with log.read() as conn:
-        if checkpoints.last_due(conn) >= at:
+        if is_past(conn, at):
             return None
     return await log.write(lambda tx: _commit(tx, sealer, at))
+
+
+def is_past(conn: Connection, at: str) -> bool:
+    """Whether this log is committed to for a time of the schedule, or may have been before it was restored."""
+    return max(checkpoints.last_due(conn), lives.restored(conn)) >= at
 
 
 async def make(log: Log, sealer: Sealer, actor: str) -> bytes:
@@ -94,7 +104,7 @@ def _later(at: str) -> str:
 
 
 def _commit(tx: Tx, sealer: Sealer, at: str) -> Made | None:
-    if checkpoints.last_due(tx.conn) >= at:
+    if is_past(tx.conn, at):
         return None  # another piece of this commit has done it
     number = checkpoint.nonce()
     hashed = checkpoint.commit(number, tx.seq, tx.chain)

@@ -276,7 +276,7 @@ async def _take_due(log: Log, receiver: Receiver, item: int, latest: str) -> Non
         words += _NOT_BESIDE if code == "equivocation" else ""
         await log.write(lambda tx: quarantine.restate(tx, item, code, words, NODE))
     except FlowError:
-        return  # decided, destroyed or suspended meanwhile
+        return  # decided, destroyed, suspended or under another document meanwhile
     except StoreError:
         raise
     except Exception:

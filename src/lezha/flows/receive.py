@@ -19,6 +19,7 @@ from lezha.federation.roster import KnownRoster
 from lezha.federation.tombstone import KnownTombstone
 from lezha.federation.turn import Turn
 from lezha.flows import attest, authority, ingest, renew, vet
+from lezha.flows.errors import FlowError
 from lezha.flows.vet import Checked, Receiver, Renewal, Told, Unfit
 from lezha.store import communities, contents, inbound, peers, statements, tombstones
 from lezha.store.communities import KeptRoster
@@ -32,7 +33,7 @@ from lezha.store.tombstones import Stone
 from lezha.store.views import Head
 
 # What is checked at once, about as fast as a thread would begin; else the event loop would wait for it. Patterns cost
-# most: one of 16 KiB may take half a second.
+# most: one of 16 KiB may take a second.
 _INLINE_FRAMES: Final = 2
 _INLINE_BYTES: Final = 6144
 _PER_COMMIT: Final = 64
@@ -45,13 +46,14 @@ class Arrival(msgspec.Struct, frozen=True):
 
     `latest` is the RFC 3339 UTC time that neither a statement's `issued` nor the time of an object's version may pass:
     now and some minutes for clocks. `pieces` are those of frames that are on their way, `turn` is its place among the
-    same peer's batches.
+    same peer's batches. `spend` is told as how many objects more it counts, before what counts so is checked.
     """
 
     sent: Batch
     latest: str
     pieces: Pieces
     turn: Turn
+    spend: Callable[[int], None]
 
 
 class _Taken(NamedTuple):
@@ -80,8 +82,10 @@ async def batch(log: Log, receiver: Receiver, sender: str, arrival: Arrival) -> 
     sent = _whole(sender, arrival, done)
     fresh = _as_far_as_known([one for one in sent.frames if one.number > done])
     if _is_little(fresh):
+        arrival.spend(vet.weight(fresh))
         checked, asked = _check(log, receiver, fresh, arrival.latest)
     else:
+        arrival.spend(await asyncio.to_thread(vet.weight, fresh))
         checked, asked = await asyncio.to_thread(_check, log, receiver, fresh, arrival.latest)
     # A third of a second for each megabyte: neither the event loop nor the writer waits for that.
     said = await asyncio.to_thread(authority.weigh, log, asked) if asked else {}
@@ -142,8 +146,9 @@ class Again(msgspec.Struct, frozen=True):
 async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Callable[[Tx], None]) -> None:
     """Take a frame of the member `sender` that was put aside; `also` is done first in the same commit.
 
-    Raises Refused if it can't be taken; then nothing is written. A second content of a version is taken as always, and
-    neither counts then; but for who sets a limit aside it is a reason to refuse.
+    Raises Refused if it can't be taken, and FlowError if what it was checked by is out of date; then nothing is
+    written. A second content of a version is taken as always, and neither counts then; but for who sets a limit aside
+    it is a reason to refuse.
     """
     one, overruled = held.frame, held.overruled
     found = await asyncio.to_thread(vet.check, one, receiver, held.latest, overruled)
@@ -155,6 +160,10 @@ async def again(log: Log, receiver: Receiver, sender: str, held: Again, also: Ca
 
     def work(tx: Tx) -> None:
         also(tx)
+        if _is_out_of_date(tx, receiver, checked):
+            raise FlowError(
+                "Who signed it has another node document since a moment ago. Nothing has changed: try again."
+            )
         for _, why in _keep(tx, receiver, sender, checked, said, overruled):
             if overruled or why.reason.code != "equivocation":
                 raise why.reason
@@ -255,12 +264,13 @@ def _take(
 
 
 def _is_out_of_date(tx: Tx, receiver: Receiver, checked: Sequence[tuple[Frame, Checked]]) -> bool:
-    """True if who signed what was checked has another document by now: nothing is taken then, and it comes again.
+    """True if who signed what was checked has another document by now: nothing is taken then.
 
-    A key may be revoked while a batch that it has signed waits behind another one.
+    A key may be revoked while a batch that it has signed waits behind another one, which then comes again.
     """
     signed = {found.known.statement.member for _, found in checked if isinstance(found, Told)}
     signed |= {found.tombstone.member for _, found in checked if isinstance(found, KnownTombstone)}
+    signed |= {found.commitment.member for _, found in checked if isinstance(found, KnownCommitment)}
     for member in signed - {receiver.member}:
         present = document.read(peers.by_member(tx.conn, member).document).document
         if receiver.members.documents.get(member) != present:

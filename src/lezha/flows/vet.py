@@ -18,6 +18,7 @@ from lezha.federation.document import KnownDocument, NodeDocument
 from lezha.federation.errors import Refused
 from lezha.federation.frame import Frame, FrameKind
 from lezha.federation.members import Members
+from lezha.federation.pace import PATTERN_CHARS
 from lezha.federation.roster import KnownRoster
 from lezha.federation.statement import KnownStatement
 from lezha.federation.tombstone import KnownTombstone
@@ -76,6 +77,11 @@ class Renewal(msgspec.Struct, frozen=True):
 
 
 Checked = Told | KnownTombstone | KnownRoster | KnownCommitment | Renewal | Unfit | None
+
+
+def weight(frames: Iterable[Frame]) -> int:
+    """Return as how many objects more what frames carry counts, for the patterns in it."""
+    return sum(objects.claimed_pattern(raw) // PATTERN_CHARS for one in frames for raw in one.contents)
 
 
 def check_all(frames: Sequence[Frame], receiver: Receiver, latest: str) -> list[tuple[Frame, Checked]]:

@@ -1,6 +1,7 @@
 """What peers send is taken here, however it comes: pushed, asked for, or carried in a file."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -68,7 +69,7 @@ class Intake:
         """Take a batch from a confirmed peer as its state allows; return the receipt's envelope.
 
         Of two batches of a peer that one is taken first that was given here first.
-        What was carried does not come `in_time`. Raises Refused.
+        What was carried does not come `in_time`, and is at nobody's expense. Raises Refused.
         """
         turn = self._turns.take(member)
         try:
@@ -82,11 +83,16 @@ class Intake:
         now = self._now()
         if in_time:
             _check_clock(peer, sent.sent, now)
-        arrival = Arrival(sent, latest_at(now), self._pieces, turn)
+        spend = partial(self.pace.spend_more, member) if in_time else _spend_nothing
+        arrival = Arrival(sent, latest_at(now), self._pieces, turn, spend)
         receipt = await receive.from_peer(self._log, self._receiver(), peer, arrival)
         if any(one.kind is FrameKind.DOCUMENT for one in sent.frames):
             self._refresh()  # the next batch may be signed by a key that this one has told of
         return receipt
+
+
+def _spend_nothing(_objects: int) -> None:
+    pass
 
 
 def _check_clock(peer: Peer, sent: str, now: str) -> None:

@@ -13,7 +13,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     `object_bytes` and `bundle_bytes` count UTF-8 bytes, `depth` counts nested `{` and `[` within one object
     (the object itself is 1), `objects` those of one bundle, `refs` the different ids that one object names.
-    `pattern_chars` bounds the patterns that need the full grammar, whose parser takes about 10 µs a character;
+    `pattern_chars` bounds the patterns that need the full grammar, whose parser takes 10 to 70 µs a character;
     patterns of the simple form that feeds use are bounded by `object_bytes` alone.
     """
 

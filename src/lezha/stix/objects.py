@@ -93,6 +93,24 @@ def claimed_ids(raw: bytes, name: str = "id") -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(is_id, found)))
 
 
+class _Claim(msgspec.Struct):
+    pattern: str = ""
+
+
+_CLAIM: Final = msgspec.json.Decoder(_Claim)
+
+
+def claimed_pattern(raw: bytes) -> int:
+    """Return how many characters the pattern of an object has; of what can't be read so, how many bytes that has.
+
+    For measuring what it may cost to read it: nothing is checked, and it is never less than what `read` would check.
+    """
+    try:
+        return len(_CLAIM.decode(raw).pattern)
+    except (ValueError, RecursionError):
+        return len(raw)
+
+
 class _Members(list[tuple[str, Any]]):
     """What stands between the braces of a JSON object, names that stand twice included."""
 

@@ -12,6 +12,7 @@ from lezha.store.log import Tx
 BEGUN: Final = "begun"
 """The event with which a life of the database begins: it is new, or was restored from a backup."""
 
+_RESTORED: Final = "restored"
 _SETTINGS: Final = "settings"
 _BACKUP: Final = "backup"
 _EVENTS: Final = schema.events
@@ -20,9 +21,16 @@ _EVENTS: Final = schema.events
 def begin(tx: Tx, incarnation: str) -> None:
     """Have it in the log that a life of the database has begun, once. What is restored names an earlier one."""
     set_meta(tx.conn, "incarnation", incarnation)
-    if get_meta(tx.conn, BEGUN) != incarnation:
+    before = get_meta(tx.conn, BEGUN)
+    if before != incarnation:
         set_meta(tx.conn, BEGUN, incarnation)
+        set_meta(tx.conn, _RESTORED, tx.at if before else "")
         tx.event(BEGUN, incarnation)
+
+
+def restored(conn: Connection) -> str:
+    """Return when the present life began, empty if it is the first one: else it was restored from a backup."""
+    return get_meta(conn, _RESTORED) or ""
 
 
 def begun(conn: Connection) -> list[tuple[int, str]]:

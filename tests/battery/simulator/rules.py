@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from tests.battery.simulator.member import Member, Watcher
@@ -161,9 +161,8 @@ def _admitted(holder: Held, term: dict[str, Any], member: str) -> int | None:
 
 def faults(members: Sequence[Held], hostile: str = "") -> Iterator[str]:
     """Give all that is not as it should be once everything is settled. What is `hostile` may do wrong."""
-    restored = {one.member for one in members if one.restored}
     for one in members:
-        yield from _alone(one, restored, hostile)
+        yield from _alone(one, hostile)
         for other in one.linked:
             if other in members:
                 yield from _between(one, other)
@@ -197,12 +196,8 @@ def events(one: Member, subject: str) -> dict[str, int]:
     return dict(_rows(one, "SELECT kind, count(*) FROM events WHERE subject = :one GROUP BY kind", subject))
 
 
-def _alone(one: Held, restored: Container[str], hostile: str) -> Iterator[str]:
-    for sender, code, detail in _rows(
-        one, "SELECT member, code, detail FROM quarantine WHERE member <> :one", hostile
-    ):
-        if code == "commitment_order" and sender in restored:
-            continue  # it has forgotten that it had committed itself for that time, and has done so again
+def _alone(one: Held, hostile: str) -> Iterator[str]:
+    for code, detail in _rows(one, "SELECT code, detail FROM quarantine WHERE member <> :one", hostile):
         yield f"{one.name} refused something: {code}, {detail}"
     for kind, subject, count in _rows(
         one,

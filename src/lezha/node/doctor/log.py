@@ -173,7 +173,8 @@ def _backup(conn: Connection, now: str) -> Iterator[Finding]:
 def _checkpoint(conn: Connection, settings: Settings, now: str) -> Iterator[Finding]:
     last = checkpoints.last_due(conn)
     hours = settings.checkpoint_hours
-    if hours and last and last < later(now, hours=-2 * hours):
+    since = max(last, lives.restored(conn))
+    if hours and last and since < later(now, hours=-2 * hours):
         yield Finding(
             Grade.SOON,
             "checkpoint",
