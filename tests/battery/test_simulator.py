@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.battery.simulator.more import MoreStory
+from tests.battery.simulator.more import BacklogStory, MoreStory
 from tests.battery.simulator.story import Story, tell
 
 SOAK = 500
@@ -22,10 +22,12 @@ FOUND: dict[str, tuple[int, type[Story]]] = {
 }
 """What stories have shown to be wrong, and by which seed of which kind of story."""
 
+_FLAGS: dict[type[Story], str] = {MoreStory: "--more ", BacklogStory: "--backlog "}
+
 
 def assert_well(seed: int, kind: type[Story] = Story) -> None:
     outcome = tell(seed, kind)
-    more = "--more " if kind is MoreStory else ""
+    more = _FLAGS.get(kind, "")
     again = f"Again, from the repository's root: .venv/bin/python -m tests.battery.simulator {more}{seed}"
     assert not outcome.faults, "\n".join([*outcome.told, *outcome.faults, again])
 
@@ -50,6 +52,12 @@ def test_all_get_what_they_may_have_once_in_many_stories(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(1000, 1000 + SOAK))
 def test_all_get_what_they_may_have_where_some_ask_and_some_purge(seed: int) -> None:
     assert_well(seed, MoreStory)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1000, 1000 + SOAK))
+def test_all_get_what_they_may_have_where_much_is_put_off(seed: int) -> None:
+    assert_well(seed, BacklogStory)
 
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:

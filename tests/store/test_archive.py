@@ -195,8 +195,8 @@ def test_tables_without_a_row_are_no_hindrance(log: Log, second: str) -> None:
         (Rows("meta", [msgspec.Raw(b"\x92\xa1a\xa1\xff")]), "row of 'meta' that can't be read"),
         (Rows("meta", [msgspec.Raw(b"\xdd\xff\xff\xff\xff")]), "row of 'meta' that can't be read"),
         (rows("meta", ["schema", "1"], ["schema", "1"]), "The database refuses what is restored"),
-        (rows("cursors", ["a", 1 << 63, None]), "The database refuses what is restored"),
-        (rows("cursors", ["a", None, None]), "The database refuses what is restored"),
+        (rows("cursors", ["a", 1 << 63, None, None, 0]), "The database refuses what is restored"),
+        (rows("cursors", ["a", None, None, None, 0]), "The database refuses what is restored"),
     ],
     ids=lambda given: given if isinstance(given, str) else given.table,
 )
@@ -216,7 +216,7 @@ def test_tables_out_of_order_are_refused_and_nothing_is_there(log: Log, second: 
 
 def test_an_error_of_the_database_tells_no_values(url: str) -> None:
     with pytest.raises(StoreError) as caught:
-        load(url, [rows("cursors", ["a secret", None, None])])
+        load(url, [rows("cursors", ["a secret", None, None, None, 0])])
     assert "INSERT" not in str(caught.value)
     assert "\n" not in str(caught.value)
 

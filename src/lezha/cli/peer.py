@@ -318,7 +318,7 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
         one["trust"],
         one["phase"],
         str(one["delivered"]),
-        str(one["queued"]),
+        f"{one['queued']} + {one['to_decide']}" if one["to_decide"] else str(one["queued"]),
         _counts(one["withheld"]),
         _counts(one["refused"]),
         lasting(one["lag_s"]) if one["queued"] else "0 s",

@@ -4,7 +4,7 @@ import asyncio
 
 
 class Turn:
-    """One batch's place: it has come once the batch before is in the writer's hands, or was given up."""
+    """One batch's place: it has come once the batch before is in the log, or was given up."""
 
     def __init__(self, before: "asyncio.Future[None] | None") -> None:
         self._before = before

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from lezha.detection.lookup import lookups
 from lezha.federation import contact as contacts
 from lezha.federation.contact import Contacts
-from lezha.flows import contact
+from lezha.flows import contact, share
 from lezha.stix import lines
 from lezha.stix.lines import State, Version
 from lezha.store import (
@@ -62,7 +62,8 @@ class Quantiles(msgspec.Struct, frozen=True):
 class PeerReport(msgspec.Struct, frozen=True):
     """One peer as the desk sees it.
 
-    `delivered` counts what the peer signed for and took, `queued` what waits for its receipt. By reason or code:
+    `delivered` counts what the peer signed for and took, `queued` what waits for its receipt; `to_decide` statements,
+    up to 10,000, have not been decided for it: they wait until its queue is shorter. By reason or code:
     `withheld` counts what this member published and the peer does not get, `not_passed_on` what others published,
     `refused` what the peer refused, `put_aside` what it sent and this node refused; of that `undecided` waits for a
     verdict, up to 1,000. `waiting_since` is when the oldest row, and `recall_since` when the oldest recall was numbered
@@ -81,6 +82,7 @@ class PeerReport(msgspec.Struct, frozen=True):
     fault: str
     delivered: int
     queued: int
+    to_decide: int
     withheld: dict[str, int]
     not_passed_on: dict[str, int]
     refused: dict[str, int]
@@ -295,6 +297,7 @@ def _peer_report(
         fault=link.fault if link else "",
         delivered=views.delivered(conn, peer.member, acknowledged),
         queued=views.head(conn, peer.member).number - acknowledged,
+        to_decide=share.to_decide(conn, peer),
         withheld=views.withheld_counts(conn, peer.member, own=True),
         not_passed_on=views.withheld_counts(conn, peer.member, own=False),
         refused=refused,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from lezha.access.rights import Role
 from lezha.federation import contact as contacts
 from lezha.federation import document, tls
-from lezha.flows import contact, desk
+from lezha.flows import contact, desk, share
 from lezha.flows.look import LinkPhase
 from lezha.store import activity, communities, engine, inbound, lives, peers, sequencer, tokens, views
 from lezha.store.peers import Peer, PeerState
@@ -18,8 +18,9 @@ from lezha.store.peers import Peer, PeerState
 class PeerMeasures(msgspec.Struct, frozen=True):
     """One peer. Times are RFC 3339 UTC, empty for never; `root_expires` is in seconds since 1970.
 
-    `queued` frames wait for its receipt, the oldest for `lag_s`. `acknowledged` frames it has signed for, `received`
-    frames were taken from it. `skew_s` is by how much its clock is ahead, None if that is not known.
+    `queued` frames wait for its receipt, the oldest for `lag_s`; `to_decide` statements, up to 10,000, have not been
+    decided for it. `acknowledged` frames it has signed for, `received` frames were taken from it. `skew_s` is by how
+    much its clock is ahead, None if that is not known.
     """
 
     name: str
@@ -31,6 +32,7 @@ class PeerMeasures(msgspec.Struct, frozen=True):
     last_receipt: str
     lag_s: float
     queued: int
+    to_decide: int
     acknowledged: int
     received: int
     skew_s: float | None
@@ -83,6 +85,7 @@ def _peer(
         last_receipt=last_receipt,
         lag_s=contacts.seconds(activity.waiting_since(conn, peer.member, acknowledged), now),
         queued=views.head(conn, peer.member).number - acknowledged,
+        to_decide=share.to_decide(conn, peer),
         acknowledged=acknowledged,
         received=inbound.received(conn, peer.member)[0],
         skew_s=kept.skew_s if link is None or link.skew_s is None else link.skew_s,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import msgspec
@@ -35,6 +36,7 @@ from lezha.store.views import Head
 # most: one of 16 KiB may take a second.
 _INLINE_FRAMES: Final = 2
 _INLINE_BYTES: Final = 6144
+_PER_COMMIT: Final = 64
 _MOST_WORDS: Final = 1000  # characters
 _MOST_IDLE: Final = 10_000  # tombstones of one peer that take back nothing that is held
 
@@ -90,9 +92,7 @@ async def batch(log: Log, receiver: Receiver, sender: str, arrival: Arrival) -> 
     if any(isinstance(found, Renewal) for _, found in checked):
         checked = await asyncio.to_thread(_look_back, log, sender, checked)
     await arrival.turn.come()
-    taking = log.submit(lambda tx: _take(tx, receiver, sender, sent, checked, said))
-    arrival.turn.end()
-    taken = await taking
+    taken = await _take_all(log, checked, partial(_take, receiver, sender, sent, said))
     begun = arrival.pieces.there(sender, sent.incarnation, taken.head.number + 1)
     return _receipt(receiver, sender, sent.incarnation, taken, begun)
 
@@ -185,6 +185,23 @@ def _receipt(receiver: Receiver, sender: str, incarnation: str, taken: _Taken, b
     return frame.sign_receipt(receipt, receiver.signer)
 
 
+async def _take_all(
+    log: Log,
+    checked: Sequence[tuple[Frame, Checked]],
+    take: Callable[[Sequence[tuple[Frame, Checked]], Tx], _Taken],
+) -> _Taken:
+    """Take what was checked, some in each commit: what others want to write goes between two of them."""
+    start = 0
+    while True:
+        some = checked[start : start + _PER_COMMIT]
+        taken = await log.write(partial(take, some))
+        start += len(some)
+        if (
+            start >= len(checked) or taken.head.number < some[-1][0].number
+        ):  # what was left, and all behind it
+            return taken
+
+
 def _as_far_as_known(frames: Sequence[Frame]) -> Sequence[Frame]:
     """Return the frames up to the first node document: those after it may need its keys, and come again."""
     ends = (place for place, one in enumerate(frames, 1) if one.kind is FrameKind.DOCUMENT)
@@ -210,12 +227,12 @@ def _is_little(frames: Sequence[Frame]) -> bool:
 
 
 def _take(
-    tx: Tx,
     receiver: Receiver,
     sender: str,
     sent: Batch,
-    checked: Sequence[tuple[Frame, Checked]],
     said: Mapping[str, str],
+    checked: Sequence[tuple[Frame, Checked]],
+    tx: Tx,
 ) -> _Taken:
     _check_life(tx, sender, sent)
     start = head = inbound.head(tx.conn, sender, sent.incarnation)

@@ -3,14 +3,18 @@
 `decide` looks at what has changed since it last looked for a recipient, asks the release kernel, and numbers what is
 released, all in one commit. It asks the log, and not its caller, whether the recipient is suspended and what it is
 cleared for: no change is decided by what was so before it.
+
+For a link no more is numbered than the peer will soon have: what waits beyond that yields to what is new, since a
+number, once given, is for ever.
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby, takewhile
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from lezha.federation import frame
@@ -65,6 +69,9 @@ _ABOUT_PEERS: Final = frozenset({"roster", "admission", "policy"})
 _ABOUT_ONE: Final = frozenset({"peer", "constituent"})
 _ENDING: Final = frozenset({"disputed", "purged"})
 _TAKEN_BACK: Final = frozenset({"tombstone", documents.DISCREDITED})
+QUEUE: Final = 512
+"""Rows that wait for a peer's receipt, from which on more are numbered only as it takes some: two full batches."""
+_COUNTED: Final = 10_000
 _NOTHING: Final[Mapping[str, Reason]] = MappingProxyType({})
 _CLAIMED: Final = "names as its creator a member that is known here"
 _Row = tuple[ViewKind, str, str, bytes]
@@ -84,9 +91,9 @@ async def decide_some(log: Log, recipient: Recipient) -> Head | None:
 
 
 async def decide_recalls(log: Log, recipient: Recipient) -> Head:
-    """Number for a peer that is suspended what was taken back of what it was ever offered, and nothing else.
+    """Number for a peer, for which all else waits, what was taken back of what it was ever offered.
 
-    All other changes wait until it is active again. Returns the head of its view.
+    Returns the head of its view.
     """
     with log.read() as conn:
         if not tombstones.untold(conn, recipient.id):
@@ -102,21 +109,34 @@ async def decide_recalls(log: Log, recipient: Recipient) -> Head:
 class Found(msgspec.Struct, frozen=True):
     """What a look at the log has found for a peer: how it stands, whether this node is isolated, its view's head.
 
-    `is_all` says whether all changes have been decided. `packed` is what can be sent at once, if that is little.
+    `is_all` says whether all changes have been decided that are now; `waits` that others are when the peer has taken
+    more. `packed` is what can be sent at once, if that is little.
     """
 
     peer: Peer
     isolated: bool
     head: Head
     is_all: bool
+    waits: bool = False
     packed: Packed | None = None
 
 
 class Sender(msgspec.Struct, frozen=True):
-    """In whose name frames are packed: the life of its database; and what can be sent now, if anything."""
+    """In whose name frames are packed: the life of its database; and what can be sent now, if anything.
+
+    `acknowledged` is up to which number the peer says that it is, None while it can't be reached.
+    """
 
     incarnation: str
     send: Send | None
+    acknowledged: int | None = None
+
+
+class _Decided(NamedTuple):
+    """The view's head, None if there is more to decide now; whether some of it waits until the peer has taken more."""
+
+    head: Head | None
+    waits: bool = False
 
 
 async def look(log: Log, member: str, sender: Sender, now: str) -> Found:
@@ -125,6 +145,11 @@ async def look(log: Log, member: str, sender: Sender, now: str) -> Found:
     All in one commit: for each step of its own the writer would have to be waited for once more. Raises NotFound.
     """
     return await log.write(lambda tx: _look(tx, member, sender, now))
+
+
+def to_decide(conn: Connection, peer: Peer) -> int:
+    """Count the statements that have not been decided for an active peer, up to 10,000."""
+    return views.to_decide(conn, peer.member, _COUNTED) if peer.state is PeerState.ACTIVE else 0
 
 
 def preview(
@@ -141,9 +166,9 @@ def _look(tx: Tx, member: str, sender: Sender, now: str) -> Found:
     if peer.state is not PeerState.ACTIVE:
         return Found(peer, isolated, views.head(tx.conn, member), is_all=False)
     recipient = peer.recipient()
-    decided = _decide_present(tx, recipient)
-    head = decided or views.head(tx.conn, member)
-    found = Found(peer, isolated, head, is_all=decided is not None)
+    decided = _decide_for_link(tx, recipient, sender.acknowledged)
+    head = decided.head or views.head(tx.conn, member)
+    found = Found(peer, isolated, head, decided.head is not None, decided.waits)
     send = sender.send
     if isolated or send is None or not 0 < head.number - send.after <= _FEW:
         return found
@@ -151,7 +176,7 @@ def _look(tx: Tx, member: str, sender: Sender, now: str) -> Found:
     if packed.denied:
         views.void(tx, member, packed.denied)
         return found
-    return msgspec.structs.replace(found, packed=packed)
+    return replace(found, packed=packed)
 
 
 def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
@@ -163,19 +188,89 @@ def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
     return _decide_present(tx, recipient)
 
 
-def _decide_present(tx: Tx, recipient: Recipient) -> Head | None:
-    """Decide for the next changes; return the view's head, or None if there may be more changes.
+def _decide_for_link(tx: Tx, recipient: Recipient, acknowledged: int | None) -> _Decided:
+    """Decide for the next changes of which the peer will soon have what is told of them.
 
-    They are taken in order, so that the order of a view does not depend on how many there are of which it tells
-    nothing: what waits behind a roster or an admission waits until all that was withheld has been decided anew.
+    While it is away nothing is decided once its queue is full. When it is back and more has come than one commit looks
+    at, that is put off: what is new from then on goes first, and the rest as the queue empties.
     """
     place = views.cursor(tx.conn, recipient.id)
-    if place.again is not None:
+    changes = views.changes(tx.conn, place.seq, KINDS, _CHANGES_PER_COMMIT)
+    many = len(changes) == _CHANGES_PER_COMMIT
+    late = place.behind is not None or place.again is not None
+    if not (many or late or acknowledged is None) or not _is_full(tx.conn, recipient.id, acknowledged):
+        return _Decided(_decide_next(tx, recipient, place, changes))
+    if acknowledged is None:
+        return _Decided(views.head(tx.conn, recipient.id), waits=True)
+    if many or place.behind is None:
+        _put_off(tx, recipient, place, tx.seq if many else place.seq)
+    elif changes:
+        _decide_run(tx, recipient, place, changes)
+    else:
+        return _Decided(views.head(tx.conn, recipient.id), waits=True)
+    return _Decided(None)
+
+
+def _is_full(conn: Connection, recipient: str, acknowledged: int | None) -> bool:
+    """True if so much waits for the peer's receipt that no more is to be numbered before it takes some."""
+    done = views.acknowledged(conn, recipient)[0] if acknowledged is None else acknowledged
+    return views.head(conn, recipient).number - done >= QUEUE
+
+
+def _put_off(tx: Tx, recipient: Recipient, place: Cursor, upto: int) -> None:
+    """Let all that waits yield to what comes after event `upto`, but for what other things rest on, and for recalls."""
+    _number_rosters(tx, recipient)
+    _number_documents(tx, recipient, documents.digests(tx.conn))
+    _number_commitments(tx, recipient, checkpoints.committed(tx.conn, place.seq))
+    _number_stones(tx, recipient, tombstones.untold(tx.conn, recipient.id))
+    behind = place.seq if place.behind is None else place.behind
+    views.move_cursor(tx, recipient.id, replace(place, seq=upto, behind=behind, until=upto))
+
+
+def _decide_present(tx: Tx, recipient: Recipient) -> Head | None:
+    """Decide for the next changes, however many wait; as `_decide_next`."""
+    place = views.cursor(tx.conn, recipient.id)
+    return _decide_next(tx, recipient, place, views.changes(tx.conn, place.seq, KINDS, _CHANGES_PER_COMMIT))
+
+
+def _decide_next(tx: Tx, recipient: Recipient, place: Cursor, changes: Sequence[Change]) -> Head | None:
+    """Decide for the next of some changes; return the view's head, or None if there may be more changes.
+
+    They are taken in order, so that the order of a view does not depend on how many there are of which it tells
+    nothing: what waits behind a roster or an admission waits until all that was withheld has been decided anew. Only
+    what was put off comes after what is new.
+    """
+    if place.again is not None and place.behind is None:
         _decide_again(tx, policies.gate(tx.conn, recipient, tx.at), place)
         return None
-    changes = views.changes(tx.conn, place.seq, KINDS, _CHANGES_PER_COMMIT)
-    if not changes:
+    if changes:
+        done = _decide_run(tx, recipient, place, changes) and len(changes) < _CHANGES_PER_COMMIT
+        return views.head(tx.conn, recipient.id) if done and place.behind is None else None
+    if place.behind is None or _catch_up(tx, recipient, place):
         return views.head(tx.conn, recipient.id)
+    return None
+
+
+def _catch_up(tx: Tx, recipient: Recipient, place: Cursor) -> bool:
+    """Decide for some of what was put off; say whether nothing is left of it."""
+    if place.again is not None:
+        _decide_again(tx, policies.gate(tx.conn, recipient, tx.at), place)
+        return False
+    changes = views.changes(tx.conn, place.behind or 0, KINDS, _CHANGES_PER_COMMIT, place.until)
+    if not changes:
+        views.move_cursor(tx, recipient.id, Cursor(place.seq))
+        return True
+    _decide_run(tx, recipient, place, changes, late=True)
+    return False
+
+
+def _decide_run(
+    tx: Tx, recipient: Recipient, place: Cursor, changes: Sequence[Change], *, late: bool = False
+) -> bool:
+    """Decide for the first of some changes, as far as they are of one sort; say whether those were all.
+
+    Those that are `late` had been put off.
+    """
     inputs = {change.seq for change in changes if _is_input(change, recipient)}
     if inputs or len(changes) == _CHANGES_PER_COMMIT or not place.seq:
         # Rosters and documents travel ahead of objects, also where their events lie further on than this commit looks.
@@ -186,12 +281,15 @@ def _decide_present(tx: Tx, recipient: Recipient) -> Head | None:
     anew = changes[0].seq in inputs
     run = list(takewhile(lambda change: (change.seq in inputs) is anew, changes))
     gate = policies.gate(tx.conn, recipient, tx.at)
-    if anew:
-        done = _decide_again(tx, gate, Cursor(run[-1].seq, 0))
+    then = replace(place, behind=run[-1].seq) if late else replace(place, seq=run[-1].seq)
+    if not anew:
+        _decide_fresh(tx, gate, run, late=late)
+        views.move_cursor(tx, recipient.id, then)
+    elif place.behind is None:
+        return _decide_again(tx, gate, replace(then, again=0)) and len(run) == len(changes)
     else:
-        done = _decide_fresh(tx, gate, run)
-    all_of_them = len(run) == len(changes) < _CHANGES_PER_COMMIT
-    return views.head(tx.conn, recipient.id) if done and all_of_them else None
+        views.move_cursor(tx, recipient.id, replace(then, again=0))
+    return len(run) == len(changes)
 
 
 def _is_input(change: Change, recipient: Recipient) -> bool:
@@ -201,15 +299,16 @@ def _is_input(change: Change, recipient: Recipient) -> bool:
     return change.kind in _ABOUT_PEERS or (change.kind in _ABOUT_ONE and change.subject == recipient.id)
 
 
-def _decide_fresh(tx: Tx, gate: Gate, changes: Sequence[Change]) -> bool:
-    """Decide for what has not been decided yet, all of it."""
+def _decide_fresh(tx: Tx, gate: Gate, changes: Sequence[Change], *, late: bool) -> None:
+    """Decide for what has not been decided yet, all of it; of what is `late` some may have been."""
     standing = gate.recipient.standing
     told_late: list[str] = []
     # In the order of the log, so that numbers do not depend on where one commit's worth of changes ends.
     for what, group in groupby(changes, _in_order):
         run = list(group)
         if what == "statement":
-            told_late += _decide_statements(tx, gate, list(dict.fromkeys(c.subject for c in run)))
+            hashes = list(dict.fromkeys(c.subject for c in run))
+            told_late += _decide_statements(tx, gate, _not_decided(tx.conn, gate, hashes) if late else hashes)
         elif what == "recall" and standing is Standing.MEMBER:
             _number_recalls(tx, gate, run)
         elif what == "commitment":
@@ -220,12 +319,16 @@ def _decide_fresh(tx: Tx, gate: Gate, changes: Sequence[Change]) -> bool:
         _tell_own(tx, gate, changes, told_late)
     elif standing is Standing.CONSTITUENT:
         _tell_constituent(tx, gate.recipient, changes)
-    views.move_cursor(tx, gate.recipient.id, Cursor(changes[-1].seq))
-    return True
 
 
 def _in_order(change: Change) -> str:
     return "recall" if change.kind in _RECALLS else change.kind
+
+
+def _not_decided(conn: Connection, gate: Gate, hashes: list[str]) -> list[str]:
+    recipient = gate.recipient.id
+    done = views.offered(conn, recipient, hashes) | views.reasons(conn, recipient, hashes).keys()
+    return [one for one in hashes if one not in done]
 
 
 def _decide_again(tx: Tx, gate: Gate, place: Cursor) -> bool:
@@ -233,7 +336,7 @@ def _decide_again(tx: Tx, gate: Gate, place: Cursor) -> bool:
     recipient = gate.recipient.id
     some, upto = views.withheld_after(tx.conn, recipient, place.again or 0, place.seq, _AGAIN_PER_COMMIT)
     _decide_statements(tx, gate, some, views.reasons(tx.conn, recipient, some))
-    views.move_cursor(tx, recipient, Cursor(place.seq, upto))
+    views.move_cursor(tx, recipient, replace(place, again=upto))
     return upto is None
 
 
@@ -362,7 +465,7 @@ def _number_recalls(tx: Tx, gate: Gate, changes: Sequence[Change]) -> None:
 def _told_by_others(facts: Sequence[Facts], gate: Gate) -> set[str]:
     """Return the statements that others may have passed on to a recipient before they were taken back."""
     onward = [one for one in facts if one.terms is not None and one.terms.onward]
-    decisions = [gate.decide(msgspec.structs.replace(one, recalled=False)) for one in onward]
+    decisions = [gate.decide(replace(one, recalled=False)) for one in onward]
     return {one.statement for one in decisions if isinstance(one, Released)}
 
 
@@ -385,6 +488,7 @@ def _number_commitments(tx: Tx, recipient: Recipient, digests: Sequence[str]) ->
     """Give a member what this node commits itself to from the time on at which it was enrolled."""
     if not digests or recipient.standing is not Standing.MEMBER or recipient.suspended:
         return
+    there = views.given(tx.conn, recipient.id, digests)
     made = checkpoints.commitments(tx.conn, digests, recipient.since)
     _number(
         tx,
@@ -392,6 +496,7 @@ def _number_commitments(tx: Tx, recipient: Recipient, digests: Sequence[str]) ->
         [
             (ViewKind.COMMITMENT, digest, "kept by every peer", frame.pack_commitment(envelope).digest())
             for digest, envelope in made.items()
+            if digest not in there
         ],
     )
 

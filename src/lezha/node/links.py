@@ -120,6 +120,7 @@ class Link:
         self._member = peer.member
         self._peer = peer
         self._decided = -1
+        self._waits = False
         self._head = Head(0, views.GENESIS)
         self._due = 0
         self._recalls = -1
@@ -242,8 +243,7 @@ class Link:
         serial = self._changes.serial
         packed: Packed | None = None
         if serial != self._decided:
-            sends = client.is_open() and not self._isolated
-            done, packed = await self._decide(self._outbox.would_send() if sends else None)
+            done, packed = await self._decide(client)
             if done:
                 self._decided = serial
         if self._isolated or (self._peer.state is not PeerState.ACTIVE and not self._owes()):
@@ -293,39 +293,54 @@ class Link:
             await self._pause(pause.seconds)
 
     async def _decide_all(self, serial: int) -> None:
-        """Decide for all that waits, while nothing can be sent: then it is known how much that is."""
+        """Decide, while nothing can be sent, for what waits, as far as the queue is not full."""
         while serial != self._decided:
             done, _ = await self._decide(None)
             if done:
                 self._decided = serial
 
-    async def _decide(self, send: Send | None) -> tuple[bool, Packed | None]:
-        """Decide for what has changed, or some of it; say whether that is all, and give what can be sent at once.
+    async def _decide(self, client: Line | None) -> tuple[bool, Packed | None]:
+        """Decide for what has changed, or some of it; say whether that is all for now, and give what can be sent.
 
-        What is due is up to which number the peer is to be told now.
+        What is due is up to which number the peer is to be told now. Without a `client` nothing can be sent.
         """
         if self._peer.state is PeerState.ACTIVE:
-            sender = share.Sender(self._incarnation, send)
+            sender = self._sender(client)
             found = await share.look(self._log, self._member, sender, self._world.now())
             self._peer, self._isolated, self._head = found.peer, found.isolated, found.head
+            self._waits = found.waits
             if found.peer.state is PeerState.ACTIVE:
-                self._due, self._recalls = found.head.number, -1
+                if found.waits:
+                    await self._decide_recalls()
+                self._due = self._head.number
                 return found.is_all, found.packed
-        return await self._decide_recalls(), None
-
-    async def _decide_recalls(self) -> bool:
-        """Number what a peer that is not active still hears of: that what it was ever offered was recalled."""
+            self._recalls = -1  # what is due is not all any more, but these
         with self._log.read() as conn:
             self._peer = peers.by_member(conn, self._member)
             self._isolated = isolation.present(conn) is not None
-            newest = tombstones.newest(conn)
         if self._peer.state is PeerState.ACTIVE:
-            return False
-        if newest != self._recalls:
-            self._head = await share.decide_recalls(self._log, self._peer.recipient())
+            return False, None
+        if await self._decide_recalls():
             with self._log.read() as conn:
                 self._due = max(tombstones.numbers(conn, self._member), default=0)
-            self._recalls = newest
+        return True, None
+
+    def _sender(self, client: Line | None) -> share.Sender:
+        if client is None or self._isolated or not client.is_open():
+            return share.Sender(self._incarnation, None)
+        return share.Sender(self._incarnation, self._outbox.would_send(), self._outbox.acknowledged)
+
+    async def _decide_recalls(self) -> bool:
+        """Number that what the peer was ever offered was recalled, if something was since; say whether it was.
+
+        That is all that a peer which is not active hears of, and what does not wait until its queue is shorter.
+        """
+        with self._log.read() as conn:
+            newest = tombstones.newest(conn)
+        if newest == self._recalls:
+            return False
+        self._head = await share.decide_recalls(self._log, self._peer.recipient())
+        self._recalls = newest
         return True
 
     def _owes(self) -> bool:
@@ -370,6 +385,8 @@ class Link:
                 self._head = views.head(conn, self._member)
         before = self._outbox.acknowledged
         self._outbox.receipted(receipt, self._head.number, self._chain_at(batch, receipt.head))
+        if self._waits:
+            self._decided = -1  # the peer has taken some: there may be room for more
         self._heard = arrived
         self.state.phase, self.state.fault, self.state.last_receipt = "sending", "", receipt.at
         refused = receipt.refused_of(batch)

@@ -80,6 +80,12 @@ def commitments(conn: Connection, digests: Iterable[str], since: str = "") -> di
     return {row.digest: row.commitment for row in each(conn, _SINCE, digests, since=since)}
 
 
+def committed(conn: Connection, after: int) -> list[str]:
+    """Return the digests of all commitments made after event `after`, oldest first."""
+    asked = select(_OWN.c.digest).where(_OWN.c.seq > after, _OWN.c.digest != "").order_by(_OWN.c.seq)
+    return list(conn.scalars(asked))
+
+
 def last_kept(conn: Connection, member: str) -> tuple[str, int]:
     """Return the time of the last commitment that is kept of a member, and how many are."""
     row = conn.execute(

@@ -395,6 +395,12 @@ cursors: Final = Table(
     Column("recipient", Text, primary_key=True),
     Column("seq", BigInteger, nullable=False),
     Column("again", BigInteger, comment="of the last statement decided anew; null if none is to be"),
+    Column(
+        "behind",
+        BigInteger,
+        comment="of the event before the first that is put off; null if none is",
+    ),
+    Column("until", BigInteger, nullable=False, comment="of the last that is put off"),
 )
 
 carried: Final = Table(

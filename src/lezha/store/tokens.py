@@ -1,13 +1,17 @@
 """Access tokens, kept as digests."""
 
+from typing import Final
+
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from lezha.access.rights import Role
 from lezha.store import schema
 from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Tx
 from lezha.store.rows import record
+
+_BY_ID: Final = select(schema.tokens).where(schema.tokens.c.id == bindparam("id"))
 
 
 class KeptToken(msgspec.Struct, frozen=True):
@@ -60,7 +64,7 @@ def revoke(tx: Tx, name: str, actor: str) -> None:
 
 def get(conn: Connection, token_id: str) -> KeptToken | None:
     """Return a token, or None."""
-    row = conn.execute(select(schema.tokens).where(schema.tokens.c.id == token_id)).first()
+    row = conn.execute(_BY_ID, {"id": token_id}).first()
     return None if row is None else record(row._mapping, KeptToken)
 
 

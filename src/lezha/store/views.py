@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, and_, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, false, func, insert, or_, select, update
 
 from lezha.sharing.release import Reason, Withheld
 from lezha.store import schema
@@ -58,10 +58,13 @@ class Cursor(msgspec.Struct, frozen=True):
     """The seq up to which events have been decided for a recipient.
 
     While what was withheld is decided anew on account of one of them, `again` is the seq of the last statement done.
+    While some of them are put off, they are those after `behind` up to `until`.
     """
 
     seq: int
     again: int | None = None
+    behind: int | None = None
+    until: int = 0
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -125,14 +128,14 @@ _VOIDED: Final = select(schema.voids.c.number).where(
 _MOVE: Final = (
     update(schema.cursors)
     .where(schema.cursors.c.recipient == bindparam("of"))
-    .values(seq=bindparam("seq"), again=bindparam("again"))
+    .values(
+        seq=bindparam("seq"), again=bindparam("again"), behind=bindparam("behind"), until=bindparam("until")
+    )
 )
 _RECEIPT: Final = select(schema.receipts.c.head).where(
     schema.receipts.c.recipient == bindparam("recipient"), schema.receipts.c.head == bindparam("head")
 )
-_CURSOR: Final = select(schema.cursors.c.seq, schema.cursors.c.again).where(
-    schema.cursors.c.recipient == bindparam("recipient")
-)
+_CURSOR: Final = select(schema.cursors).where(schema.cursors.c.recipient == bindparam("recipient"))
 _STATEMENTS, _WITHHELD = schema.statements, schema.withheld
 _FEW_WITHHELD: Final = (
     select(_STATEMENTS.c.seq, _STATEMENTS.c.hash)
@@ -152,9 +155,14 @@ _WITHHELD_BETWEEN: Final = (
     )
     .order_by(_STATEMENTS.c.seq)
 )
+_LAST: Final = (1 << 63) - 1
 _CHANGES: Final = (
     select(_EVENTS.c.seq, _EVENTS.c.kind, _EVENTS.c.subject)
-    .where(_EVENTS.c.seq > bindparam("after"), _EVENTS.c.kind.in_(bindparam("kinds", expanding=True)))
+    .where(
+        _EVENTS.c.seq > bindparam("after"),
+        _EVENTS.c.seq <= bindparam("upto"),
+        _EVENTS.c.kind.in_(bindparam("kinds", expanding=True)),
+    )
     .order_by(_EVENTS.c.seq)
     .limit(bindparam("limit"))
 )
@@ -313,19 +321,29 @@ def withheld_counts(conn: Connection, recipient: str, *, own: bool) -> dict[str,
 def cursor(conn: Connection, recipient: str) -> Cursor:
     """Return how far events have been decided for a recipient."""
     row = conn.execute(_CURSOR, {"recipient": recipient}).first()
-    return Cursor(0) if row is None else Cursor(row.seq, row.again)
+    return Cursor(0) if row is None else Cursor(row.seq, row.again, row.behind, row.until)
 
 
 def move_cursor(tx: Tx, recipient: str, to: Cursor) -> None:
     """Record how far events have been decided for a recipient."""
-    values = {"seq": to.seq, "again": to.again}
+    values = msgspec.structs.asdict(to)
     if not tx.conn.execute(_MOVE, values | {"of": recipient}).rowcount:
         tx.conn.execute(insert(schema.cursors).values(recipient=recipient, **values))
 
 
-def changes(conn: Connection, after: int, kinds: Iterable[str], limit: int) -> list[Change]:
-    """Return up to `limit` events of these kinds after `after`, in order."""
-    rows = conn.execute(_CHANGES, {"after": after, "kinds": sorted(kinds), "limit": limit})
+def to_decide(conn: Connection, recipient: str, most: int) -> int:
+    """Count the statements that have not been decided for a recipient, up to `most`."""
+    place, seq = cursor(conn, recipient), _STATEMENTS.c.seq
+    put_off = false() if place.behind is None else seq.between(place.behind + 1, place.until)
+    asked = select(seq).where(or_(seq > place.seq, put_off)).limit(most)
+    return conn.scalar(select(func.count()).select_from(asked.subquery())) or 0
+
+
+def changes(
+    conn: Connection, after: int, kinds: Iterable[str], limit: int, upto: int = _LAST
+) -> list[Change]:
+    """Return up to `limit` events of these kinds after `after` and up to `upto`, in order."""
+    rows = conn.execute(_CHANGES, {"after": after, "upto": upto, "kinds": sorted(kinds), "limit": limit})
     return [Change(row.seq, row.kind, row.subject) for row in rows]
 
 

@@ -227,6 +227,7 @@ def _peers(peers: list[PeerMeasures]) -> Iterator[Metric]:
     )
     yield each("lag_seconds", "How long the oldest frame has waited for a peer's receipt.", "lag_s")
     yield each("queue_frames", "Frames that wait for a peer's receipt.", "queued")
+    yield each("undecided_statements", "Statements not decided for a peer yet, up to 10,000.", "to_decide")
     yield each("frames_acknowledged", "Frames that a peer has signed for, of all time.", "acknowledged")
     yield each("frames_received", "Frames that were taken from a peer, of all time.", "received")
     yield each("clock_skew_seconds", "By how much a peer's clock was ahead when it last sent.", "skew_s")

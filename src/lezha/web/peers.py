@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import structlog
 from litestar import Litestar, Request, Response, get, post
-from litestar.di import NamedDependency, Provide
+from litestar.datastructures import State
 from litestar.exceptions import PermissionDeniedException, TooManyRequestsException
 from litestar.params import FromPath
 
@@ -20,7 +20,6 @@ from lezha.federation.door import Door, Why
 from lezha.federation.errors import EnrolmentError, NotTakenUp, Refused
 from lezha.federation.pace import Pace
 from lezha.flows import introduce
-from lezha.flows.introduce import Host
 from lezha.node.clock import ahead, utc_now
 from lezha.node.intake import Intake
 from lezha.node.links import Links
@@ -43,13 +42,7 @@ def app(node: Node) -> Litestar:
     """Return the application of the peers' listener."""
     return Litestar(
         route_handlers=[frames, pull, own_document, commit, reveal],
-        dependencies={
-            "log": Provide(lambda: node.log, sync_to_thread=False),
-            "host": Provide(lambda: node.host, sync_to_thread=False),
-            "links": Provide(lambda: node.links, sync_to_thread=False),
-            "intake": Provide(lambda: node.intake, sync_to_thread=False),
-            "door": Provide(lambda: node.door, sync_to_thread=False),
-        },
+        state=State({"node": node}),
         middleware=[sourced],
         exception_handlers=HANDLERS,
         logging_config=None,
@@ -59,20 +52,16 @@ def app(node: Node) -> Litestar:
 
 
 @post("/link/v1/frames", status_code=200)
-async def frames(
-    request: Request[Any, Any, Any],
-    log: NamedDependency[Log],
-    links: NamedDependency[Links],
-    intake: NamedDependency[Intake],
-    door: NamedDependency[Door],
-) -> Response[bytes]:
+async def frames(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Take a batch and answer with the signed receipt; of a suspended peer's take recalls alone."""
-    peer = _authenticated(request, log, door)
-    await _wait_for_turn(log, intake.pace, peer)
+    node = _node(request)
+    peer = _authenticated(request, node)
+    pace = node.intake.pace
+    await _wait_for_turn(node.log, pace, peer)
     try:
-        return await _taken(await request.body(), peer, links, intake)
+        return await _taken(await request.body(), peer, node.links, node.intake)
     finally:
-        intake.pace.leave(peer.member)
+        pace.leave(peer.member)
 
 
 async def _taken(raw: bytes, peer: Peer, links: Links, intake: Intake) -> Response[bytes]:
@@ -84,50 +73,44 @@ async def _taken(raw: bytes, peer: Peer, links: Links, intake: Intake) -> Respon
 
 
 @post("/link/v1/pull", status_code=200, request_max_body_size=_MAX_RECEIPT)
-async def pull(
-    request: Request[Any, Any, Any],
-    log: NamedDependency[Log],
-    links: NamedDependency[Links],
-    intake: NamedDependency[Intake],
-    door: NamedDependency[Door],
-) -> Response[bytes]:
+async def pull(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Give a peer the next batch that is for it, once there is one; take the receipt for the one before."""
-    peer = _authenticated(request, log, door)
+    node = _node(request)
+    peer = _authenticated(request, node)
     receipt = await request.body()
     if not receipt:  # to begin anew costs a greeting; whoever brings a receipt has taken what was sent
-        await _wait_for_turn(log, intake.pace, peer)
-        intake.pace.spend(peer.member, 0, 0)
-        intake.pace.leave(peer.member)
-    link = links.get(peer.member)
+        pace = node.intake.pace
+        await _wait_for_turn(node.log, pace, peer)
+        pace.spend(peer.member, 0, 0)
+        pace.leave(peer.member)
+    link = node.links.get(peer.member)
     batch = await link.ask(receipt) if link else b""
     return Response(batch, media_type=frame.MEDIA_TYPE, status_code=200 if batch else 204)
 
 
 @get("/link/v1/document/{invitation:str}")
-async def own_document(
-    log: NamedDependency[Log], host: NamedDependency[Host], invitation: FromPath[str]
-) -> Response[bytes]:
+async def own_document(request: Request[Any, Any, Any], invitation: FromPath[str]) -> Response[bytes]:
     """Show this node's document to whoever holds an open invitation; strangers learn no name and no number to call."""
-    with log.read() as conn:
+    node = _node(request)
+    with node.log.read() as conn:
         introduce.check_open(conn, invitation, utc_now())
-    return Response(host.known.raw, media_type="application/json")
+    return Response(node.host.known.raw, media_type="application/json")
 
 
 @post("/link/v1/enrol/commit", status_code=200, request_max_body_size=_MAX_ENROLMENT)
-async def commit(request: Request[Any, Any, Any], log: NamedDependency[Log]) -> Response[bytes]:
+async def commit(request: Request[Any, Any, Any]) -> Response[bytes]:
     """First step of an invited node."""
-    answer = await introduce.committed(log, _message(await request.body(), enrolment.Commit))
+    answer = await introduce.committed(_node(request).log, _message(await request.body(), enrolment.Commit))
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
 @post("/link/v1/enrol/reveal", status_code=200, request_max_body_size=_MAX_ENROLMENT)
-async def reveal(
-    request: Request[Any, Any, Any], log: NamedDependency[Log], host: NamedDependency[Host]
-) -> Response[bytes]:
+async def reveal(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Second step of an invited node."""
+    node = _node(request)
     message = _message(await request.body(), enrolment.Reveal)
     try:
-        await introduce.revealed(log, host, message)
+        await introduce.revealed(node.log, node.host, message)
     except NotTakenUp as error:
         _logger.warning("enrolment.refused", invitation=message.invitation, reason=error.why)
         raise
@@ -142,16 +125,21 @@ def named_in(der: bytes, log: Log) -> str:
         return ""
 
 
-def _authenticated(request: Request[Any, Any, Any], log: Log, door: Door) -> Peer:
+def _node(request: Request[Any, Any, Any]) -> Node:
+    node: Node = request.app.state.node
+    return node
+
+
+def _authenticated(request: Request[Any, Any, Any], node: Node) -> Peer:
     der = client_certificate(request)
     member = tls.claimed_member(der) if der else None
     if der is None or member is None:
-        _refused(door, "", "no certificate of a member was shown")
+        _refused(node.door, "", "no certificate of a member was shown")
         raise PermissionDeniedException("A peer's certificate is needed here.")
     try:
-        return _peer_of(der, log)
+        return _peer_of(der, node.log)
     except (NotFound, Refused) as error:
-        _refused(door, member, str(error))
+        _refused(node.door, member, str(error))
         raise PermissionDeniedException("This certificate is not that of an active peer.") from None
 
 

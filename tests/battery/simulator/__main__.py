@@ -1,15 +1,16 @@
-"""Tell the stories of seeds: `python -m tests.battery.simulator [--more] SEED [SEED ...]`."""
+"""Tell the stories of seeds: `python -m tests.battery.simulator [--more | --backlog] SEED [SEED ...]`."""
 
 import argparse
 import sys
 import time
 
-from tests.battery.simulator.more import MoreStory
+from tests.battery.simulator.more import BacklogStory, MoreStory
 from tests.battery.simulator.story import Story, tell
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser()
     asked.add_argument("--more", action="store_const", dest="kind", const=MoreStory, default=Story)
+    asked.add_argument("--backlog", action="store_const", dest="kind", const=BacklogStory)
     asked.add_argument("seeds", type=int, nargs="+")
     given = asked.parse_args()
     for seed in given.seeds:

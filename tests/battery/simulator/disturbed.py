@@ -26,7 +26,7 @@ from tests.stix.examples import indicator
 
 from lezha.federation import frame, pace
 from lezha.federation.frame import Frame
-from lezha.flows import publish
+from lezha.flows import publish, receive
 from lezha.sharing.terms import Audience, Terms
 from lezha.sharing.tlp import Tlp
 from lezha.stix import bundle, encode
@@ -36,9 +36,9 @@ EVENT_S = 0.0001
 COMMIT_S = 2 * DISK_S
 PEACE_S, FLOOD_S, HELD_S, AFTER_S = 1.0, 4.0, 3.0, 3.0
 
-WAIT_S = 2 * pace.AT_ONCE * (COMMIT_S + frame.BATCH_FRAMES * EVENT_S)
+WAIT_S = 2 * (COMMIT_S + receive._PER_COMMIT * EVENT_S)
 """By how much a hostile peer may delay a delivery while it is within its limit: a delivery is two commits, by which it
-is numbered and taken, and each waits behind so many batches of that peer at most (`federation.pace`)."""
+is numbered and taken, and each waits behind one commit of that peer's batches at most (`flows.receive`)."""
 HELD_WAIT_S = 2 * COMMIT_S
 """By how much once it is held back: the link to it writes down what it answers, once for each of the two commits."""
 

@@ -1,4 +1,4 @@
-"""A story in which more happens: some nodes ask instead of being told, all commit to their logs, some purge.
+"""Stories in which more happens: some nodes ask instead of being told, all commit to their logs, some purge.
 
 What is added is drawn from a stream of its own. It changes what else happens nevertheless: batches go other ways.
 """
@@ -14,7 +14,7 @@ from tests.battery.simulator.story import NODES, Outcome, Story
 from tests.battery.simulator.virtual import seconds
 
 from lezha.federation import checkpoint
-from lezha.flows import purge
+from lezha.flows import purge, share
 
 
 class MoreStory(Story):
@@ -74,3 +74,16 @@ class MoreStory(Story):
         yield from super()._faults()
         for one in self.members:
             yield from rules.left_of_purged(one, self.names)
+
+
+class BacklogStory(MoreStory):
+    """The same, where what waits for a peer is soon put off: its queue is short, and a commit looks at few changes."""
+
+    async def run(self) -> Outcome:
+        chance = random.Random(f"backlog {self.seed}")
+        with (
+            patch.object(share, "QUEUE", chance.randint(1, 6)),
+            patch.object(share, "_CHANGES_PER_COMMIT", chance.randint(1, 4)),
+            patch.object(share, "_AGAIN_PER_COMMIT", chance.randint(1, 4)),
+        ):
+            return await super().run()
