@@ -625,6 +625,51 @@ async def test_a_greeting_is_answered_with_what_was_put_aside_last(pair: tuple[S
     assert replace(receipt, refused=((4, "x"), (0, "x"))).refused_of(batch()) == ()
 
 
+# --- a batch is taken in parts --------------------------------------------------------------------------------------
+
+
+async def test_what_others_write_goes_between_two_parts_of_a_batch(
+    pair: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "_PER_COMMIT", 2)
+    here, sender = pair
+    loop = asyncio.get_running_loop()
+    between: list[asyncio.Future[Any]] = []
+    counted = select(func.count()).select_from(schema.statements)
+
+    def count() -> None:
+        between.append(here.log.submit(lambda tx: tx.conn.scalar(counted)))
+
+    def heard(committed: Committed) -> None:
+        if "statement" in committed.kinds:
+            loop.call_soon_threadsafe(count)
+
+    here.log.on_commit(heard)
+    parcels = [said(TIRANA, written(TIRANA, number)) for number in range(1, 6)]
+    assert (await take(here, sender, batch(*stream(*parcels)))).head == 5
+    assert await asyncio.gather(*between) == [2, 4, 5]
+
+
+async def test_behind_a_part_of_which_something_is_left_nothing_is_looked_at(
+    pair: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "_PER_COMMIT", 2)
+    here, sender = pair
+    looked: list[list[int]] = []
+    taken = receive._take
+
+    def noted(*given: Any) -> Any:
+        looked.append([one.number for one, _ in given[4]])
+        return taken(*given)
+
+    monkeypatch.setattr(receive, "_take", noted)
+    frames = list(stream(*(said(TIRANA, written(TIRANA, number)) for number in range(1, 8))))
+    del frames[3]
+    receipt = await take(here, sender, batch(*frames))
+    assert (receipt.head, len(live(here))) == (3, 3)
+    assert looked == [[1, 2], [3, 5]]
+
+
 # --- what it costs ----------------------------------------------------------------------------------------------------
 
 
@@ -670,48 +715,3 @@ async def test_what_patterns_cost_is_at_the_expense_of_what_their_peer_may_send_
     assert intake.pace.enter(sender.member, None, 0) == 0
     await intake.take(sender.member, intake.decode(sender.member, frame.encode(batch(sent[1]))))
     assert intake.pace.enter(sender.member, None, 0) == (8192 // PATTERN_CHARS + 1 - 10 + 1) * 360
-
-
-# --- a batch is taken in parts --------------------------------------------------------------------------------------
-
-
-async def test_what_others_write_goes_between_two_parts_of_a_batch(
-    pair: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(receive, "_PER_COMMIT", 2)
-    here, sender = pair
-    loop = asyncio.get_running_loop()
-    between: list[asyncio.Future[Any]] = []
-    counted = select(func.count()).select_from(schema.statements)
-
-    def count() -> None:
-        between.append(here.log.submit(lambda tx: tx.conn.scalar(counted)))
-
-    def heard(committed: Committed) -> None:
-        if "statement" in committed.kinds:
-            loop.call_soon_threadsafe(count)
-
-    here.log.on_commit(heard)
-    parcels = [said(TIRANA, written(TIRANA, number)) for number in range(1, 6)]
-    assert (await take(here, sender, batch(*stream(*parcels)))).head == 5
-    assert await asyncio.gather(*between) == [2, 4, 5]
-
-
-async def test_behind_a_part_of_which_something_is_left_nothing_is_looked_at(
-    pair: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(receive, "_PER_COMMIT", 2)
-    here, sender = pair
-    looked: list[list[int]] = []
-    taken = receive._take
-
-    def noted(*given: Any) -> Any:
-        looked.append([one.number for one, _ in given[4]])
-        return taken(*given)
-
-    monkeypatch.setattr(receive, "_take", noted)
-    frames = list(stream(*(said(TIRANA, written(TIRANA, number)) for number in range(1, 8))))
-    del frames[3]
-    receipt = await take(here, sender, batch(*frames))
-    assert (receipt.head, len(live(here))) == (3, 3)
-    assert looked == [[1, 2], [3, 5]]
