@@ -27,7 +27,8 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     pytester.makeconftest(CONFTEST)
     pytester.makeini(
-        "[pytest]\nmarkers = needs(*tools): what the test needs\nasyncio_default_fixture_loop_scope = function\n"
+        "[pytest]\nmarkers =\n needs(*tools): what the test needs\n soak: runs for long\n"
+        "asyncio_default_fixture_loop_scope = function\n"
     )
     return pytester
 

@@ -1,16 +1,15 @@
 """What came of each long test is kept, with the commit: of those that ran, and of no others."""
 
 import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.soak_results import RESULTS
+from tests.test_needs import inner as project
 
-CONFTEST = Path(__file__).with_name("conftest.py").read_text(encoding="utf-8")
+__all__ = ["project"]  # a fixture
+
 TESTS = """
     import pytest
 
@@ -33,20 +32,13 @@ TESTS = """
 
 
 @pytest.fixture
-def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def inner(project: pytest.Pytester) -> pytest.Pytester:
     """Return a project with this conftest, outside CI, in a repository with one commit."""
-    monkeypatch.delenv("CI", raising=False)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    pytester.makeconftest(CONFTEST)
-    pytester.makeini(
-        "[pytest]\nmarkers =\n needs(*tools): what the test needs\n soak: runs for long\n"
-        "asyncio_default_fixture_loop_scope = function\n"
-    )
-    pytester.makepyfile(TESTS.format(bad=0))
+    project.makepyfile(TESTS.format(bad=0))
     who = ["-c", "user.name=test", "-c", "user.email=test@test.invalid"]
     for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "All there is."]):
-        subprocess.run(["git", *command], cwd=pytester.path, check=True)
-    return pytester
+        subprocess.run(["git", *command], cwd=project.path, check=True)
+    return project
 
 
 def kept(inner: pytest.Pytester) -> dict[str, Any]:
