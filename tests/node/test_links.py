@@ -1,6 +1,7 @@
 """What a link does with what is under way when its node is isolated."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.node.test_node import home, podgorica
 from lezha.federation import frame, outbox
 from lezha.federation.errors import LinkFault
 from lezha.federation.frame import Receipt
-from lezha.flows import publish, share
+from lezha.flows import publish, recall, share
 from lezha.flows.publish import Request
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
@@ -41,6 +42,7 @@ class Slow:
     def __init__(self, sender: str) -> None:
         self._sender = sender
         self._open: list[asyncio.Future[bytes]] = []
+        self.has_suspended = False
         self.begun: list[bytes] = []
         self.leaving: list[bytes] = []
 
@@ -54,7 +56,8 @@ class Slow:
         sent = frame.decode(raw)
         if not sent.frames:
             chain = GENESIS.hex()
-            receipt = Receipt(PODGORICA.member, self._sender, sent.incarnation, 0, chain, utc_now())
+            refused = ((1, frame.SUSPENDED),) if self.has_suspended else ()
+            receipt = Receipt(PODGORICA.member, self._sender, sent.incarnation, 0, chain, utc_now(), refused)
             return frame.sign_receipt(receipt, PODGORICA.signer)
         self.begun.append(raw)
         self.leaving.append(raw)
@@ -149,3 +152,20 @@ async def test_what_isolation_has_stopped_is_sent_again_at_its_end(home: Path) -
         await story.under_way(1)
         first, again = map(frame.decode, story.line.begun)
         assert again.frames == first.frames
+
+
+async def test_isolation_stops_recalls_that_are_told_apart(home: Path) -> None:
+    """A peer that has suspended this member is told of recalls alone: they leave no more than anything else."""
+    async with told(home) as story:
+        await story.publish()
+        await story.under_way(1)
+        node, made = story.node, json.loads(written(TIRANA, 1))["id"]
+        await recall.recall(node.log, node.author, node.members, recall.Request(made), "test")
+        story.line.has_suspended = True
+        await story.line.abort()
+        await story.under_way(1)
+        kinds = {one.kind for one in frame.decode(story.line.leaving[0]).frames}
+        assert kinds == {frame.FrameKind.TOMBSTONE}
+        await story.isolate()
+        await story.has_stopped()
+        assert story.line.leaving == []

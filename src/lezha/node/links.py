@@ -432,10 +432,22 @@ class Link:
             batch = batches.pack_recalls(
                 conn, self._peer.recipient(), self._incarnation, send, self._world.now()
             )
-        if batch.frames:
-            raw = await client.send(frame.encode(batch))
-            frame.read_receipt(raw, self._keys, self._member, self._identity.member)
-            self._told_apart = batch.frames[-1].number
+        if not batch.frames:
+            return
+        self._flights.begin(batch, self._carry(client, batch))
+        while not self._flights.has_landed:
+            await self._flights.wait(
+                asyncio.ensure_future(self._changes.beyond(self._changes.serial, _IDLE_S))
+            )
+            if self._is_isolated():
+                await self._drop()
+                return
+        frame.read_receipt(self._flights.land().receipt, self._keys, self._member, self._identity.member)
+        self._told_apart = batch.frames[-1].number
+
+    def _is_isolated(self) -> bool:
+        with self._log.read() as conn:
+            return isolation.present(conn) is not None
 
     def _chain_at(self, batch: Batch, number: int) -> bytes | None:
         if number == 0:
