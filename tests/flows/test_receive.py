@@ -35,7 +35,7 @@ from tests.flows.alliance import (
 )
 from tests.stix.examples import sco
 
-from lezha.federation import checkpoint, frame, roster
+from lezha.federation import checkpoint, frame, roster, statement
 from lezha.federation.checkpoint import Commitment
 from lezha.federation.envelope import PayloadType, seal
 from lezha.federation.frame import FrameKind, Parcel, read_receipt
@@ -553,6 +553,25 @@ async def test_many_frames_at_once_are_taken_in_order(pair: tuple[Station, Stati
 def test_the_examples_of_bad_frames_would_be_good_without_what_is_bad_in_them() -> None:
     # Otherwise a frame might be refused for a reason of the test's own making.
     assert encode(told(TIRANA, 2)) == GOOD[1].contents[0]
+
+
+async def test_each_signature_is_checked_once_whether_it_holds_or_not(
+    pair: tuple[Station, Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    podgorica, tirana = pair
+    checked: list[bytes] = []
+    read = statement.read
+
+    def noted(raw: bytes, keyring: Any) -> Any:
+        checked.append(raw)
+        return read(raw, keyring)
+
+    monkeypatch.setattr(statement, "read", noted)
+    good, stranger = said(TIRANA, written(TIRANA, 1)), said(MALLORY, written(MALLORY, 2))
+    frames = stream(good, stranger)
+    receipt = await take(podgorica, tirana, batch(*frames))
+    assert (receipt.head, receipt.refused) == (2, ((2, "unknown_key"),))
+    assert checked == [one.envelope for one in frames]
 
 
 @pytest.mark.parametrize(("size", "beside"), [(200, False), (12_000, True)])

@@ -51,6 +51,36 @@ async def test_facts_say_what_was_signed_and_how_the_object_is_marked(log: Log) 
     )
 
 
+async def test_what_was_there_before_arrives_beside_what_is_new(log: Log) -> None:
+    await keep(log, signed(1, own=False))
+
+    def work(tx: Tx) -> None:
+        new = statements.add(tx, [signed(1, own=False), signed(2, own=False)], "test")
+        assert new.keys() == {signed(2).hash}
+        statements.arrived(tx, [signed(1).hash, signed(2).hash, signed(2).hash], MONTENEGRO, new)
+
+    await log.write(work)
+    with log.read() as conn:
+        found = statements.facts(conn, [signed(1).hash, signed(2).hash])
+    assert [one.came_from for one in found] == [frozenset({MONTENEGRO})] * 2
+
+
+async def test_a_companion_may_be_here_before_the_content_that_it_goes_beside(log: Log) -> None:
+    await log.write(lambda tx: contents.add(tx, [content(1)], "test"))
+
+    def work(tx: Tx) -> None:
+        fresh = contents.add(tx, [content(1), content(2)], "test")
+        assert fresh.keys() == {content(2).hash}
+        statements.add(tx, [signed(2, companions=(content(1).hash,))], "test", fresh)
+
+    await log.write(work)
+    with log.read() as conn:
+        assert statements.parcels(conn, [signed(2).hash])[signed(2).hash][1] == [
+            content(2).raw,
+            content(1).raw,
+        ]
+
+
 async def test_facts_say_who_sent_it_here(log: Log) -> None:
     await keep(log, signed(1, own=False), signed(2))
     for member in (MONTENEGRO, ALBANIA, MONTENEGRO):

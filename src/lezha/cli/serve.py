@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -117,6 +118,9 @@ async def _until_told(node: Node, *servers: listeners.Server) -> None:
 async def _tell_ready(*servers: listeners.Server) -> None:
     for server in servers:
         await server.listening.wait()
+    # What has been loaded by now stays: no later collection looks at it again, which takes 40 ms each time.
+    gc.collect()
+    gc.freeze()
     supervisor.tell("READY=1")
 
 

@@ -217,14 +217,14 @@ def draft(author: Author, members: Members, request: Request) -> Draft:
 def write(tx: Tx, draft: Draft, actor: str) -> Published:
     """Write a draft as `publish` does, in a transaction that has more to do."""
     plan = _plan(tx.conn, draft, tx.at)
-    contents.add(tx, [draft.author.identity, *(one.content for one in plan.items)], actor)
+    fresh = contents.add(tx, [draft.author.identity, *(one.content for one in plan.items)], actor)
     before = _signed_before(tx.conn, plan)
     signed = [
         sign(tx, draft.author, one.content, one.terms, one.beside.contents)
         for one in plan.items
         if one.content.hash not in before
     ]
-    statements.add(tx, signed, actor)
+    statements.add(tx, signed, actor, fresh)
     reached.add(tx, draft.request.terms.audience, draft.request.terms.tlp)
     told = before | {one.content: one.hash for one in signed}
     taken = tuple((one.content.stix_id, told[one.content.hash]) for one in plan.items)

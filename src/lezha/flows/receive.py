@@ -372,7 +372,7 @@ def _keep_roster(tx: Tx, known: KnownRoster, sender: str, overruled: frozenset[s
 
 
 def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[Told]) -> None:
-    contents.add(tx, [content for one in told for content in one.contents], sender)
+    fresh = contents.add(tx, [content for one in told for content in one.contents], sender)
     signed = [
         Signed(
             hash=one.known.digest,
@@ -386,9 +386,9 @@ def _keep_statements(tx: Tx, receiver: Receiver, sender: str, told: Sequence[Tol
         )
         for one in told
     ]
-    statements.add(tx, signed, sender)
+    new = statements.add(tx, signed, sender, fresh)
     communities.signed_by(tx, _floors(signed))
-    statements.arrived(tx, [one.hash for one in signed], sender)
+    statements.arrived(tx, [one.hash for one in signed], sender, new)
     tombstones.retold(tx, sender, [one.hash for one in signed])
 
 

@@ -86,11 +86,33 @@ def weight(frames: Iterable[Frame]) -> int:
 
 def check_all(frames: Sequence[Frame], receiver: Receiver, latest: str) -> list[tuple[Frame, Checked]]:
     """Verify what frames carry, each by itself."""
-    return [(one, check(one, receiver, latest)) for one in frames]
+    # All signatures first: one piece of work many times costs less than all of it frame by frame, by a tenth.
+    said = [_said(one, receiver.members) for one in frames]
+    return [(one, _check(one, found, receiver, latest)) for one, found in zip(frames, said, strict=True)]
 
 
 def check(one: Frame, receiver: Receiver, latest: str, overruled: frozenset[str] = frozenset()) -> Checked:
     """Verify what a frame carries, without a look at the log. `overruled` are limits that a person sets aside."""
+    return _check(one, _said(one, receiver.members), receiver, latest, overruled)
+
+
+def _said(one: Frame, members: Members) -> KnownStatement | Refused | None:
+    """Verify the statement that a frame carries, if it carries one; return why it is refused if it is."""
+    if one.kind is not FrameKind.STATEMENT:
+        return None
+    try:
+        return statement.read(one.envelope, members.keyring)
+    except Refused as refused:
+        return refused
+
+
+def _check(
+    one: Frame,
+    said: KnownStatement | Refused | None,
+    receiver: Receiver,
+    latest: str,
+    overruled: frozenset[str] = frozenset(),
+) -> Checked:
     try:
         if one.kind is FrameKind.VOID:
             return None
@@ -102,7 +124,9 @@ def check(one: Frame, receiver: Receiver, latest: str, overruled: frozenset[str]
             return attest.check(one.envelope, one.contents, receiver.members, latest)
         if one.kind is FrameKind.DOCUMENT:
             return Renewal(renew.check_document(one.envelope, one.contents), Spoilt())
-        told = _check_statement(one, receiver.members)
+        if not isinstance(said, KnownStatement):
+            raise said or Refused("malformed_batch", "A piece of a frame is no frame.")
+        told = _check_statement(one, said, receiver.members)
         return replace(told, beyond=_beyond(told, receiver.own, latest, overruled))
     except Refused as refused:
         return Unfit(refused, names(one))
@@ -159,8 +183,7 @@ def _beyond(told: Told, own: Constituency, latest: str, overruled: frozenset[str
     return Refused("too_broad", f"{subject.stix_id} is too broad: {words}.") if words else None
 
 
-def _check_statement(one: Frame, members: Members) -> Told:
-    known = statement.read(one.envelope, members.keyring)
+def _check_statement(one: Frame, known: KnownStatement, members: Members) -> Told:
     said = known.statement
     digests = tuple(hashlib.sha256(raw).hexdigest() for raw in one.contents)
     if digests != (said.content, *said.companions):

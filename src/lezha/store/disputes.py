@@ -9,12 +9,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, FromClause, ScalarSelect, and_, bindparam, case, exists, func, select
+from sqlalchemy import Connection, FromClause, ScalarSelect, exists, func, select
 
 from lezha.stix.versions import substance
 from lezha.store import schema
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows, parts, record
+from lezha.store.rows import KEYS, each, each_pair, insert_rows, record
 
 Version = tuple[str, str, str]
 """The id and the version of an object, and who claims to have made it."""
@@ -43,23 +43,15 @@ class Question(msgspec.Struct, frozen=True):
     unsaid: dict[str, bytes | None] = msgspec.field(default_factory=dict)
 
 
-_CONTENTS, _STATEMENTS, _SUBSTANCES = schema.contents, schema.statements, schema.substances
+_CONTENTS, _STATEMENTS = schema.contents, schema.statements
 _VERSION: Final = (_CONTENTS.c.stix_id, _CONTENTS.c.version, _CONTENTS.c.creator)
-_BY_CREATOR: Final = and_(
-    _STATEMENTS.c.content == _CONTENTS.c.seq, _STATEMENTS.c.origin == _CONTENTS.c.creator
-)
-_UNSAID: Final = case((_SUBSTANCES.c.substance.is_(None), _CONTENTS.c.hash))
 # However many contents of a version say the same: they are one row.
-_SIGNED: Final = (
-    select(*_VERSION, _SUBSTANCES.c.substance, _UNSAID.label("unsaid"))
-    .outerjoin(_SUBSTANCES, _SUBSTANCES.c.content == _CONTENTS.c.seq)
-    .where(
-        _CONTENTS.c.stix_id.in_(KEYS),
-        _CONTENTS.c.version.in_(bindparam("versions", expanding=True)),
-        exists().where(_BY_CREATOR).correlate(_CONTENTS),
-    )
-    .distinct()
-)
+_SIGNED: Final = """
+    SELECT DISTINCT c.stix_id, c.version, c.creator, s.substance, CASE WHEN s.substance IS NULL THEN c.hash END
+    FROM asked CROSS JOIN contents c LEFT JOIN substances s ON s.content = c.seq
+    WHERE c.stix_id = asked.one AND c.version = asked.other
+    AND EXISTS (SELECT 1 FROM statements t WHERE t.content = c.seq AND t.origin = c.creator)
+"""
 _OTHER: Final = _CONTENTS.alias("other")
 
 
@@ -93,14 +85,13 @@ def questions(
     `coming` are contents that the creator has signed, hash -> bytes, whether they are in the log yet or not.
     """
     asked = {version: Question(version, unsaid=dict(coming.get(version, {}))) for version in versions}
-    for part in parts(sorted(asked)):
-        ids, numbers = ({version[place] for version in part} for place in (0, 1))
-        for row in conn.execute(_SIGNED, {"keys": list(ids), "versions": list(numbers)}):
-            one = asked.get((row.stix_id, row.version, row.creator))
-            if one is not None and row.substance is not None:
-                one.substances.add(row.substance)
-            elif one is not None:
-                one.unsaid[row.unsaid] = None
+    pairs = ((stix_id, version) for stix_id, version, _ in asked)
+    for stix_id, version, creator, said, unsaid in each_pair(conn, _SIGNED, pairs):
+        one = asked.get((stix_id, version, creator))
+        if one is not None and said is not None:
+            one.substances.add(said.hex())
+        elif one is not None:
+            one.unsaid[unsaid.hex()] = None
     return [one for one in asked.values() if len(one.substances) + len(one.unsaid) > 1]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -41,6 +41,22 @@ def each_raw(conn: Connection, question: str, keys: Iterable[Any]) -> Iterator[A
             yield from conn.exec_driver_sql(f"{question} = ANY(%s)", (part,))
         else:
             yield from conn.exec_driver_sql(f"{question} IN ({','.join('?' * len(part))})", tuple(part))
+
+
+def each_pair(conn: Connection, question: str, pairs: Iterable[tuple[str, str]]) -> Iterator[Any]:
+    """Ask `question`, SQL about the rows of `asked (one, other)`, for all of `pairs`, and give rows as the driver does.
+
+    SQLite begins with what stands before a CROSS JOIN. Two IN (…) would have it try each `one` with each `other`.
+    """
+    postgres = conn.dialect.name == "postgresql"
+    for part in parts(pairs):
+        if postgres:
+            given = "SELECT * FROM unnest(%s::text[], %s::text[])"
+            values: tuple[Any, ...] = tuple(map(list, zip(*part, strict=True)))
+        else:
+            given = f"VALUES {','.join(['(?,?)'] * len(part))}"
+            values = tuple(chain.from_iterable(part))
+        yield from conn.exec_driver_sql(f"WITH asked (one, other) AS ({given}) {question}", values)
 
 
 def parts(values: Iterable[T]) -> Iterator[list[T]]:

@@ -1,7 +1,8 @@
 """Release statements about contents, and the facts that the release kernel decides on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +16,7 @@ from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
 from lezha.store.definitions import Said
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows, record
+from lezha.store.rows import KEYS, each, each_raw, insert_rows, record
 from lezha.store.tombstones import RECALLED
 
 
@@ -44,6 +45,7 @@ class Subject(msgspec.Struct, frozen=True):
 _STATEMENTS, _CONTENTS = schema.statements, schema.contents
 _ARRIVED, _BESIDE, _BODIES = schema.arrivals, schema.companions, schema.bodies
 _DISPUTED, _PURGED = schema.disputes, schema.purges
+_NONE: Final[Mapping[str, int]] = MappingProxyType({})
 _REMEMBERED: Final = 4096  # characters
 _LOST: Final = _PURGED.alias("lost")
 _SUBJECT: Final = _CONTENTS.c.seq == _STATEMENTS.c.content
@@ -176,14 +178,17 @@ _ABOUT_CONTENT: Final = select(_CONTENTS.c.seq, _CONTENTS.c.stix_id).where(_CONT
 _BYTES: Final = select(_BODIES.c.content, _BODIES.c.bytes).where(_BODIES.c.content.in_(KEYS))
 
 
-def add(tx: Tx, signed: Sequence[Signed], actor: str) -> None:
-    """Add those of the statements that are new. Raises NotFound if a content is not held."""
+def add(tx: Tx, signed: Sequence[Signed], actor: str, fresh: Mapping[str, int] = _NONE) -> Mapping[str, int]:
+    """Add those of the statements that are new; return their seqs. Raises NotFound if a content is not held.
+
+    `fresh` are the seqs of contents that `contents.add` has just returned.
+    """
     unique = {statement.hash: statement for statement in signed}
     there = known(tx.conn, unique)
     new = [statement for key, statement in unique.items() if key not in there]
     if not new:
-        return
-    subjects = contents.seqs(tx.conn, _contents_of(new))
+        return _NONE
+    subjects = {**fresh, **contents.seqs(tx.conn, (key for key in _contents_of(new) if key not in fresh))}
     if missing := [key for key in _contents_of(new) if key not in subjects]:
         raise NotFound(f"No content {missing[0]} is held here.")
     seqs = tx.events("statement", [statement.hash for statement in new], actor)
@@ -195,13 +200,15 @@ def add(tx: Tx, signed: Sequence[Signed], actor: str) -> None:
         for position, content in enumerate(statement.companions)
     ]
     insert_rows(tx.conn, schema.companions, beside)
+    return {one.hash: seq for one, seq in zip(new, seqs, strict=True)}
 
 
-def arrived(tx: Tx, hashes: Iterable[str], member: str) -> None:
-    """Record that `member` sent these statements here."""
+def arrived(tx: Tx, hashes: Iterable[str], member: str, fresh: Mapping[str, int] = _NONE) -> None:
+    """Record that `member` sent these statements here; `fresh` are the seqs of those that `add` has just returned."""
     given = list(dict.fromkeys(hashes))
-    there = {row.hash for row in each(tx.conn, _ARRIVALS, given) if row.member == member}
-    seqs = {row.hash: row.seq for row in each(tx.conn, _KNOWN, given)}
+    before = [key for key in given if key not in fresh]
+    there = {row.hash for row in each(tx.conn, _ARRIVALS, before) if row.member == member}
+    seqs = {**fresh, **{row.hash: row.seq for row in each(tx.conn, _KNOWN, before)}}
     insert_rows(tx.conn, schema.arrivals, [(seqs[key], member, tx.at) for key in given if key not in there])
 
 
@@ -212,7 +219,8 @@ def origins(conn: Connection, hashes: Iterable[str]) -> dict[str, str]:
 
 def known(conn: Connection, hashes: Iterable[str]) -> set[str]:
     """Return those of `hashes` that the log holds."""
-    return {row.hash for row in each(conn, _KNOWN, hashes)}
+    keys = map(bytes.fromhex, hashes)
+    return {row[0].hex() for row in each_raw(conn, "SELECT hash FROM statements WHERE hash", keys)}
 
 
 def facts(conn: Connection, hashes: Sequence[str]) -> list[Facts]:

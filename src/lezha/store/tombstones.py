@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select
 
 from lezha.store import schema
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows, record
+from lezha.store.rows import KEYS, each, each_raw, insert_rows, record
 
 _STONES, _STATEMENTS, _VIEWS = schema.tombstones, schema.statements, schema.views
 _CONTENTS: Final = schema.contents
@@ -56,6 +56,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 _COLUMNS: Final = tuple(_STONES.c[name] for name in Stone.__struct_fields__)
+_TAKEN_BACK: Final = "SELECT statement FROM tombstones WHERE statement"
 _THERE: Final = select(_STONES.c.statement, _STONES.c.member).where(_STONES.c.statement.in_(KEYS))
 _ABOUT: Final = select(*_COLUMNS).join(_STATEMENTS, COUNTS).where(_STONES.c.statement.in_(KEYS))
 _ENVELOPES: Final = select(_STONES.c.hash, _STONES.c.envelope).where(_STONES.c.hash.in_(KEYS))
@@ -148,7 +149,10 @@ def about(conn: Connection, statements: Iterable[str]) -> dict[str, Stone]:
 
 def retold(tx: Tx, sender: str, statements: Iterable[str]) -> None:
     """Note which of these, that a peer has just sent, were taken back without its having been told so."""
-    dead = about(tx.conn, statements)
+    # Asked for every statement, of which next to none was taken back.
+    keys = map(bytes.fromhex, statements)
+    found = [row[0].hex() for row in each_raw(tx.conn, _TAKEN_BACK, keys)]
+    dead = about(tx.conn, found)
     if dead:
         told = {row.ref for row in each(tx.conn, _HEARD, (one.hash for one in dead.values()), sender=sender)}
         late = [key for key, one in dead.items() if one.hash not in told]
