@@ -2,6 +2,9 @@
 
 import asyncio
 import threading
+import time
+
+import pytest
 
 from lezha.flows import share
 from lezha.flows.witness import QUIET
@@ -9,8 +12,8 @@ from lezha.node.changes import Changes
 from lezha.store.log import Committed
 
 
-def commit(first: int, last: int, *kinds: str, instant: float = 0.0) -> Committed:
-    return Committed(first, last, frozenset(kinds), instant)
+def commit(first: int, last: int, *kinds: str, instant: float = 0.0, by: tuple[str, ...] = ()) -> Committed:
+    return Committed(first, last, frozenset(kinds), instant, actors=frozenset(by))
 
 
 async def test_a_commit_wakes_all_who_wait() -> None:
@@ -39,6 +42,33 @@ async def test_a_commit_of_other_kinds_wakes_nobody() -> None:
 
 async def test_a_wait_ends_when_its_time_is_over() -> None:
     assert await Changes().beyond(0, 0.01) == 0
+
+
+@pytest.mark.parametrize("by", [(), ("other",), ("self", "other")])
+async def test_what_others_have_a_part_in_is_told_at_once(by: tuple[str, ...]) -> None:
+    changes = Changes()
+    waiting = asyncio.create_task(changes.beyond(0, 10, "self"))
+    changes.heard(commit(1, 1, "content", by=("self",)))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    changes.heard(commit(2, 2, "content", by=by))
+    changes.heard(commit(3, 3, "content", by=("self",)))
+    await asyncio.sleep(0.01)
+    assert waiting.done()
+    assert await changes.beyond(0, 10, "self") == 3
+
+
+async def test_what_oneself_has_caused_alone_is_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lezha.node.changes._PATIENCE_S", 0.2)
+    changes = Changes()
+    begun = time.monotonic()
+    waiting = asyncio.create_task(changes.beyond(0, 10, "self"))
+    for number in range(1, 4):
+        changes.heard(commit(number, number, "content", by=("self",)))
+        await asyncio.sleep(0.05)
+    assert not waiting.done()
+    assert await waiting == 3
+    assert time.monotonic() - begun >= 0.2
 
 
 async def test_one_who_gives_up_does_not_take_the_others_along() -> None:

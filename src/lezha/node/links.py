@@ -281,7 +281,7 @@ class Link:
 
     async def _await(self, serial: int) -> None:
         """Wait for the oldest answer, or for something new: what is under way is dropped when this node is isolated."""
-        await self._flights.wait(asyncio.ensure_future(self._changes.beyond(serial, _IDLE_S)))
+        await self._flights.wait(self._beyond(serial))
         if not self._flights.has_landed:
             # Something is new. Where receipts come soon, it goes with what comes until then.
             await self._flights.wait(seconds=_SOON_S)
@@ -436,9 +436,7 @@ class Link:
             return
         self._flights.begin(batch, self._carry(client, batch))
         while not self._flights.has_landed:
-            await self._flights.wait(
-                asyncio.ensure_future(self._changes.beyond(self._changes.serial, _IDLE_S))
-            )
+            await self._flights.wait(self._beyond(self._changes.serial))
             if self._is_isolated():
                 await self._drop()
                 return
@@ -462,11 +460,15 @@ class Link:
 
     async def _idle(self, serial: int) -> None:
         """Wait for something new, for a new life of the peer, or for long."""
-        self._idling = asyncio.ensure_future(self._changes.beyond(serial, _IDLE_S))
+        self._idling = self._beyond(serial)
         try:
             await asyncio.wait([self._idling])
         finally:
             self._idling.cancel()
+
+    def _beyond(self, serial: int) -> "asyncio.Future[int]":
+        """Wait for something new; what the peer has brought itself is next to nothing to it, and is looked at later."""
+        return asyncio.ensure_future(self._changes.beyond(serial, _IDLE_S, self._member))
 
     async def _pause(self, seconds: float) -> None:
         self._contact.clear()

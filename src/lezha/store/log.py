@@ -47,7 +47,8 @@ def asked_from(source: str) -> Iterator[None]:
 class Committed(msgspec.Struct, frozen=True):
     """Events `first`..`last`, of these kinds, are durable since `instant` (monotonic seconds).
 
-    Of what another process committed, `instant` is when this one heard of it, and how long it took is not known.
+    `actors` have caused them. Of what another process committed, `instant` is when this one heard of it; who caused it,
+    and how long it took, is not known.
     """
 
     first: int
@@ -55,6 +56,7 @@ class Committed(msgspec.Struct, frozen=True):
     kinds: frozenset[str]
     instant: float
     took_s: float | None = None
+    actors: frozenset[str] = frozenset()
 
 
 class Tx:
@@ -67,6 +69,7 @@ class Tx:
         self.seq = seq
         self.chain = chain
         self.kinds: set[str] = set()
+        self.actors: set[str] = set()
 
     def event(self, kind: str, subject: str, actor: str = "node", **detail: object) -> int:
         """Append an event and return its seq."""
@@ -87,6 +90,7 @@ class Tx:
         insert_rows(self.conn, schema.events, rows)
         self.seq, self.chain = seqs[-1], chain
         self.kinds.add(kind)
+        self.actors.add(actor)
         return seqs
 
 
@@ -150,6 +154,7 @@ class _Done(msgspec.Struct, frozen=True):
     before: Position
     after: Position
     kinds: frozenset[str]
+    actors: frozenset[str]
     results: list[tuple["Future[Any]", Any]]
 
 
@@ -311,7 +316,7 @@ class Log:
                     if not one.future.done():
                         one.future.set_exception(failed)
                 return
-        self._tell(done.before.seq, done.after.seq, done.kinds, time.monotonic() - begun)
+        self._tell(done, time.monotonic() - begun)
         for future, result in done.results:
             future.set_result(result)
 
@@ -331,6 +336,7 @@ class Log:
         at = sequencer.after(before.at, self._clock())
         position = msgspec.structs.replace(before, at=at)
         kinds: set[str] = set()
+        actors: set[str] = set()
         results: list[tuple[Future[Any], Any]] = []
         for work, future, source in group:
             tx = Tx(conn, at, position.seq, position.chain, source)
@@ -348,11 +354,12 @@ class Log:
             results.append((future, result))
             position = msgspec.structs.replace(position, seq=tx.seq, chain=tx.chain)
             kinds |= tx.kinds
+            actors |= tx.actors
         if results:
             sequencer.put(conn, position)
         if position.seq > before.seq:
             engines.hint(conn)
-        return _Done(before, position, frozenset(kinds), results)
+        return _Done(before, position, frozenset(kinds), frozenset(actors), results)
 
     def _uncertain(self, error: Exception, done: _Done) -> StoreError | None:
         """Return what to say after a commit that failed, or None if it was written all the same.
@@ -376,8 +383,9 @@ class Log:
             f"and ask again if it was not ({engines.said(error)})."
         )
 
-    def _tell(self, before: int, last: int, kinds: frozenset[str], took_s: float) -> None:
+    def _tell(self, done: _Done, took_s: float) -> None:
         """Tell listeners of this process's commit, and before of what others have committed since the last."""
+        before, last = done.before.seq, done.after.seq
         with self._hearing:
             try:
                 if before > self._heard:
@@ -387,7 +395,8 @@ class Log:
                 _logger.warning("store.unheard", reason=str(error))
                 return
             if last > max(before, self._heard):
-                self._announce(Committed(before + 1, last, kinds, time.monotonic(), took_s))
+                instant = time.monotonic()
+                self._announce(Committed(before + 1, last, done.kinds, instant, took_s, done.actors))
 
     def _hear(self) -> None:
         """Tell listeners of what other processes have committed, and whether one of them has taken the lead."""

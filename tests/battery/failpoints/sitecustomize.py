@@ -47,10 +47,10 @@ class DyingLog(log.Log):
         if POINT == "before the commit":
             event.listen(self._writer, "commit", die_if_armed)
 
-    def _tell(self, before: int, last: int, kinds: frozenset[str], took_s: float) -> None:
+    def _tell(self, *committed: Any) -> None:
         if POINT == "after the commit":
             die_if_armed()
-        super()._tell(before, last, kinds, took_s)
+        super()._tell(*committed)
 
 
 if POINT == "nothing is synced":
