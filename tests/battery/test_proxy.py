@@ -7,7 +7,7 @@ by then is not: a fault may show in some of them only.
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,9 +22,10 @@ FOUND = {"a node whose peer reset connections as they were made ended by SIGABRT
 PATIENCE_S = 10
 
 
-def assert_well(seed: int, folder: Path, *, short: bool) -> None:
-    outcome = tell(seed, folder, short=short)
-    command = f".venv/bin/python -m tests.battery.proxy{' --short' if short else ''} {seed}"
+def assert_well(seed: int, folder: Path, *, short: bool, database: str = "") -> None:
+    outcome = tell(seed, folder, short=short, database=database)
+    options = f"{' --short' if short else ''}{' --database URL' if database else ''}"
+    command = f".venv/bin/python -m tests.battery.proxy{options} {seed}"
     again = f"Again, from the repository's root: {command}"
     assert not outcome.faults, "\n".join([f"seed {seed}", *outcome.told, *outcome.faults, again])
 
@@ -36,8 +37,10 @@ def test_what_a_short_story_of_real_nodes_has_shown_does_not_come_back(found: st
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(SOAK))
-def test_real_nodes_get_what_they_may_have_once_whatever_the_network_does(seed: int, tmp_path: Path) -> None:
-    assert_well(seed, tmp_path, short=False)
+def test_real_nodes_get_what_they_may_have_once_whatever_the_network_does(
+    seed: int, tmp_path: Path, postgres_databases: Callable[[], str]
+) -> None:
+    assert_well(seed, tmp_path, short=False, database=postgres_databases() if seed % 2 else "")
 
 
 # --- the proxy does what it is told ---------------------------------------------------------------------------------

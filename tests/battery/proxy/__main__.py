@@ -1,5 +1,9 @@
-"""Tell the stories of seeds: `python -m tests.battery.proxy [--short] SEED [SEED ...]`."""
+"""Tell the stories of seeds: `python -m tests.battery.proxy [--short] [--database URL] SEED [SEED ...]`.
 
+With `--database`, the URL of an empty PostgreSQL database, one node keeps its log there: tell one story then.
+"""
+
+import argparse
 import sys
 import tempfile
 import time
@@ -8,11 +12,15 @@ from pathlib import Path
 from tests.battery.proxy.story import tell
 
 if __name__ == "__main__":
-    short = "--short" in sys.argv
-    for seed in (one for one in sys.argv[1:] if one != "--short"):
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--short", action="store_true")
+    asked.add_argument("--database", default="")
+    asked.add_argument("seeds", type=int, nargs="+")
+    given = asked.parse_args()
+    for seed in given.seeds:
         begun = time.perf_counter()
         with tempfile.TemporaryDirectory(prefix="lezha-proxy-") as folder:
-            outcome = tell(int(seed), Path(folder), short=short)
+            outcome = tell(seed, Path(folder), short=given.short, database=given.database)
         lines = [*outcome.told, *(f"FAULT: {words}" for words in outcome.faults)]
         lines.append(
             f"seed {seed}: {outcome.carried} bytes, {outcome.held} statements, settled after {outcome.settled:.1f} s, "

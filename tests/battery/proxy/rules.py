@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import create_engine
 from tests.battery.nodes import RunningNode
 from tests.battery.simulator import rules
 
@@ -20,6 +21,7 @@ from lezha.federation.envelope import PayloadType
 from lezha.federation.errors import Refused
 from lezha.flows.check import check
 from lezha.node.settings import DATABASE
+from lezha.store import schema
 from lezha.store.log import Reader
 from lezha.store.views import GENESIS
 
@@ -61,17 +63,30 @@ class Silence:
 def looked_at(nodes: Sequence[RunningNode]) -> Iterator[list[Held]]:
     """Give what the nodes hold; all are linked to one another."""
     with ExitStack() as stack:
-        made = [
-            Held(node, stack.enter_context(closing(sqlite3.connect(_uri(node), uri=True, timeout=10))))
-            for node in nodes
-        ]
+        made = [Held(node, stack.enter_context(closing(_view(node)))) for node in nodes]
         for one in made:
             one.linked = [other for other in made if other is not one]
         yield made
 
 
-def _uri(node: RunningNode) -> str:
-    return f"file:{node.home / DATABASE}?mode=ro"
+def _view(node: RunningNode) -> sqlite3.Connection:
+    """Return a node's database, or a copy of it if it is PostgreSQL's: the questions are SQLite's."""
+    if not node.database:
+        return sqlite3.connect(f"file:{node.home / DATABASE}?mode=ro", uri=True, timeout=10)
+    made, source = (
+        sqlite3.connect(":memory:"),
+        create_engine(node.database, isolation_level="REPEATABLE READ"),
+    )
+    with closing(source.raw_connection()) as server, closing(server.cursor()) as cursor:
+        for table in schema.metadata.sorted_tables:
+            columns = [column.name for column in table.columns]
+            cursor.execute(f"SELECT {', '.join(columns)} FROM {table.name}")
+            made.execute(f"CREATE TABLE {table.name} ({', '.join(columns)})")
+            made.executemany(
+                f"INSERT INTO {table.name} VALUES ({', '.join('?' * len(columns))})", cursor.fetchall()
+            )
+    source.dispose()
+    return made
 
 
 def faults(nodes: Sequence[RunningNode], silences: Sequence[Silence]) -> Iterator[str]:
@@ -194,6 +209,6 @@ def mistakes(node: RunningNode) -> Iterator[str]:
 
 def unsound(node: RunningNode) -> Iterator[str]:
     """Give what `lezha store check` finds in a node's log."""
-    with closing(Reader(f"sqlite:///{node.home / DATABASE}")) as log:
+    with closing(Reader(node.database or f"sqlite:///{node.home / DATABASE}")) as log:
         for found in check(log):
             yield f"the log of {node.name}: {found}"

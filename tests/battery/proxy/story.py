@@ -1,8 +1,9 @@
 """One seed, one story: three or four real nodes, each behind a front, what they say, and what goes wrong meanwhile.
 
-One of them nobody can connect to: it asks the others, through their fronts. Then the weather is fair, all nodes run,
-and within PATIENCE_S everything has to be where it belongs. What happens and when is drawn from the seed; how far the
-nodes have come by then is not, since they are real. `python -m tests.battery.proxy SEED` tells a story.
+One may keep its log in PostgreSQL. One of them nobody can connect to: it asks the others, through their fronts. Then
+the weather is fair, all nodes run, and within PATIENCE_S everything has to be where it belongs. What happens and when
+is drawn from the seed; how far the nodes have come by then is not, since they are real.
+`python -m tests.battery.proxy SEED` tells a story.
 """
 
 import json
@@ -63,16 +64,16 @@ class Published:
     stix_id: str
 
 
-def tell(seed: int, folder: Path, *, short: bool = False) -> Outcome:
-    """Run the story of a seed in an empty folder."""
+def tell(seed: int, folder: Path, *, short: bool = False, database: str = "") -> Outcome:
+    """Run the story of a seed in an empty folder; one node has its log in `database` if that is not empty."""
     with fronts(seed) as made:
-        return Story(seed, folder, made, short=short).run()
+        return Story(seed, folder, made, short=short, database=database).run()
 
 
 class Story:
     """The story of a seed."""
 
-    def __init__(self, seed: int, folder: Path, made: Fronts, *, short: bool) -> None:
+    def __init__(self, seed: int, folder: Path, made: Fronts, *, short: bool, database: str) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         names = _NAMES[: 2 if short else self.chance.choice((2, 3, 3))]
@@ -80,7 +81,7 @@ class Story:
         self.nodes: list[RunningNode] = []
         for name in names:
             port = free_port()
-            node = RunningNode(folder, name, front=port)
+            node = RunningNode(folder, name, front=port, database="" if self.nodes else database)
             self.nodes.append(node)
             self.fronts[name] = made.before(node.link_port, port)
         self.nodes.append(RunningNode(folder, _ASKS, reachable=False))
