@@ -13,7 +13,7 @@ from tests.battery.nodes import RunningNode, bundle, failing, indicator, lezha
 
 POINTS = ("within a piece", "before the commit", "after the commit")
 SIZE = 7  # objects of a bundle
-SOAK = 500  # kills, of a node with either database
+SHORT, SOAK = 7, 500  # kills, of a node with either database
 
 
 class Story:
@@ -83,7 +83,7 @@ def test_a_node_that_dies_at_one_point_of_a_commit_keeps_all_or_nothing(
 def test_a_node_killed_at_random_keeps_all_that_it_acknowledged(
     tmp_path: Path, database: Callable[[], str]
 ) -> None:
-    _kill_at_random(tmp_path, database, 5)
+    _kill_at_random(tmp_path, database, SHORT)
 
 
 @pytest.mark.soak
