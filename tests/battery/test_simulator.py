@@ -18,6 +18,10 @@ FOUND: dict[str, tuple[int, type[Story]]] = {
     "a restored node was refilled only when something new came": (8, Story),
     "two nodes that lost one another for long paused for half a minute more": (112, Story),
     "a restored node committed itself again for a time for which it had done so": (1049, MoreStory),
+    "what an earlier life had sent arrived at a restored node after its successor, and fenced that off": (
+        1109,
+        BacklogStory,
+    ),
     "a node that asks heard only after half a minute that a peer was restored": (14, MoreStory),
 }
 """What stories have shown to be wrong, and by which seed of which kind of story."""

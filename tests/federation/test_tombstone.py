@@ -10,7 +10,7 @@ from tests.federation.refusals import refused
 
 from lezha.federation import envelope, tombstone
 from lezha.federation.envelope import PayloadType
-from lezha.federation.tombstone import MAX_WHY, Tombstone
+from lezha.federation.tombstone import MAX_BYTES, MAX_WHY, Tombstone
 
 KNOWN = keyring(TIRANA, PODGORICA)
 ONE = Tombstone(TIRANA.member, "ab" * 32, AT, "a busy resolver")
@@ -38,6 +38,14 @@ def test_a_reason_need_not_be_given() -> None:
 def test_a_tombstone_in_the_name_of_another_member_is_refused() -> None:
     with refused("wrong_member"):
         tombstone.read(tombstone.sign(ONE, PODGORICA.signer).raw, KNOWN)
+
+
+def test_a_tombstone_is_small_whatever_is_around_what_it_says() -> None:
+    long = replace(ONE, why="\N{WHITE SMILING FACE}" * MAX_WHY, member=TIRANA.member)
+    assert len(tombstone.sign(long, TIRANA.signer).raw) < MAX_BYTES
+    padded = signed(json.dumps(payload()).encode() + b" " * MAX_BYTES)
+    with refused("malformed_tombstone"):
+        tombstone.read(padded, KNOWN)
 
 
 def test_a_tombstone_by_a_stranger_is_refused() -> None:

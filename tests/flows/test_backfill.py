@@ -8,11 +8,12 @@ from tests.federation.keys import PODGORICA, TIRANA
 from tests.flows.alliance import INCARNATION, VIENNA, Station, alliance, deliver, found, take, told
 
 from lezha.federation.outbox import Send
-from lezha.flows import batches, convene, share
+from lezha.flows import attest, batches, convene, introduce, share
 from lezha.flows.convene import Revision
-from lezha.node.clock import utc_now
+from lezha.node.clock import later, utc_now
 from lezha.sharing.tlp import Tlp
 from lezha.store import schema, tombstones, views
+from lezha.store.peers import PeerState
 from lezha.store.views import Cursor, Head
 
 pytestmark = pytest.mark.usefixtures("narrow")
@@ -239,3 +240,79 @@ async def test_who_needs_all_at_once_gets_what_was_put_off_too(three: Three) -> 
     await share.decide(tirana.log, tirana.peer(podgorica).recipient())
     assert sorted(order(tirana, podgorica)) == sorted(ids(*range(1, 20)))
     assert place(tirana, podgorica).behind is None
+
+
+async def test_what_waits_moves_on_while_something_else_is_written_before_each_look(three: Three) -> None:
+    tirana, podgorica, _ = three
+    await publish(tirana, *range(1, 30))
+    await looked(tirana, podgorica, None)
+    head = 0
+    for _ in range(60):
+        await tirana.log.write(lambda tx: tx.event("posted", "00" * 32))
+        sender = share.Sender(INCARNATION, None, head)
+        head = (await share.look(tirana.log, podgorica.member, sender, utc_now())).head.number
+    assert head == 29
+
+
+@pytest.mark.parametrize("hidden", [{7: 2, 9: 1, 10: 1}, {8: 1, 9: 2, 11: 1}])
+async def test_the_order_does_not_depend_on_what_is_not_told(
+    station: Callable[..., Station], hidden: dict[int, int]
+) -> None:
+    assert await order_with(station, hidden) == await order_with(station, {})
+
+
+async def order_with(station: Callable[..., Station], hidden: dict[int, int]) -> list[str]:
+    """The order of what waited and of what came meanwhile; after some objects there are so many that are not told."""
+    tirana, podgorica, vienna = station(TIRANA), station(PODGORICA), station(VIENNA)
+    await alliance(tirana, podgorica, vienna)
+    for other in (podgorica, vienna):
+        await deliver(tirana, other)
+    for number in range(1, 30):
+        await publish(tirana, number)
+        for one in range(hidden.get(number, 0)):
+            await tirana.publish(told(TIRANA, 100 + number * 3 + one), to=["vienna"])
+    await looked(tirana, podgorica, None)
+    await looked(tirana, podgorica, 0)
+    after = 0
+    for number in range(40, 46):
+        after += 2
+        await looked(tirana, podgorica, after)
+        await publish(tirana, number)
+        await looked(tirana, podgorica, after)
+    await caught_up(tirana, podgorica, after)
+    return order(tirana, podgorica)
+
+
+async def test_a_commitment_that_went_void_is_told_before_a_later_one(three: Three) -> None:
+    tirana, podgorica, _ = three
+    await commit(tirana, -5)
+    await publish(tirana, *range(1, 9))
+    await looked(tirana, podgorica, None)
+    await introduce.change(tirana.log, "podgorica", PeerState.SUSPENDED, "test")
+    with tirana.log.read() as conn:
+        recipient = tirana.peer(podgorica).recipient()
+        denied = batches.pack(conn, recipient, INCARNATION, Send(0), utc_now()).denied
+    await tirana.log.write(lambda tx: views.void(tx, podgorica.member, denied))
+    await commit(tirana, -3)
+    await publish(tirana, *range(9, 14))
+    await introduce.change(tirana.log, "podgorica", PeerState.ACTIVE, "test")
+    await caught_up(tirana, podgorica, 0)  # nothing is refused
+    assert order(tirana, podgorica).count("commitment") == 3
+
+
+async def commit(here: Station, hours: int) -> None:
+    sealer = attest.Sealer(here.member, INCARNATION, here.party.signer)
+    await attest.commit_if_due(here.log, sealer, 1, later(utc_now(), hours=hours))
+
+
+async def test_what_an_admission_releases_fills_the_queue_and_no_more(three: Three) -> None:
+    tirana, _, vienna = three
+    await found("NATO", tirana)
+    for number in range(1, 10):
+        await tirana.publish(told(TIRANA, number), to=["NATO"], future_members=True)
+    await deliver(tirana, vienna)
+    with tirana.log.read() as conn:
+        revision = Revision("NATO", {"vienna": None}, (), utc_now())
+        raw = convene.revise(conn, tirana.convener, tirana.members, revision)
+    await convene.accept(tirana.log, raw, "test")
+    assert (await looked(tirana, vienna, 0)).head.number == QUEUE

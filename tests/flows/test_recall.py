@@ -515,6 +515,21 @@ async def test_recalls_alone_can_be_packed_for_a_peer_that_takes_nothing_else(fo
     assert alone.frames == tuple(one for one in full.frames if one.kind is FrameKind.TOMBSTONE)
 
 
+async def test_of_recalls_alone_as_many_are_packed_as_may_go_at_once(four: Four) -> None:
+    tirana, podgorica, *_ = four
+    await tirana.publish(*(told(TIRANA, number) for number in range(1, 4)))
+    await pack(tirana, podgorica)
+    for number in range(1, 4):
+        await tirana.recall(told(TIRANA, number)["id"])
+    await pack(tirana, podgorica)
+    recipient, packed = tirana.peer(podgorica).recipient(), []
+    with tirana.log.read() as conn:
+        [one, *_] = batches.pack_recalls(conn, recipient, INCARNATION, Send(0), utc_now()).frames
+        for most in (1, 2 * len(one.envelope), 1 << 14):
+            packed.append(batches.pack_recalls(conn, recipient, INCARNATION, Send(0, most), utc_now()))
+    assert [len(sent.frames) for sent in packed] == [1, 2, 3]
+
+
 # --- what else stands -------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,8 @@ from lezha.federation.statement import Keyring
 from lezha.sharing.terms import Time
 
 MAX_WHY: Final = 200
+MAX_BYTES: Final = 8 << 10
+"""Of an envelope; one with the longest reason has some 5 KiB."""
 
 
 class Tombstone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +48,8 @@ def sign(tombstone: Tombstone, one: CryptoSigner) -> KnownTombstone:
 
 def read(raw: bytes, keyring: Keyring) -> KnownTombstone:
     """Verify a tombstone, then parse it, then check that the key is that of the member it names. Raises Refused."""
+    if len(raw) > MAX_BYTES:
+        raise Refused("malformed_tombstone", f"A tombstone has {len(raw)} bytes; {MAX_BYTES} are allowed.")
     opened = envelope.open_sealed(raw, PayloadType.TOMBSTONE, [entry.key for entry in keyring.values()])
     try:
         tombstone = envelope.decode(opened.payload, Tombstone)

@@ -5,6 +5,7 @@ numbered goes as a void frame. Rows are read with their bytes, so no more of the
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import msgspec
@@ -28,7 +29,6 @@ from lezha.store import (
 from lezha.store.views import Entry, ViewKind
 
 _AT_A_TIME: Final = 32
-_STONE_BYTES: Final = 1024  # a tombstone and its frame, at most
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -90,11 +90,10 @@ def pack_present(
 def pack_recalls(conn: Connection, recipient: Recipient, incarnation: str, send: Send, now: str) -> Batch:
     """Pack the tombstones that follow alone, at most 256, for a peer that takes nothing else of this member.
 
-    So many that their bytes are about as many as `send` says. They leave gaps in the numbers, and are told again in
-    their turn once the peer goes on.
+    At least one, and as many bytes as `send` says. They leave gaps in the numbers, and are told again in their turn
+    once the peer goes on.
     """
-    most = min(frame.BATCH_FRAMES, max(1, send.most // _STONE_BYTES))
-    numbers = tombstones.numbers(conn, recipient.id, send.after)[:most]
+    numbers = tombstones.numbers(conn, recipient.id, send.after)[: frame.BATCH_FRAMES]
     rows = [views.entries(conn, recipient.id, number - 1, 1)[0] for number in numbers]
     stones = tombstones.envelopes(conn, [one.ref for one in rows])
     frames = [
@@ -102,6 +101,8 @@ def pack_recalls(conn: Connection, recipient: Recipient, incarnation: str, send:
         for one in rows
         if one.ref in stones
     ]
+    sizes = accumulate(len(one.envelope) for one in frames)
+    frames = frames[: max(1, sum(size <= send.most for size in sizes))]
     return Batch(frame.PROTOCOL, incarnation, now, tuple(frames))
 
 

@@ -9,7 +9,7 @@ number, once given, is for ever.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby, takewhile
+from itertools import groupby, islice, takewhile
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -132,6 +132,17 @@ class Sender(msgspec.Struct, frozen=True):
     acknowledged: int | None = None
 
 
+class _Queue(NamedTuple):
+    """What waits for a peer's receipt, which it has given up to a number."""
+
+    recipient: str
+    acknowledged: int
+
+    def room(self, conn: Connection) -> int:
+        """Return how many rows more may be numbered before the peer has taken some."""
+        return QUEUE - (views.head(conn, self.recipient).number - self.acknowledged)
+
+
 class _Decided(NamedTuple):
     """The view's head, None if there is more to decide now; whether some of it waits until the peer has taken more."""
 
@@ -198,8 +209,13 @@ def _decide_for_link(tx: Tx, recipient: Recipient, acknowledged: int | None) -> 
     changes = views.changes(tx.conn, place.seq, KINDS, _CHANGES_PER_COMMIT)
     many = len(changes) == _CHANGES_PER_COMMIT
     late = place.behind is not None or place.again is not None
-    if not (many or late or acknowledged is None) or not _is_full(tx.conn, recipient.id, acknowledged):
-        return _Decided(_decide_next(tx, recipient, place, changes))
+    if acknowledged is not None and not (many or late):
+        queue = _Queue(recipient.id, acknowledged)
+        return _Decided(_decide_next(tx, recipient, place, changes, queue))
+    done = views.acknowledged(tx.conn, recipient.id)[0] if acknowledged is None else acknowledged
+    queue = _Queue(recipient.id, done)
+    if queue.room(tx.conn) > 0:
+        return _Decided(_decide_next(tx, recipient, place, changes, queue))
     if acknowledged is None:
         return _Decided(views.head(tx.conn, recipient.id), waits=True)
     if many or place.behind is None:
@@ -211,16 +227,11 @@ def _decide_for_link(tx: Tx, recipient: Recipient, acknowledged: int | None) -> 
     return _Decided(None)
 
 
-def _is_full(conn: Connection, recipient: str, acknowledged: int | None) -> bool:
-    """True if so much waits for the peer's receipt that no more is to be numbered before it takes some."""
-    done = views.acknowledged(conn, recipient)[0] if acknowledged is None else acknowledged
-    return views.head(conn, recipient).number - done >= QUEUE
-
-
 def _put_off(tx: Tx, recipient: Recipient, place: Cursor, upto: int) -> None:
     """Let all that waits yield to what comes after event `upto`, but for what other things rest on, and for recalls."""
     _number_rosters(tx, recipient)
     _number_documents(tx, recipient, documents.digests(tx.conn))
+    _number_commitments(tx, recipient, views.only_void(tx.conn, recipient.id, ViewKind.COMMITMENT))
     _number_commitments(tx, recipient, checkpoints.committed(tx.conn, place.seq))
     _number_stones(tx, recipient, tombstones.untold(tx.conn, recipient.id))
     behind = place.seq if place.behind is None else place.behind
@@ -233,46 +244,69 @@ def _decide_present(tx: Tx, recipient: Recipient) -> Head | None:
     return _decide_next(tx, recipient, place, views.changes(tx.conn, place.seq, KINDS, _CHANGES_PER_COMMIT))
 
 
-def _decide_next(tx: Tx, recipient: Recipient, place: Cursor, changes: Sequence[Change]) -> Head | None:
+def _decide_next(
+    tx: Tx, recipient: Recipient, place: Cursor, changes: Sequence[Change], queue: _Queue | None = None
+) -> Head | None:
     """Decide for the next of some changes; return the view's head, or None if there may be more changes.
 
     They are taken in order, so that the order of a view does not depend on how many there are of which it tells
     nothing: what waits behind a roster or an admission waits until all that was withheld has been decided anew. Only
-    what was put off comes after what is new.
+    what was put off comes after what is new. Of what has waited no more is numbered than the `queue` has room for.
     """
-    if place.again is not None and place.behind is None:
-        _decide_again(tx, policies.gate(tx.conn, recipient, tx.at), place)
+    if place.behind is not None:
+        return _decide_new_first(tx, recipient, place, changes, queue)
+    if place.again is not None:
+        _decide_again(tx, policies.gate(tx.conn, recipient, tx.at), place, queue)
         return None
-    if changes:
-        done = _decide_run(tx, recipient, place, changes) and len(changes) < _CHANGES_PER_COMMIT
-        return views.head(tx.conn, recipient.id) if done and place.behind is None else None
-    if place.behind is None or _catch_up(tx, recipient, place):
+    many = len(changes) == _CHANGES_PER_COMMIT
+    if not changes or (_decide_run(tx, recipient, place, changes, queue) and not many):
         return views.head(tx.conn, recipient.id)
     return None
 
 
-def _catch_up(tx: Tx, recipient: Recipient, place: Cursor) -> bool:
+def _decide_new_first(
+    tx: Tx, recipient: Recipient, place: Cursor, changes: Sequence[Change], queue: _Queue | None
+) -> Head | None:
+    """Decide for what is new, and then for some of what was put off, so that this moves on whatever is written."""
+    if changes:
+        _decide_run(tx, recipient, place, changes)
+        place = views.cursor(tx.conn, recipient.id)
+    is_all = not changes
+    if queue is None or queue.room(tx.conn) > 0:
+        is_all = _catch_up(tx, recipient, place, queue) and is_all
+    return views.head(tx.conn, recipient.id) if is_all else None
+
+
+def _catch_up(tx: Tx, recipient: Recipient, place: Cursor, queue: _Queue | None) -> bool:
     """Decide for some of what was put off; say whether nothing is left of it."""
     if place.again is not None:
-        _decide_again(tx, policies.gate(tx.conn, recipient, tx.at), place)
+        _decide_again(tx, policies.gate(tx.conn, recipient, tx.at), place, queue)
         return False
     changes = views.changes(tx.conn, place.behind or 0, KINDS, _CHANGES_PER_COMMIT, place.until)
     if not changes:
         views.move_cursor(tx, recipient.id, Cursor(place.seq))
         return True
-    _decide_run(tx, recipient, place, changes, late=True)
+    _decide_run(tx, recipient, place, changes, queue, late=True)
     return False
 
 
 def _decide_run(
-    tx: Tx, recipient: Recipient, place: Cursor, changes: Sequence[Change], *, late: bool = False
+    tx: Tx,
+    recipient: Recipient,
+    place: Cursor,
+    changes: Sequence[Change],
+    queue: _Queue | None = None,
+    *,
+    late: bool = False,
 ) -> bool:
     """Decide for the first of some changes, as far as they are of one sort; say whether those were all.
 
-    Those that are `late` had been put off.
+    Of many, and of what is decided anew, no more is numbered than the `queue` has room for. Those that are `late` had
+    been put off.
     """
     inputs = {change.seq for change in changes if _is_input(change, recipient)}
-    if inputs or len(changes) == _CHANGES_PER_COMMIT or not place.seq:
+    many = len(changes) == _CHANGES_PER_COMMIT
+    if inputs or many or not place.seq:
         # Rosters and documents travel ahead of objects, also where their events lie further on than this commit looks.
         _number_rosters(tx, recipient)
         _number_documents(tx, recipient, documents.digests(tx.conn))
@@ -281,14 +315,13 @@ def _decide_run(
     anew = changes[0].seq in inputs
     run = list(takewhile(lambda change: (change.seq in inputs) is anew, changes))
     gate = policies.gate(tx.conn, recipient, tx.at)
-    then = replace(place, behind=run[-1].seq) if late else replace(place, seq=run[-1].seq)
     if not anew:
-        _decide_fresh(tx, gate, run, late=late)
-        views.move_cursor(tx, recipient.id, then)
-    elif place.behind is None:
-        return _decide_again(tx, gate, replace(then, again=0)) and len(run) == len(changes)
-    else:
-        views.move_cursor(tx, recipient.id, replace(then, again=0))
+        run = _decide_fresh(tx, gate, run, queue if many or late else None, late=late)
+    upto = run[-1].seq if run else changes[0].seq - 1
+    then = replace(place, behind=upto) if late else replace(place, seq=upto)
+    if anew and place.behind is None:
+        return _decide_again(tx, gate, replace(then, again=0), queue) and len(run) == len(changes)
+    views.move_cursor(tx, recipient.id, replace(then, again=0) if anew else then)
     return len(run) == len(changes)
 
 
@@ -299,26 +332,38 @@ def _is_input(change: Change, recipient: Recipient) -> bool:
     return change.kind in _ABOUT_PEERS or (change.kind in _ABOUT_ONE and change.subject == recipient.id)
 
 
-def _decide_fresh(tx: Tx, gate: Gate, changes: Sequence[Change], *, late: bool) -> None:
-    """Decide for what has not been decided yet, all of it; of what is `late` some may have been."""
+def _decide_fresh(
+    tx: Tx, gate: Gate, changes: Sequence[Change], queue: _Queue | None, *, late: bool
+) -> list[Change]:
+    """Decide for what has not been decided yet, and return for how much of it, which is all if the queue has room.
+
+    Of what is `late` some may have been decided.
+    """
     standing = gate.recipient.standing
     told_late: list[str] = []
+    done: list[Change] = []
     # In the order of the log, so that numbers do not depend on where one commit's worth of changes ends.
     for what, group in groupby(changes, _in_order):
         run = list(group)
         if what == "statement":
             hashes = list(dict.fromkeys(c.subject for c in run))
-            told_late += _decide_statements(tx, gate, _not_decided(tx.conn, gate, hashes) if late else hashes)
+            left = _not_decided(tx.conn, gate, hashes) if late else hashes
+            over, first = _decide_statements(tx, gate, left, room=queue.room(tx.conn) if queue else None)
+            told_late += over
+            if first is not None:
+                return [*done, *run[: [c.subject for c in run].index(first)]]
         elif what == "recall" and standing is Standing.MEMBER:
             _number_recalls(tx, gate, run)
         elif what == "commitment":
             _number_commitments(tx, gate.recipient, [c.subject for c in run])
         elif what == documents.ANNOUNCED:
             _number_documents(tx, gate.recipient, [c.subject for c in run])
+        done += run
     if standing is Standing.OWN:
         _tell_own(tx, gate, changes, told_late)
     elif standing is Standing.CONSTITUENT:
         _tell_constituent(tx, gate.recipient, changes)
+    return done
 
 
 def _in_order(change: Change) -> str:
@@ -331,28 +376,41 @@ def _not_decided(conn: Connection, gate: Gate, hashes: list[str]) -> list[str]:
     return [one for one in hashes if one not in done]
 
 
-def _decide_again(tx: Tx, gate: Gate, place: Cursor) -> bool:
-    """Decide anew for some of what is withheld, after the statement `place.again`; say whether that was the last."""
+def _decide_again(tx: Tx, gate: Gate, place: Cursor, queue: _Queue | None = None) -> bool:
+    """Decide anew for some of what is withheld, after the statement `place.again`; say whether that was the last.
+
+    No more is numbered than the `queue` has room for.
+    """
     recipient = gate.recipient.id
     some, upto = views.withheld_after(tx.conn, recipient, place.again or 0, place.seq, _AGAIN_PER_COMMIT)
-    _decide_statements(tx, gate, some, views.reasons(tx.conn, recipient, some))
+    room = queue.room(tx.conn) if queue else None
+    _, first = _decide_statements(tx, gate, some, views.reasons(tx.conn, recipient, some), room)
+    if first is not None:
+        upto = statements.seq_of(tx.conn, first) - 1
     views.move_cursor(tx, recipient, replace(place, again=upto))
     return upto is None
 
 
 def _decide_statements(
-    tx: Tx, gate: Gate, hashes: list[str], before: Mapping[str, Reason] = _NOTHING
-) -> list[str]:
+    tx: Tx,
+    gate: Gate,
+    hashes: list[str],
+    before: Mapping[str, Reason] = _NOTHING,
+    room: int | None = None,
+) -> tuple[list[str], str | None]:
     """Decide for statements that are not in the recipient's view; `before` is why those are withheld that are recorded.
 
-    What is withheld for the same reason as before keeps the time since when it is. Return what the statements are about
-    of what was purged, or was for a time that is over.
+    What is withheld for the same reason as before keeps the time since when it is. At most `room` are released. Return
+    what the statements are about of what was purged, or was for a time that is over; and the first one, if there is
+    any, for which there was no room: nothing is decided from there on.
     """
     if not hashes:
-        return []
+        return [], None
     recipient = gate.recipient
     facts = statements.facts(tx.conn, hashes)
     decisions = [gate.decide(one) for one in facts]
+    fit = _fitting(decisions, room)
+    facts, decisions = facts[:fit], decisions[:fit]
     released = [one for one in decisions if isinstance(one, Released)]
     withheld = [one for one in decisions if isinstance(one, Withheld)]
     changed = [one for one in withheld if before.get(one.statement) is not one.reason]
@@ -368,7 +426,16 @@ def _decide_statements(
         [(ViewKind.STATEMENT, one.statement, one.rule, digests[one.statement]) for one in released],
     )
     over = {one.statement for one in decisions if isinstance(one, Withheld) and one.reason is Reason.EXPIRED}
-    return [one.content for one in facts if one.purged or one.statement in over]
+    told_late = [one.content for one in facts if one.purged or one.statement in over]
+    return told_late, hashes[fit] if fit < len(hashes) else None
+
+
+def _fitting(decisions: Sequence[Released | Withheld], room: int | None) -> int:
+    """Return how many decisions come before the first release for which there is no room."""
+    if room is None:
+        return len(decisions)
+    places = (place for place, one in enumerate(decisions) if isinstance(one, Released))
+    return next(islice(places, max(0, room), None), len(decisions))
 
 
 def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence[str]) -> None:

@@ -326,9 +326,10 @@ class Link:
         return True, None
 
     def _sender(self, client: Line | None) -> share.Sender:
-        if client is None or self._isolated or not client.is_open():
+        if client is None or self._isolated:
             return share.Sender(self._incarnation, None)
-        return share.Sender(self._incarnation, self._outbox.would_send(), self._outbox.acknowledged)
+        send = self._outbox.would_send() if client.is_open() else None
+        return share.Sender(self._incarnation, send, self._outbox.acknowledged)
 
     async def _decide_recalls(self) -> bool:
         """Number that what the peer was ever offered was recalled, if something was since; say whether it was.
@@ -434,6 +435,7 @@ class Link:
             )
         if not batch.frames:
             return
+        self._outbox.sent(batch)  # if it fails, less goes at once the next time
         self._flights.begin(batch, self._carry(client, batch))
         while not self._flights.has_landed:
             await self._flights.wait(self._beyond(self._changes.serial))
@@ -442,6 +444,7 @@ class Link:
                 return
         frame.read_receipt(self._flights.land().receipt, self._keys, self._member, self._identity.member)
         self._told_apart = batch.frames[-1].number
+        self._outbox.dropped()
 
     def _is_isolated(self) -> bool:
         with self._log.read() as conn:

@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import datetime as dt
+import secrets
 import ssl
-import uuid
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -262,7 +262,8 @@ class Node:
     def _incarnation(self) -> str:
         with self.log.read() as conn:
             found = engine.get_meta(conn, "incarnation")
-        made = found or uuid.uuid4().hex
+            before = engine.get_meta(conn, lives.BEGUN) or ""
+        made = found or lives.name(utc_now(), before, secrets.token_bytes(10))
         self.log.write_now(lambda tx: lives.begin(tx, made))
         return made
 

@@ -1,12 +1,13 @@
 """What peers have sent here: how far each stream has come, and what was put aside."""
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from lezha.store import schema
+from lezha.store import lives, schema
 from lezha.store.log import Tx
 from lezha.store.rows import KEYS, each, insert_rows, parts
 from lezha.store.views import GENESIS, Head
@@ -48,7 +49,8 @@ _MOVE: Final = (
     .values(head=bindparam("head"), chain=bindparam("chain"), at=bindparam("at"))
 )
 _LIFE: Final = (
-    select(_LIVES.c.incarnation)
+    select(_LIVES.c.incarnation, schema.events.c.at)
+    .join(schema.events, schema.events.c.seq == _LIVES.c.seq)
     .where(_LIVES.c.member == bindparam("member"))
     .order_by(_LIVES.c.seq.desc())
     .limit(1)
@@ -82,10 +84,12 @@ def is_alive(tx: Tx, member: str, incarnation: str) -> bool:
     """Note which life of its database a peer sends from; say whether it is the one that was seen last, or a new one.
 
     An earlier one was copied, or brought back, while another one that was restored from its backup speaks for the
-    member. After 1,000 lives no new one is taken.
+    member; it is known to be earlier if it was seen before, or by the time in its name (`lives.name`). After 1,000
+    lives no new one is taken.
     """
-    if tx.conn.scalar(_LIFE, {"member": member}) == incarnation:
-        return True
+    last = tx.conn.execute(_LIFE, {"member": member}).first()
+    if last is not None and (last.incarnation == incarnation or _is_earlier(incarnation, last)):
+        return bool(last.incarnation == incarnation)
     table = schema.incarnations
     of = select(table.c.incarnation).where(table.c.member == member).order_by(table.c.seq.desc())
     known = list(tx.conn.scalars(of.limit(_MOST_LIVES)))
@@ -94,6 +98,15 @@ def is_alive(tx: Tx, member: str, incarnation: str) -> bool:
     seq = tx.event("incarnation", member, member, incarnation=incarnation)
     tx.conn.execute(insert(table).values(member=member, incarnation=incarnation, seq=seq))
     return True
+
+
+def _is_earlier(incarnation: str, last: Row[Any, Any]) -> bool:
+    """True if a life began before the last one, which had begun when it was first seen, whatever its name says."""
+    this, other = lives.began(incarnation), lives.began(last.incarnation)
+    if this is None or other is None:
+        return False
+    seen = dt.datetime.fromisoformat(last.at).timestamp() * 1000
+    return this < min(other, seen)
 
 
 def put_aside(tx: Tx, items: Sequence[Quarantined]) -> None:

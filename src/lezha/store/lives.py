@@ -1,6 +1,8 @@
 """The lives of a database, and by which settings it is run: both are events when they change."""
 
+import datetime as dt
 from typing import Final
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection, select
@@ -12,10 +14,33 @@ from lezha.store.log import Tx
 BEGUN: Final = "begun"
 """The event with which a life of the database begins: it is new, or was restored from a backup."""
 
+_TIME: Final = (1 << 48) - 1
+_RANDOM: Final = (1 << 62) - 1
 _RESTORED: Final = "restored"
 _SETTINGS: Final = "settings"
 _BACKUP: Final = "backup"
 _EVENTS: Final = schema.events
+
+
+def name(now: str, before: str, chance: bytes) -> str:
+    """Return the name of a life that begins at `now`, an RFC 3339 time, in a database whose last life was `before`.
+
+    It is a UUID of version 7 (RFC 9562 §5.7) in 32 hex digits: its time is in milliseconds, and later than that of
+    `before`, so that of two lives it can be told which began later. `chance` are 10 random bytes.
+    """
+    moment = int(dt.datetime.fromisoformat(now).timestamp() * 1000)
+    begun = max(moment, (began(before) or 0) + 1) & _TIME
+    first, rest = int.from_bytes(chance[:2], "big") & 0xFFF, int.from_bytes(chance[2:], "big") & _RANDOM
+    return f"{begun << 80 | 7 << 76 | first << 64 | 2 << 62 | rest:032x}"
+
+
+def began(life: str) -> int | None:
+    """Return when a life began, in milliseconds since 1970 by the clock of its node; None if its name does not say."""
+    try:
+        found = UUID(hex=life)
+    except ValueError:
+        return None
+    return found.int >> 80 if found.version == 7 else None
 
 
 def begin(tx: Tx, incarnation: str) -> None:

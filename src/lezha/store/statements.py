@@ -370,6 +370,13 @@ _SEQS_IN_VIEW: Final = (
 )
 
 
+def seq_of(conn: Connection, statement: str) -> int:
+    """Return the number of the event by which a statement came. Raises NotFound."""
+    for row in each(conn, _KNOWN, [statement]):
+        return int(row.seq)
+    raise NotFound(f"No statement {statement} is held here.")
+
+
 def seqs_in_view(conn: Connection, recipient: str, after: int, upto: int) -> list[int]:
     """Return the seqs of the statements that a view's rows `after` < number <= `upto` give."""
     given = {"recipient": recipient, "after": after, "upto": upto}

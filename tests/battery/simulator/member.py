@@ -97,8 +97,10 @@ class Member:
         self.log.on_commit(changes.heard)
         with self.log.read() as conn:
             found = engine.get_meta(conn, "incarnation")
+            before = engine.get_meta(conn, lives.BEGUN) or ""
             present = peers.listed(conn)
-        incarnation = found or f"{self.chance.getrandbits(128):032x}"
+        chance = self.chance.getrandbits(128) if not found else 0
+        incarnation = found or lives.name(self.clock(), before, chance.to_bytes(16, "big")[:10])
         self.log.write_now(lambda tx: lives.begin(tx, incarnation))
         self.members = _directory(self.known, *(_read(one.document) for one in present))
         self.incarnation = incarnation
