@@ -522,11 +522,13 @@ async def test_of_recalls_alone_as_many_are_packed_as_may_go_at_once(four: Four)
     for number in range(1, 4):
         await tirana.recall(told(TIRANA, number)["id"])
     await pack(tirana, podgorica)
-    recipient, packed = tirana.peer(podgorica).recipient(), []
+    recipient = tirana.peer(podgorica).recipient()
     with tirana.log.read() as conn:
         [one, *_] = batches.pack_recalls(conn, recipient, INCARNATION, Send(0), utc_now()).frames
-        for most in (1, 2 * len(one.envelope), 1 << 14):
-            packed.append(batches.pack_recalls(conn, recipient, INCARNATION, Send(0, most), utc_now()))
+        packed = [
+            batches.pack_recalls(conn, recipient, INCARNATION, Send(0, most), utc_now())
+            for most in (1, 2 * len(one.envelope), 1 << 14)
+        ]
     assert [len(sent.frames) for sent in packed] == [1, 2, 3]
 
 
