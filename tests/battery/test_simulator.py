@@ -22,6 +22,10 @@ FOUND: dict[str, tuple[int, type[Story]]] = {
         1109,
         BacklogStory,
     ),
+    "requests that were cut were still under way at a slow node, which recorded that as too fast": (
+        1418,
+        BacklogStory,
+    ),
     "a node that asks heard only after half a minute that a peer was restored": (14, MoreStory),
 }
 """What stories have shown to be wrong, and by which seed of which kind of story."""

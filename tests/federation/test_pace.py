@@ -73,7 +73,15 @@ def test_so_many_requests_of_one_peer_are_under_way_at_once() -> None:
     assert pace.enter(ONE, None, 0) == 0
 
 
+def test_that_a_peer_asks_too_often_at_once_is_no_news() -> None:
+    pace = Pace(10)
+    assert all(pace.enter(ONE, None, 0) == 0 for _ in range(AT_ONCE))
+    assert pace.enter(ONE, None, 0) > 0
+    assert not pace.is_news(ONE, 0)
+
+
 def test_that_a_peer_is_held_back_is_news_once_an_hour() -> None:
     pace = Pace(1)
     pace.enter(ONE, None, 0)
+    pace.spend(ONE, 1, 0)
     assert [pace.is_news(ONE, at) for at in (0, 1, 3599, 3600, 3601)] == [True, False, False, True, False]

@@ -65,9 +65,12 @@ class Pace:
         self._budgets[member].under_way -= 1
 
     def is_news(self, member: str, now: float) -> bool:
-        """Whether nobody was told within the last hour that this peer is held back; from now on that is so."""
+        """Whether this peer is over its limit, of which nobody was told within the last hour; from now on that is so.
+
+        Too many requests at once are no news: connections that were cut leave some behind at a node that is slow.
+        """
         budget = self._budgets[member]
-        news = now - budget.told >= _TOLD_S
+        news = budget.left < 1 and now - budget.told >= _TOLD_S
         if news:
             budget.told = now
         return news
