@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from lezha.node.clock import stamp
-from lezha.store.log import Committed, Log, Tx, _Job
+from lezha.store.log import _GROUP_LIMIT, Committed, Log, Tx, _Job
 
 T = TypeVar("T")
 START = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
@@ -92,6 +92,15 @@ class _NoDescriptors(selectors.BaseSelector):
         return []
 
 
+def _pass_on(future: "Future[Any]", told: "asyncio.Future[Any]") -> None:
+    if told.done():  # who asked has ended
+        return
+    if error := future.exception():
+        told.set_exception(error)
+    else:
+        told.set_result(future.result())
+
+
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run `main` to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
@@ -125,13 +134,15 @@ class Disk:
 class VirtualLog(Log):
     """A log whose commits take virtual time: some before they are durable, some until that is known.
 
-    Its thread has nothing to do: to hand everything over to it and wait would take most of the time there is.
+    As in the real one, what comes while a commit is under way goes into the next one together. Its thread has nothing
+    to do: to hand everything over to it and wait would take most of the time there is.
     """
 
     def __init__(self, url: str, clock: Callable[[], str], disk: Disk) -> None:
         super().__init__(url, clock)
         self._disk = disk
-        self._order = asyncio.Lock()
+        self._waiting: list[tuple[_Job, asyncio.Future[Any]]] = []
+        self._writer_task: asyncio.Task[None] | None = None
 
     def write_now(self, work: Callable[[Tx], T]) -> T:
         future: Future[T] = Future()
@@ -139,15 +150,27 @@ class VirtualLog(Log):
         return future.result()
 
     def submit(self, work: Callable[[Tx], T]) -> "asyncio.Future[T]":
-        return asyncio.ensure_future(self._in_order(work))  # tasks begin, and come to the lock, in this order
+        told: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((_Job(work, Future(), ""), told))
+        if self._writer_task is None or self._writer_task.done():
+            self._writer_task = asyncio.create_task(self._write_all())
+        return told
 
-    async def _in_order(self, work: Callable[[Tx], T]) -> T:
-        async with self._order:
+    def close(self) -> None:
+        if self._writer_task:
+            self._writer_task.cancel()
+        super().close()
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            group, self._waiting = self._waiting[:_GROUP_LIMIT], self._waiting[_GROUP_LIMIT:]
             await self._disk.turn()
+            group = [(job, told) for job, told in group if not told.done()]
             before = self._heard
-            done = self.write_now(work)
+            self._commit([job for job, _ in group])
             await self._disk.turn(self._heard - before)
-            return done
+            for job, told in group:
+                _pass_on(job.future, told)
 
     def _announce(self, committed: Committed) -> None:
         super()._announce(replace(committed, instant=seconds()))
