@@ -113,7 +113,9 @@ def test_only_pack_statement_says_that_a_frame_is_a_statement() -> None:
     """Others may ask whether one that came is one."""
     for module in MODULES:
         tree = ast.parse(text(module))
-        asked = {id(part) for node in ast.walk(tree) if isinstance(node, ast.Compare) for part in node.comparators}
+        asked = {
+            id(part) for node in ast.walk(tree) if isinstance(node, ast.Compare) for part in node.comparators
+        }
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef) and any(
                 ast.unparse(node) == "FrameKind.STATEMENT" and id(node) not in asked
