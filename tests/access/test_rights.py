@@ -4,15 +4,16 @@ import pytest
 
 from lezha.access.rights import RIGHTS, Principal, Right, Role
 
-#                look   publish  peers  communities  tokens  sense  purge  receive  audit  quarantine  isolate  measure
+#                look   publish  peers  communities  tokens  sense  purge  receive  audit  quarantine  isolate  measure  collect post
 TABLE = {
-    "admin": "  yes    yes      yes    yes          yes     no     yes    no       yes    yes         yes      yes",
-    "coordinator": "yes yes     no     yes          no      no     no     no       no     yes         yes      no",
-    "analyst": "yes    no       no     no           no      no     no     no       no     no          no       no",
-    "sensor": " no     no       no     no           no      yes    no     no       no     no          no       no",
-    "constituent": "no no       no     no           no      no     no     yes      no     no          no       no",
-    "auditor": "no     no       no     no           no      no     no     no       yes    no          no       no",
-    "monitor": "no     no       no     no           no      no     no     no       no     no          no       yes",
+    "admin": "  yes    yes      yes    yes          yes     no     yes    no       yes    yes         yes      yes      no no",
+    "coordinator": "yes yes     no     yes          no      no     no     no       no     yes         yes      no      no no",
+    "analyst": "yes    no       no     no           no      no     no     no       no     no          no       no      no no",
+    "sensor": " no     no       no     no           no      yes    no     no       no     no          no       no      no no",
+    "system": " no       no     no       no           no      no     no       no      no     no          no       no      yes yes",
+    "constituent": "no no       no     no           no      no     no     yes      no     no          no       no      yes no",
+    "auditor": "no     no       no     no           no      no     no     no       yes    no          no       no      no no",
+    "monitor": "no     no       no     no           no      no     no     no       no     no          no       yes      no no",
 }
 COLUMNS = [
     "look",
@@ -27,6 +28,8 @@ COLUMNS = [
     "quarantine",
     "isolate",
     "measure",
+    "collect",
+    "post",
 ]
 CELLS = [
     (role, right, answer == "yes")
@@ -45,6 +48,12 @@ def test_the_table_has_every_role_and_every_right() -> None:
     assert set(COLUMNS) == set(Right)
 
 
-@pytest.mark.parametrize("alone", [Role.SENSOR, Role.CONSTITUENT])
-def test_what_a_sensor_or_a_constituent_may_nobody_else_may(alone: Role) -> None:
-    assert all(not (RIGHTS[role] & RIGHTS[alone]) for role in Role if role is not alone)
+@pytest.mark.parametrize("alone", [Role.SENSOR, Role.SYSTEM, Role.CONSTITUENT])
+def test_what_a_machine_may_no_person_may(alone: Role) -> None:
+    people = (Role.ADMIN, Role.COORDINATOR, Role.ANALYST, Role.AUDITOR, Role.MONITOR)
+    assert all(not (RIGHTS[role] & RIGHTS[alone]) for role in people)
+
+
+def test_what_machines_may_they_share_but_for_collections() -> None:
+    assert RIGHTS[Role.SYSTEM] & RIGHTS[Role.CONSTITUENT] == {Right.COLLECT}
+    assert not RIGHTS[Role.SENSOR] & (RIGHTS[Role.SYSTEM] | RIGHTS[Role.CONSTITUENT])

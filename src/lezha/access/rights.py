@@ -5,6 +5,8 @@ from typing import Final
 
 import msgspec
 
+from lezha.sharing.tlp import Tlp
+
 
 class Right(StrEnum):
     """Something a principal may do."""
@@ -19,6 +21,8 @@ class Right(StrEnum):
     PURGE = "purge"
     SENSE = "sense"
     RECEIVE = "receive"
+    COLLECT = "collect"
+    POST = "post"
     AUDIT = "audit"
     MEASURE = "measure"
 
@@ -30,6 +34,7 @@ class Role(StrEnum):
     COORDINATOR = "coordinator"
     ANALYST = "analyst"
     SENSOR = "sensor"
+    SYSTEM = "system"
     CONSTITUENT = "constituent"
     AUDITOR = "auditor"
     MONITOR = "monitor"
@@ -55,18 +60,20 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     ),
     Role.ANALYST: frozenset({Right.LOOK}),
     Role.SENSOR: frozenset({Right.SENSE}),
-    Role.CONSTITUENT: frozenset({Right.RECEIVE}),
+    Role.SYSTEM: frozenset({Right.COLLECT, Right.POST}),
+    Role.CONSTITUENT: frozenset({Right.RECEIVE, Right.COLLECT}),
     Role.AUDITOR: frozenset({Right.AUDIT}),
     Role.MONITOR: frozenset({Right.MEASURE}),
 }
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """An authenticated token holder."""
+    """An authenticated token holder; `clearance` is that of an own system, None for everybody else."""
 
     id: str
     name: str
     role: Role
+    clearance: Tlp | None = None
 
     def may(self, right: Right) -> bool:
         """True if the table of rights gives `right` to this principal's role."""

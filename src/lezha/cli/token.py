@@ -10,6 +10,7 @@ from lezha.cli import api, secret_file
 from lezha.cli.api import Api
 from lezha.cli.console import say, show_json, table
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
+from lezha.sharing.tlp import Tlp
 
 app = typer.Typer(help="Make and revoke the tokens of people, tools and sensors.", no_args_is_help=True)
 
@@ -18,6 +19,9 @@ app = typer.Typer(help="Make and revoke the tokens of people, tools and sensors.
 def create(
     name: Annotated[str, typer.Argument(help="Whose it is, e.g. sensor-1.")],
     role: Annotated[Role, typer.Option(help="What it may do.")],
+    clearance: Annotated[
+        Tlp | None, typer.Option(help="Up to which TLP an own system (role system) may have objects.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write it to this file, readable by its owner only.")
     ] = None,
@@ -28,11 +32,15 @@ def create(
 ) -> None:
     """Make a token. It is shown once, or written to --out; the node keeps only a hash of it.
 
+    An own system is a tool of yours that reads collections by TAXII, and posts to its inbox.
+
     Example: lezha token create sensor-1 --role sensor --out sensor.token
+    Example: lezha token create opencti --role system --clearance amber --out opencti.token
     """
 
     async def call(node: Api) -> Any:
-        return await node.post("/tokens", {"name": name, "role": role.value})
+        cleared = {} if clearance is None else {"clearance": clearance.value}
+        return await node.post("/tokens", {"name": name, "role": role.value, **cleared})
 
     secret_file.check(out)
     made = secret_file.keep(api.run(home, url, token_file, call), out)
@@ -58,8 +66,10 @@ def list_tokens(
     if json:
         show_json(found)
         return
-    rows = [(one["name"], one["role"], one["state"], one["created"]) for one in found]
-    table(("name", "role", "state", "since"), rows, "There are no tokens.")
+    rows = [
+        (one["name"], one["role"], one["clearance"] or "–", one["state"], one["created"]) for one in found
+    ]
+    table(("name", "role", "up to TLP", "state", "since"), rows, "There are no tokens.")
 
 
 @app.command("revoke")

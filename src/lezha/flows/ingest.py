@@ -43,7 +43,7 @@ async def take(log: Log, members: Members, member: str, raw: bytes, actor: str) 
     What is wrong with one object costs that object alone. Raises NothingTaken if the bundle can't be taken apart.
     """
     read, rejected = await asyncio.to_thread(contents_of, raw)
-    return await log.write(lambda tx: _take(tx, members, member, read, rejected, actor))
+    return await log.write(lambda tx: take_in(tx, members, member, read, rejected, actor))
 
 
 def contents_of(raw: bytes) -> tuple[list[Content], list[Rejected]]:
@@ -61,9 +61,10 @@ def contents_of(raw: bytes) -> tuple[list[Content], list[Rejected]]:
     return read, rejected
 
 
-def _take(
+def take_in(
     tx: Tx, members: Members, member: str, read: list[Content], rejected: list[Rejected], actor: str
 ) -> Taken:
+    """Take what was read within a transaction, as `take`."""
     held = contents.held(tx.conn, (one.hash for one in read))
     in_conflict = authority.conflicts(tx.conn, [one for one in read if one.creator == member])
     gone = contents.purged(tx.conn, held)

@@ -52,6 +52,7 @@ KINDS: Final = frozenset(
         "peer",
         "constituent",
         "posted",
+        posts.TAKEN_BACK,
         "disputed",
         "purged",
         "policy",
@@ -67,7 +68,7 @@ KINDS: Final = frozenset(
 _RECALLS: Final = frozenset({"tombstone", tombstones.RETOLD})
 _ABOUT_PEERS: Final = frozenset({"roster", "admission", "policy"})
 _ABOUT_ONE: Final = frozenset({"peer", "constituent"})
-_ENDING: Final = frozenset({"disputed", "purged"})
+_ENDING: Final = frozenset({"disputed", "purged", posts.TAKEN_BACK})
 _TAKEN_BACK: Final = frozenset({"tombstone", documents.DISCREDITED})
 QUEUE: Final = 512
 """Rows that wait for a peer's receipt, from which on more are numbered only as it takes some: two full batches."""
@@ -87,7 +88,7 @@ async def decide(log: Log, recipient: Recipient) -> Head:
 
 async def decide_some(log: Log, recipient: Recipient) -> Head | None:
     """Decide for the next changes; return the head of the view, or None if there may be more of them."""
-    return await log.write(lambda tx: _decide_some(tx, recipient))
+    return await log.write(lambda tx: decide_in(tx, recipient))
 
 
 async def decide_recalls(log: Log, recipient: Recipient) -> Head:
@@ -190,7 +191,7 @@ def _look(tx: Tx, member: str, sender: Sender, now: str) -> Found:
     return replace(found, packed=packed)
 
 
-def _decide_some(tx: Tx, recipient: Recipient) -> Head | None:
+def decide_in(tx: Tx, recipient: Recipient) -> Head | None:
     """Decide for the next changes by what the recipient is now; as `_decide_present`."""
     active, recipient = not recipient.suspended, recipients.present(tx.conn, recipient)
     if active and recipient.suspended and recipient.standing is Standing.MEMBER:

@@ -109,10 +109,11 @@ class Witness:
             lambda tx: looks.record(tx, looks.EXPORTED, who.name, "export", question, told, **more)
         )
 
-    async def refused(self, source: str, why: str) -> None:
+    async def refused(self, source: str, why: str) -> int:
         """Have it durable that somebody tried to get in and could not: the first of a minute from one place at once.
 
-        Of IPv6 a place is a network of 64 bits; beyond 100 places in one minute they are not told apart.
+        Of IPv6 a place is a network of 64 bits; beyond 100 places in one minute they are not told apart. Returns how
+        often that was tried from there before in this minute.
         """
         await self.tick()
         place = (_network(source), why)
@@ -120,9 +121,10 @@ class Witness:
             place = (_ELSEWHERE, why)
         if place in self._tried:
             self._tried[place] += 1
-            return
+            return self._tried[place]
         self._tried[place] = 0
         await self._log.write(lambda tx: _write_refused(tx, [(place, 1)]))
+        return 0
 
     async def tick(self) -> None:
         """Write down what was counted in an hour or minute that is over."""

@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, delete, or_, select
 
 from lezha.sharing.release import Facts
 from lezha.store import contents, schema
 from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows
+from lezha.store.rows import KEYS, each, insert_rows, parts
 
 _POSTS, _CONTENTS = schema.posts, schema.contents
 _DISPUTED, _PURGED = schema.disputes, schema.purges
+TAKEN_BACK: Final = "taken back"
+"""The event that who brought a content without a statement does not stand by it any more."""
 _POSTED: Final = (
     select(_CONTENTS.c.hash)
     .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
@@ -54,6 +56,24 @@ def add(tx: Tx, new: Mapping[str, int], held: Sequence[str], actor: str) -> None
         seqs = tx.events("posted", late, actor)
         rows += [(subjects[key], seq, actor, tx.at) for key, seq in zip(late, seqs, strict=True)]
     insert_rows(tx.conn, schema.posts, rows)
+
+
+def remove(tx: Tx, hashes: Sequence[str], actor: str) -> None:
+    """Take back that `actor` has brought these contents. Their bytes stay until they are purged."""
+    for part in parts(contents.seqs(tx.conn, hashes).values()):
+        tx.conn.execute(delete(_POSTS).where(_POSTS.c.content.in_(part), _POSTS.c.actor == actor))
+    tx.events(TAKEN_BACK, hashes, actor)
+
+
+def brought_by(conn: Connection, actor: str, stix_id: str) -> dict[str, str]:
+    """Return the versions of an object that `actor` has brought without a statement, by content."""
+    rows = conn.execute(
+        select(_CONTENTS.c.hash, _CONTENTS.c.version)
+        .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
+        .where(_CONTENTS.c.stix_id == stix_id, _POSTS.c.actor == actor)
+        .order_by(_CONTENTS.c.version)
+    )
+    return {row.hash: row.version for row in rows}
 
 
 def brought(conn: Connection, hashes: Iterable[str]) -> set[str]:

@@ -140,6 +140,7 @@ posts: Final = Table(
     Column("actor", Text, nullable=False),
     Column("at", String(27), nullable=False),
     Index("posts_by_seq", "seq"),
+    Index("posts_by_actor", "actor", "seq"),
 )
 
 statements: Final = Table(
@@ -378,6 +379,54 @@ voids: Final = Table(
     Column("at", String(27), nullable=False),
 )
 
+shelves: Final = Table(
+    "shelves",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("recipient", Text, nullable=False, comment="whose collection it is"),
+    Column(
+        "name", Text, nullable=False, comment="all, inbox, or to whom its statements are and by which TLP"
+    ),
+    Index("shelves_by_name", "recipient", "name", unique=True),
+)
+
+offers: Final = Table(
+    "offers",
+    metadata,
+    Column("shelf", Integer, primary_key=True),
+    Column(
+        "at", BigInteger, primary_key=True, comment="microseconds since 1970, unlike any other of the shelf"
+    ),
+    Column("content", BigInteger, nullable=False),
+    Column(
+        "statement", BigInteger, nullable=False, comment="by which it was given; 0 if it came without one"
+    ),
+    Column("type", Text, nullable=False),
+    Column("several", Boolean, nullable=False, comment="there is or was more than this row of its object"),
+    Index("offers_by_content", "shelf", "content"),
+    Index("offers_by_type", "shelf", "type", "at"),
+    sqlite_with_rowid=False,
+)
+
+shelved: Final = Table(
+    "shelved",
+    metadata,
+    Column("recipient", Text, primary_key=True),
+    Column(
+        "number", BigInteger, nullable=False, comment="of the last row of its view that is on its shelves"
+    ),
+)
+
+statuses: Final = Table(
+    "statuses",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("at", String(27), nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Index("statuses_by_time", "at"),
+)
+
 withheld: Final = Table(
     "withheld",
     metadata,
@@ -552,6 +601,7 @@ tokens: Final = Table(
     Column("digest", String(64), nullable=False),
     Column("created", String(27), nullable=False),
     Column("revoked", Boolean, nullable=False),
+    Column("clearance", String(12), nullable=False, comment="of an own system; empty for others"),
 )
 
 sessions: Final = Table(

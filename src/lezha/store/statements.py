@@ -81,8 +81,9 @@ _ARRIVALS: Final = (
     .join(_ARRIVED, _ARRIVED.c.statement == _STATEMENTS.c.seq)
     .where(_STATEMENTS.c.hash.in_(KEYS))
 )
-_FACTS: Final = (
+_TOLD_FACTS: Final = (
     select(
+        _STATEMENTS.c.seq,
         _STATEMENTS.c.hash,
         _CONTENTS.c.hash.label("content"),
         _CONTENTS.c.type,
@@ -100,7 +101,11 @@ _FACTS: Final = (
     .join(_CONTENTS, _SUBJECT)
     .outerjoin(_DISPUTED, IN_DISPUTE)
     .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
-    .where(_STATEMENTS.c.hash.in_(KEYS))
+)
+_FACTS: Final = _TOLD_FACTS.where(_STATEMENTS.c.hash.in_(KEYS))
+_FACTS_BY_SEQ: Final = _TOLD_FACTS.where(_STATEMENTS.c.seq.in_(KEYS))
+_ARRIVALS_BY_SEQ: Final = select(_ARRIVED.c.statement, _ARRIVED.c.member).where(
+    _ARRIVED.c.statement.in_(KEYS)
 )
 _ABOUT: Final = (
     select(_CONTENTS.c.stix_id, _STATEMENTS.c.hash)
@@ -235,6 +240,17 @@ def facts(conn: Connection, hashes: Sequence[str]) -> list[Facts]:
     marked = [key for key, row in found.items() if row["unreadable_marking"] and not row["purged"]]
     said = definitions.beside(conn, marked) if marked else {}
     return [_facts(found[key], senders.get(key, set()), said.get(key)) for key in hashes]
+
+
+def facts_by_seq(conn: Connection, seqs: Sequence[int]) -> dict[int, Facts]:
+    """Return the facts for the release kernel of those of some statements that are held, by their numbers."""
+    found = {row.seq: row._mapping for row in each(conn, _FACTS_BY_SEQ, seqs)}
+    senders: dict[int, set[str]] = {}
+    for row in each(conn, _ARRIVALS_BY_SEQ, seqs):
+        senders.setdefault(row.statement, set()).add(row.member)
+    marked = [row["hash"] for row in found.values() if row["unreadable_marking"] and not row["purged"]]
+    said = definitions.beside(conn, marked) if marked else {}
+    return {seq: _facts(row, senders.get(seq, set()), said.get(row["hash"])) for seq, row in found.items()}
 
 
 def about(conn: Connection, stix_id: str) -> list[str]:

@@ -3,9 +3,10 @@
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
 
 from lezha.access.rights import Role
+from lezha.sharing.tlp import Tlp
 from lezha.store import schema
 from lezha.store.errors import Conflict, NotFound
 from lezha.store.log import Tx
@@ -15,7 +16,7 @@ _BY_ID: Final = select(schema.tokens).where(schema.tokens.c.id == bindparam("id"
 
 
 class KeptToken(msgspec.Struct, frozen=True):
-    """A token as the node keeps it."""
+    """A token as the node keeps it. `clearance` is that of an own system, None for everybody else."""
 
     id: str
     name: str
@@ -23,19 +24,30 @@ class KeptToken(msgspec.Struct, frozen=True):
     digest: str
     created: str
     revoked: bool = False
+    clearance: Tlp | None = None
 
 
-def add(tx: Tx, token_id: str, name: str, role: Role, digest: str, actor: str) -> None:
+def add(
+    tx: Tx, token_id: str, name: str, role: Role, digest: str, actor: str, *, clearance: Tlp | None = None
+) -> None:
     """Keep a token. Raises Conflict if the name is taken."""
     table = schema.tokens
     if tx.conn.scalar(select(table.c.id).where(table.c.name == name)) is not None:
         raise Conflict(f"There is a token named {name!r} already: choose another name.")
+    level = clearance.value if clearance else ""
     tx.conn.execute(
         insert(table).values(
-            id=token_id, name=name, role=role.value, digest=digest, created=tx.at, revoked=False
+            id=token_id,
+            name=name,
+            role=role.value,
+            digest=digest,
+            created=tx.at,
+            revoked=False,
+            clearance=level,
         )
     )
-    tx.event("token", token_id, actor, name=name, role=role.value)
+    cleared = {"clearance": level} if level else {}
+    tx.event("token", token_id, actor, name=name, role=role.value, **cleared)
 
 
 def replace(tx: Tx, token_id: str, name: str, role: Role, digest: str, actor: str) -> None:
@@ -65,13 +77,17 @@ def revoke(tx: Tx, name: str, actor: str) -> None:
 def get(conn: Connection, token_id: str) -> KeptToken | None:
     """Return a token, or None."""
     row = conn.execute(_BY_ID, {"id": token_id}).first()
-    return None if row is None else record(row._mapping, KeptToken)
+    return None if row is None else _kept(row._mapping)
 
 
 def listed(conn: Connection) -> list[KeptToken]:
     """Return all tokens by name."""
     rows = conn.execute(select(schema.tokens).order_by(schema.tokens.c.name))
-    return [record(row._mapping, KeptToken) for row in rows]
+    return [_kept(row._mapping) for row in rows]
+
+
+def _kept(row: RowMapping) -> KeptToken:
+    return record({**row, "clearance": row["clearance"] or None}, KeptToken)
 
 
 def _last_administrator(conn: Connection) -> str | None:

@@ -47,6 +47,14 @@ _ABOUT: Final = (
 )
 
 
+_PUBLISHED: Final = (
+    select(_CONTENTS.c.hash)
+    .join(_STATEMENTS, _STATEMENTS.c.content == _CONTENTS.c.seq)
+    .where(_CONTENTS.c.hash.in_(KEYS), _STATEMENTS.c.own.is_(True))
+    .distinct()
+)
+
+
 class Step(msgspec.Struct, frozen=True):
     """One content on the way: where it stands, and how many bytes it has.
 
@@ -83,6 +91,11 @@ def statements_about(conn: Connection, contents: Iterable[str]) -> dict[str, lis
     for row in each(conn, _ABOUT, contents):
         found.setdefault(row.content, []).append(row.hash)
     return found
+
+
+def published(conn: Connection, contents: Iterable[str]) -> set[str]:
+    """Return those of some contents about which this member has made a statement."""
+    return {row.hash for row in each(conn, _PUBLISHED, contents)}
 
 
 def bare_facts(conn: Connection, hashes: Sequence[str]) -> dict[str, Facts]:

@@ -1,5 +1,8 @@
-"""Who is asking: a bearer token for tools, a session cookie for browsers."""
+"""Who is asking: a token for tools, as bearer or as the password of its name, a session cookie for browsers."""
 
+import asyncio
+import base64
+import binascii
 import secrets
 import time
 from collections.abc import Callable
@@ -21,6 +24,11 @@ from lezha.web import source
 SESSION_S: Final = 12 * 3600
 _MAX_SESSIONS: Final = 1000
 _ASK: Final = {"WWW-Authenticate": 'Bearer realm="lezha"'}
+_ASK_TOOLS: Final = {"WWW-Authenticate": 'Basic realm="lezha", charset="UTF-8", Bearer realm="lezha"'}
+_LONGEST_BASIC: Final = 1000
+_PATIENCE: Final = 5
+"""Failures from one place in one minute that are answered at once; each one more waits twice as long."""
+_SLOW_S, _SLOWEST_S = 0.1, 3.0
 Attendance = dict[str, float]
 """When this process last heard of each sensor, in seconds since 1970."""
 
@@ -67,7 +75,11 @@ class Sessions:
 
 
 def principal(log: Log, presented: str) -> Principal | None:
-    """Return whose token this is, or None."""
+    """Return whose token this is, or None.
+
+    Nothing is remembered of it: a token that is revoked ends at once, and to look one up costs less than to parse the
+    request (`access.tokens` tells why no slow hash is needed).
+    """
     parts = access_tokens.split(presented)
     if parts is None:
         return None
@@ -76,7 +88,19 @@ def principal(log: Log, presented: str) -> Principal | None:
         kept = tokens.get(conn, token_id)
     if kept is None or kept.revoked or not access_tokens.matches(secret, kept.digest):
         return None
-    return Principal(kept.id, kept.name, kept.role)
+    return Principal(kept.id, kept.name, kept.role, kept.clearance)
+
+
+def by_password(log: Log, presented: str) -> Principal | None:
+    """Return who presents Basic credentials (RFC 7617): the name of a token and the token; or None."""
+    try:
+        if len(presented) > _LONGEST_BASIC:
+            return None
+        name, _, password = base64.b64decode(presented, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    found = principal(log, password)
+    return found if found is not None and found.name == name else None
 
 
 class Authentication(AbstractAuthenticationMiddleware):
@@ -89,17 +113,28 @@ class Authentication(AbstractAuthenticationMiddleware):
         log: Log = connection.app.state.log
         held: Sessions = connection.app.state.sessions
         scheme, _, presented = connection.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            user = principal(log, presented.strip())
+        read = _SCHEMES.get(scheme.lower())
+        if read is not None:
+            user = read(log, presented.strip())
             if user is None:
                 witness: Witness = connection.app.state.witness
-                await witness.refused(source.of(connection.scope), "an unknown or revoked token")
+                before = await witness.refused(source.of(connection.scope), "an unknown or revoked token")
+                await _slow_down(before)
             elif user.role is Role.SENSOR:
                 attendance: Attendance = connection.app.state.attendance
                 attendance[user.name] = time.time()
             return AuthenticationResult(user=user, auth="token")
         user = held.principal(connection.cookies.get(held.cookie, ""))
         return AuthenticationResult(user=user, auth="session")
+
+
+_SCHEMES: Final = {"bearer": principal, "basic": by_password}
+
+
+async def _slow_down(before: int) -> None:
+    """Let who fails again and again wait, and nobody else."""
+    if before >= _PATIENCE:
+        await asyncio.sleep(min(_SLOWEST_S, _SLOW_S * 2.0 ** min(before - _PATIENCE, 10)))
 
 
 def still_valid(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
@@ -137,7 +172,8 @@ def needs(right: Right) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRou
     def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         user: Principal | None = connection.user
         if user is None:
-            raise NotAuthorizedException("A valid token is needed.", headers=_ASK)
+            asked = _ASK_TOOLS if right in (Right.COLLECT, Right.POST) else _ASK
+            raise NotAuthorizedException("A valid token is needed.", headers=asked)
         if not user.may(right):
             raise PermissionDeniedException(f"The token {user.name!r} ({user.role.value}) may not do this.")
         # A page of another site can't make a signed-in browser change anything here.

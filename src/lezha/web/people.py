@@ -9,8 +9,9 @@ from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 
 import lezha
+from lezha.flows.offer import Shelving
 from lezha.node.node import Node
-from lezha.web import api, audit, constituents, held, pages, sensors
+from lezha.web import api, audit, constituents, held, pages, sensors, taxii
 from lezha.web.auth import Attendance, Authentication, Sessions
 from lezha.web.description import Described
 from lezha.web.metrics import Metrics, show_metrics
@@ -42,6 +43,7 @@ def app(node: Node) -> Litestar:
             audit.router,
             sensors.router,
             constituents.router,
+            taxii.router,
             pages.router,
             held.router,
             show_metrics,
@@ -65,12 +67,21 @@ def app(node: Node) -> Litestar:
             "sealer": Provide(lambda: node.sealer, sync_to_thread=False),
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
             "witness": Provide(lambda: node.witness, sync_to_thread=False),
+            "longest": Provide(lambda: node.settings.max_bundle_bytes, sync_to_thread=False),
         },
         exception_handlers=HANDLERS,
         logging_config=None,
         request_class=BodyRequest,
         state=State(
-            {"log": node.log, "sessions": sessions, "witness": node.witness, "attendance": attendance}
+            {
+                "log": node.log,
+                "sessions": sessions,
+                "witness": node.witness,
+                "attendance": attendance,
+                "taxii": taxii.Server(
+                    node.log, node.decisive, Shelving(node.log), node.witness, taxii.Paces()
+                ),
+            }
         ),
         response_headers=[ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
         openapi_config=OpenAPIConfig(

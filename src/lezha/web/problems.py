@@ -14,6 +14,9 @@ from sqlalchemy.exc import DataError
 from lezha.federation.errors import EnrolmentError, LinkFault, Refused
 from lezha.flows.errors import FlowError, Isolated, NothingTaken, Stopped
 from lezha.store.errors import Conflict, NoRoom, NotFound, StoreError
+from lezha.taxii import media
+from lezha.taxii.errors import TaxiiError
+from lezha.taxii.resources import ErrorMessage
 from lezha.web import parameters
 
 _logger = structlog.get_logger()
@@ -54,6 +57,14 @@ def told(
     details: Mapping[str, object] | None = None,
 ) -> Response[Any]:
     """Return an error as a page if a browser asks for one, else as JSON."""
+    if request.url.path.startswith("/taxii2"):
+        message = ErrorMessage(title, str(status))
+        return Response(
+            msgspec.json.encode(message),
+            status_code=status,
+            headers=dict(headers) if headers else None,
+            media_type=media.TAXII,
+        )
     if _wants_page(request):
         heading = _HEADINGS.get(status, "This did not work")
         context = {"heading": heading, "sentence": title}
@@ -83,6 +94,10 @@ def _ours(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     return told(request, status, str(error), details=details)
 
 
+def _taxii(request: Request[Any, Any, Any], error: TaxiiError) -> Response[Any]:
+    return told(request, error.status, str(error))
+
+
 def _not_kept(request: Request[Any, Any, Any], error: DataError) -> Response[Any]:
     """Refuse what no database keeps; PostgreSQL, for one, keeps no NUL in a text."""
     _logger.warning("web.not_kept", path=request.url.path, reason=str(error.orig))
@@ -105,6 +120,7 @@ def _unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[A
 
 HANDLERS: Final[ExceptionHandlersMap] = {
     **dict.fromkeys(_STATUS, _ours),
+    TaxiiError: _taxii,
     DataError: _not_kept,
     HTTPException: _http,
     Exception: _unexpected,

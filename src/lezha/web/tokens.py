@@ -12,6 +12,7 @@ from lezha.access import names
 from lezha.access import tokens as access_tokens
 from lezha.access.rights import Principal, Right, Role
 from lezha.flows.errors import FlowError
+from lezha.sharing.tlp import Tlp
 from lezha.store import tokens
 from lezha.store.log import Log
 from lezha.web.auth import needs
@@ -20,10 +21,11 @@ _Request = Request[Principal, str, Any]
 
 
 class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ask for a token."""
+    """Ask for a token; `clearance` is for an own system, up to which TLP it may have objects."""
 
     name: str
     role: Role
+    clearance: Tlp | None = None
 
 
 class Revoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,8 +41,15 @@ async def new_token(request: _Request, log: NamedDependency[Log], data: JSONBody
         raise FlowError(f"{data.name[:100]!r} can't name a token: {names.RULE}.")
     if data.role is Role.CONSTITUENT:
         raise FlowError("A constituent gets its token when it is admitted: `lezha constituent admit`.")
+    if (data.clearance is None) is (data.role is Role.SYSTEM):
+        raise FlowError(
+            "An own system (role system) needs a clearance: clear, green, amber, strict or red. Nobody else has one."
+        )
     made = access_tokens.mint()
-    await log.write(lambda tx: tokens.add(tx, made.id, data.name, data.role, made.digest, request.user.name))
+    by = request.user.name
+    await log.write(
+        lambda tx: tokens.add(tx, made.id, data.name, data.role, made.digest, by, clearance=data.clearance)
+    )
     return {"name": data.name, "role": data.role.value, "token": made.text}
 
 
@@ -54,6 +63,7 @@ async def list_tokens(log: NamedDependency[Log]) -> list[dict[str, str]]:
             "name": one.name,
             "role": one.role.value,
             "created": one.created,
+            "clearance": one.clearance.value if one.clearance else "",
             "state": "revoked" if one.revoked else "valid",
         }
         for one in kept

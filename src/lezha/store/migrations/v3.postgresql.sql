@@ -64,3 +64,36 @@ CREATE TABLE reintroductions (
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (member)
 );
+ALTER TABLE tokens ADD COLUMN clearance VARCHAR(12) NOT NULL DEFAULT '';
+CREATE INDEX posts_by_actor ON posts (actor, seq);
+CREATE TABLE shelves (
+  id INTEGER NOT NULL,
+  recipient TEXT NOT NULL,
+  name TEXT NOT NULL,
+  PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX shelves_by_name ON shelves (recipient, name);
+CREATE TABLE offers (
+  shelf INTEGER NOT NULL,
+  at BIGINT NOT NULL,
+  content BIGINT NOT NULL,
+  statement BIGINT NOT NULL,
+  type TEXT NOT NULL,
+  several BOOLEAN NOT NULL,
+  PRIMARY KEY (shelf, at)
+);
+CREATE INDEX offers_by_content ON offers (shelf, content);
+CREATE INDEX offers_by_type ON offers (shelf, type, at);
+CREATE TABLE shelved (
+  recipient TEXT NOT NULL,
+  number BIGINT NOT NULL,
+  PRIMARY KEY (recipient)
+);
+CREATE TABLE statuses (
+  id TEXT NOT NULL,
+  client TEXT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  answer BYTEA NOT NULL,
+  PRIMARY KEY (id)
+);
+CREATE INDEX statuses_by_time ON statuses (at);

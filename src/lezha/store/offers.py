@@ -1,0 +1,263 @@
+"""Shelves: the collections of those who ask, each a list of what they were given with the date at which it came there.
+
+Dates are whole microseconds since 1970, and within a shelf there are no two the same: what was added after a date is
+never more nor less than that (TAXII 2.1 §3.4, `added_after`).
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
+
+from lezha.store import schema
+from lezha.store.log import Tx
+from lezha.store.rows import KEYS, each, insert_rows, parts
+from lezha.store.views import ViewKind
+
+ALL: Final = "all"
+INBOX: Final = "inbox"
+
+_SHELVES, _OFFERS, _SHELVED = schema.shelves, schema.offers, schema.shelved
+_CONTENTS, _BODIES, _VIEWS = schema.contents, schema.bodies, schema.views
+_STATEMENTS, _POSTS = schema.statements, schema.posts
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """What is to go on a shelf. `statement` is the seq of the statement by which it is given, 0 if it has none."""
+
+    at: int
+    content: int
+    statement: int
+    type: str
+    stix_id: str
+
+
+class Offer(msgspec.Struct, frozen=True, array_like=True):
+    """A row of a shelf. `hash` is that of the content; `several` says that its object may have other rows.
+
+    `version` is empty for what STIX gives none. `raw` is None where it was not asked for, or was purged.
+    """
+
+    at: int
+    content: int
+    statement: int
+    type: str
+    several: bool
+    hash: str
+    stix_id: str
+    version: str
+    raw: bytes | None = None
+
+
+class Numbered(msgspec.Struct, frozen=True):
+    """A row of a view that is on no shelf yet: what it gives, by its hash, and the time."""
+
+    number: int
+    kind: ViewKind
+    ref: str
+    at: str
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """A content, and the seq of the statement that gives it, 0 for none."""
+
+    content: int
+    statement: int
+    type: str
+    stix_id: str
+
+
+_SHELF: Final = select(_SHELVES.c.id).where(
+    _SHELVES.c.recipient == bindparam("recipient"), _SHELVES.c.name == bindparam("name")
+)
+_LAST: Final = (
+    select(_OFFERS.c.at).where(_OFFERS.c.shelf == bindparam("shelf")).order_by(_OFFERS.c.at.desc()).limit(1)
+)
+_COLUMNS: Final = (
+    _OFFERS.c.at,
+    _OFFERS.c.content,
+    _OFFERS.c.statement,
+    _OFFERS.c.type,
+    _OFFERS.c.several,
+    _CONTENTS.c.hash,
+    _CONTENTS.c.stix_id,
+    _CONTENTS.c.version,
+)
+_BARE: Final = select(*_COLUMNS, literal(None).label("raw")).join(
+    _CONTENTS, _CONTENTS.c.seq == _OFFERS.c.content
+)
+_WITH_BYTES: Final = (
+    select(*_COLUMNS, _BODIES.c.bytes)
+    .join(_CONTENTS, _CONTENTS.c.seq == _OFFERS.c.content)
+    .outerjoin(_BODIES, _BODIES.c.content == _OFFERS.c.content)
+)
+_FOLLOWING: Final = (_OFFERS.c.shelf == bindparam("shelf"), _OFFERS.c.at > bindparam("after"))
+# An expression, so that rows are read in their order and not sorted out of several types.
+_OF_TYPES: Final = (_OFFERS.c.type + literal("")).in_(bindparam("types", expanding=True))
+_OF_TYPE: Final = _OFFERS.c.type == bindparam("type")
+_OF_OBJECTS: Final = _CONTENTS.c.stix_id.in_(bindparam("ids", expanding=True))
+_OF_IDS: Final = _BARE.where(_OFFERS.c.shelf == bindparam("shelf"), _CONTENTS.c.stix_id.in_(KEYS)).order_by(
+    _OFFERS.c.at
+)
+_SAME: Final = select(_CONTENTS.c.stix_id, _CONTENTS.c.seq).where(_CONTENTS.c.stix_id.in_(KEYS))
+_THERE: Final = select(_OFFERS.c.content).where(
+    _OFFERS.c.shelf == bindparam("shelf"), _OFFERS.c.content.in_(KEYS)
+)
+_NEXT_IN_VIEW: Final = (
+    select(_VIEWS.c.number, _VIEWS.c.kind, _VIEWS.c.ref, _VIEWS.c.at)
+    .where(_VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.number > bindparam("after"))
+    .order_by(_VIEWS.c.number)
+    .limit(bindparam("limit"))
+)
+_BY_STATEMENT: Final = (
+    select(
+        _STATEMENTS.c.hash, _STATEMENTS.c.seq, _STATEMENTS.c.content, _CONTENTS.c.type, _CONTENTS.c.stix_id
+    )
+    .join(_CONTENTS, _CONTENTS.c.seq == _STATEMENTS.c.content)
+    .where(_STATEMENTS.c.hash.in_(KEYS))
+)
+_BY_CONTENT: Final = select(
+    _CONTENTS.c.hash,
+    literal(0).label("seq"),
+    _CONTENTS.c.seq.label("content"),
+    _CONTENTS.c.type,
+    _CONTENTS.c.stix_id,
+).where(_CONTENTS.c.hash.in_(KEYS))
+_POSTED_BY: Final = (
+    select(_POSTS.c.seq, _POSTS.c.at, _CONTENTS.c.seq.label("content"), _CONTENTS.c.type, _CONTENTS.c.stix_id)
+    .join(_CONTENTS, _CONTENTS.c.seq == _POSTS.c.content)
+    .where(_POSTS.c.actor == bindparam("actor"), _POSTS.c.seq > bindparam("after"))
+    .order_by(_POSTS.c.seq)
+    .limit(bindparam("limit"))
+)
+
+
+def shelf(conn: Connection, recipient: str, name: str) -> int | None:
+    """Return the number of a recipient's shelf, None if nothing was ever put there."""
+    found: int | None = conn.scalar(_SHELF, {"recipient": recipient, "name": name})
+    return found
+
+
+def shelves(conn: Connection, recipient: str) -> list[str]:
+    """Return the names of a recipient's shelves, in the order in which they were begun."""
+    asked = select(_SHELVES.c.name).where(_SHELVES.c.recipient == recipient).order_by(_SHELVES.c.id)
+    return list(conn.scalars(asked))
+
+
+def done(conn: Connection, recipient: str) -> int:
+    """Return up to which number what a recipient was given is on its shelves."""
+    return conn.scalar(select(_SHELVED.c.number).where(_SHELVED.c.recipient == recipient)) or 0
+
+
+def move(tx: Tx, recipient: str, number: int) -> None:
+    """Record up to which number what a recipient was given is on its shelves."""
+    moved = update(_SHELVED).where(_SHELVED.c.recipient == recipient).values(number=number)
+    if not tx.conn.execute(moved).rowcount:
+        tx.conn.execute(insert(_SHELVED).values(recipient=recipient, number=number))
+
+
+def numbered(conn: Connection, recipient: str, after: int, limit: int) -> list[Numbered]:
+    """Return the rows of a view that follow `after`."""
+    given = {"recipient": recipient, "after": after, "limit": limit}
+    return [
+        Numbered(row.number, ViewKind(row.kind), row.ref, row.at)
+        for row in conn.execute(_NEXT_IN_VIEW, given)
+    ]
+
+
+def by_statement(conn: Connection, statements: Iterable[str]) -> dict[str, Subject]:
+    """Return what statements, by their hashes, are about."""
+    return {row.hash: _subject(row) for row in each(conn, _BY_STATEMENT, statements)}
+
+
+def by_content(conn: Connection, hashes: Iterable[str]) -> dict[str, Subject]:
+    """Return contents by their hashes."""
+    return {row.hash: _subject(row) for row in each(conn, _BY_CONTENT, hashes)}
+
+
+def posted(conn: Connection, actor: str, after: int, limit: int) -> list[tuple[int, str, Subject]]:
+    """Return what `actor` brought without a statement after the event `after`: event, time and content of each."""
+    given = {"actor": actor, "after": after, "limit": limit}
+    return [
+        (row.seq, row.at, Subject(row.content, 0, row.type, row.stix_id))
+        for row in conn.execute(_POSTED_BY, given)
+    ]
+
+
+def append(tx: Tx, recipient: str, name: str, rows: Sequence[Placed]) -> None:
+    """Put rows on a shelf, each with its date, or the microsecond after the one before it if that is later."""
+    number = shelf(tx.conn, recipient, name)
+    if number is None:
+        number = _begin(tx, recipient, name)
+    several = _several(tx, number, rows)
+    last = tx.conn.scalar(_LAST, {"shelf": number}) or 0
+    kept: list[tuple[object, ...]] = []
+    for one in rows:
+        last = max(last + 1, one.at)
+        kept.append((number, last, one.content, one.statement, one.type, one.stix_id in several))
+    insert_rows(tx.conn, _OFFERS, kept)
+
+
+def following(
+    conn: Connection,
+    number: int,
+    after: int,
+    limit: int,
+    *,
+    types: Iterable[str] = (),
+    ids: Iterable[str] = (),
+    raw: bool = False,
+) -> list[Offer]:
+    """Return the rows of a shelf that follow the date `after`, by their dates; of some types or objects if they are
+    given.
+    """
+    asked = (_WITH_BYTES if raw else _BARE).where(*_FOLLOWING)
+    given: dict[str, Any] = {"shelf": number, "after": after, "limit": limit}
+    kinds, objects = list(types), list(ids)
+    if objects:
+        asked, given["ids"] = asked.where(_OF_OBJECTS), objects
+    if len(kinds) == 1 and not objects:
+        asked, given["type"] = asked.where(_OF_TYPE), kinds[0]
+    elif kinds:
+        asked, given["types"] = asked.where(_OF_TYPES), kinds
+    rows = conn.execute(asked.order_by(_OFFERS.c.at).limit(bindparam("limit")), given)
+    return [_offer(row) for row in rows]
+
+
+def of_objects(conn: Connection, number: int, stix_ids: Iterable[str]) -> list[Offer]:
+    """Return all rows of a shelf that are of some objects, without their bytes, by their dates."""
+    return sorted(map(_offer, each(conn, _OF_IDS, stix_ids, shelf=number)), key=lambda one: one.at)
+
+
+def _begin(tx: Tx, recipient: str, name: str) -> int:
+    number = (tx.conn.scalar(select(func.max(_SHELVES.c.id))) or 0) + 1
+    tx.conn.execute(insert(_SHELVES).values(id=number, recipient=recipient, name=name))
+    return number
+
+
+def _several(tx: Tx, number: int, rows: Sequence[Placed]) -> set[str]:
+    """Return of which objects of `rows` there is more than one row, now or elsewhere; and have that at the others."""
+    seqs: dict[str, set[int]] = {}
+    for row in each(tx.conn, _SAME, [one.stix_id for one in rows]):
+        seqs.setdefault(row.stix_id, set()).add(row.seq)
+    there = {row.content for row in each(tx.conn, _THERE, [one.content for one in rows], shelf=number)}
+    found: set[str] = set()
+    seen: set[str] = set()
+    for one in rows:
+        if len(seqs[one.stix_id]) > 1 or one.content in there or one.stix_id in seen:
+            found.add(one.stix_id)
+        seen.add(one.stix_id)
+    for key in found:
+        for some in parts(seqs[key]):
+            there_too = update(_OFFERS).where(_OFFERS.c.shelf == number, _OFFERS.c.content.in_(some))
+            tx.conn.execute(there_too.values(several=True))
+    return found
+
+
+def _offer(row: Any) -> Offer:
+    return Offer(*row)
+
+
+def _subject(row: Any) -> Subject:
+    return Subject(row.content, row.seq, row.type, row.stix_id)
