@@ -17,7 +17,7 @@ from lezha.flows import share
 from lezha.flows.errors import Isolated
 from lezha.sharing import shelves as rule
 from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Standing, effective_tlp
-from lezha.store import isolation, offers, policies, posts, recipients, statements, walk
+from lezha.store import isolation, offers, policies, recipients, statements, walk
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
 from lezha.store.offers import ALL, INBOX, Offer, Placed, Subject
@@ -244,6 +244,7 @@ class _Reader:
             types=filters.types,
             ids=filters.ids,
             raw=self._asked.with_bytes,
+            senders=self._gate.recipient.standing is Standing.MEMBER,
         )
 
     def _fitting(self, rows: Sequence[Offer]) -> Iterable[Offer | None]:
@@ -277,14 +278,10 @@ class _Reader:
 
     def _decide(self, rows: Sequence[Offer]) -> Mapping[int, Released | Reason]:
         """Return what the kernel says of each row that gives something, by the row's date."""
-        told = statements.facts_by_seq(self._conn, [row.statement for row in rows if row.statement])
-        own = self._gate.recipient.standing is Standing.OWN
-        brought = posts.facts(self._conn, [row.hash for row in rows if own and not row.statement])
         outcomes: dict[int, Released | Reason] = {}
         for row in rows:
-            facts = told.get(row.statement) if row.statement else brought.get(row.hash)
-            if facts is not None and facts.content == row.hash:
-                decision = self._gate.decide(facts)
+            if row.facts is not None:
+                decision = self._gate.decide(row.facts)
                 outcomes[row.at] = decision if isinstance(decision, Released) else decision.reason
         return outcomes
 
@@ -294,8 +291,10 @@ class _InboxReader(_Reader):
 
     def _decide(self, rows: Sequence[Offer]) -> Mapping[int, Released | Reason]:
         outcomes = super()._decide(rows)
-        published = walk.published(self._conn, [row.hash for row in rows])
-        return {row.at: outcomes[row.at] for row in rows if row.at in outcomes and row.hash not in published}
+        published = walk.published_seqs(self._conn, [row.content for row in rows])
+        return {
+            row.at: outcomes[row.at] for row in rows if row.at in outcomes and row.content not in published
+        }
 
 
 def _of_versions(rows: Sequence[Offer], wanted: Versions) -> frozenset[int]:

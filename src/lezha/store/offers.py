@@ -5,14 +5,16 @@ never more nor less than that (TAXII 2.1 §3.4, `added_after`).
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, literal, select, update
 
-from lezha.store import schema
+from lezha.sharing.release import Facts
+from lezha.store import posts, schema, statements
+from lezha.store.barred import IN_DISPUTE
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows, parts
+from lezha.store.rows import KEYS, each, insert_rows, parts, plain
 from lezha.store.views import ViewKind
 
 ALL: Final = "all"
@@ -33,21 +35,21 @@ class Placed(msgspec.Struct, frozen=True):
     stix_id: str
 
 
-class Offer(msgspec.Struct, frozen=True, array_like=True):
-    """A row of a shelf. `hash` is that of the content; `several` says that its object may have other rows.
+class Offer(NamedTuple):
+    """A row of a shelf: what there is to know for the release kernel of the content that it gives and the statement by
+    which it does, None if there is no such thing any more.
 
-    `version` is empty for what STIX gives none. `raw` is None where it was not asked for, or was purged.
+    `several` says that its object may have other rows. `version` is empty for what STIX gives none. `raw` is None
+    where it was not asked for, or was purged.
     """
 
     at: int
     content: int
-    statement: int
-    type: str
     several: bool
-    hash: str
     stix_id: str
     version: str
-    raw: bytes | None = None
+    raw: bytes | None
+    facts: Facts | None
 
 
 class Numbered(msgspec.Struct, frozen=True):
@@ -74,24 +76,30 @@ _SHELF: Final = select(_SHELVES.c.id).where(
 _LAST: Final = (
     select(_OFFERS.c.at).where(_OFFERS.c.shelf == bindparam("shelf")).order_by(_OFFERS.c.at.desc()).limit(1)
 )
-_COLUMNS: Final = (
-    _OFFERS.c.at,
-    _OFFERS.c.content,
-    _OFFERS.c.statement,
-    _OFFERS.c.type,
-    _OFFERS.c.several,
-    _CONTENTS.c.hash,
-    _CONTENTS.c.stix_id,
-    _CONTENTS.c.version,
-)
-_BARE: Final = select(*_COLUMNS, literal(None).label("raw")).join(
-    _CONTENTS, _CONTENTS.c.seq == _OFFERS.c.content
-)
-_WITH_BYTES: Final = (
-    select(*_COLUMNS, _BODIES.c.bytes)
-    .join(_CONTENTS, _CONTENTS.c.seq == _OFFERS.c.content)
-    .outerjoin(_BODIES, _BODIES.c.content == _OFFERS.c.content)
-)
+_OWN: Final = (_OFFERS.c.at, _OFFERS.c.content, _OFFERS.c.several, _CONTENTS.c.stix_id, _CONTENTS.c.version)
+
+
+_FIXED: Final = len(_OWN) + 2
+_TOLD_END: Final = _FIXED + len(statements.TOLD)
+
+
+def _rows(*, with_bytes: bool) -> Select[Any]:
+    """Return the query for rows with all that facts are made of: to ask for those row by row would cost too much."""
+    raw = plain(_BODIES.c.bytes) if with_bytes else literal(None)
+    asked = (
+        select(*map(plain, _OWN), raw, plain(_OFFERS.c.statement), *statements.TOLD, *posts.BROUGHT)
+        .select_from(_OFFERS)
+        .join(_CONTENTS, _CONTENTS.c.seq == _OFFERS.c.content)
+        .outerjoin(_STATEMENTS, _STATEMENTS.c.seq == _OFFERS.c.statement)
+        .outerjoin(_POSTS, and_(_POSTS.c.content == _OFFERS.c.content, _OFFERS.c.statement == 0))
+        .outerjoin(schema.disputes, IN_DISPUTE)
+        .outerjoin(schema.purges, statements.IS_PURGED)
+    )
+    return asked.outerjoin(_BODIES, _BODIES.c.content == _OFFERS.c.content) if with_bytes else asked
+
+
+_BARE: Final = _rows(with_bytes=False)
+_WITH_BYTES: Final = _rows(with_bytes=True)
 _FOLLOWING: Final = (_OFFERS.c.shelf == bindparam("shelf"), _OFFERS.c.at > bindparam("after"))
 # An expression, so that rows are read in their order and not sorted out of several types.
 _OF_TYPES: Final = (_OFFERS.c.type + literal("")).in_(bindparam("types", expanding=True))
@@ -208,9 +216,10 @@ def following(
     types: Iterable[str] = (),
     ids: Iterable[str] = (),
     raw: bool = False,
+    senders: bool = True,
 ) -> list[Offer]:
     """Return the rows of a shelf that follow the date `after`, by their dates; of some types or objects if they are
-    given.
+    given. `senders` as `statements.facts_of` has it.
     """
     asked = (_WITH_BYTES if raw else _BARE).where(*_FOLLOWING)
     given: dict[str, Any] = {"shelf": number, "after": after, "limit": limit}
@@ -222,12 +231,31 @@ def following(
     elif kinds:
         asked, given["types"] = asked.where(_OF_TYPES), kinds
     rows = conn.execute(asked.order_by(_OFFERS.c.at).limit(bindparam("limit")), given)
-    return [_offer(row) for row in rows]
+    return _offers(conn, rows.all(), senders)
 
 
 def of_objects(conn: Connection, number: int, stix_ids: Iterable[str]) -> list[Offer]:
     """Return all rows of a shelf that are of some objects, without their bytes, by their dates."""
-    return sorted(map(_offer, each(conn, _OF_IDS, stix_ids, shelf=number)), key=lambda one: one.at)
+    rows = sorted(each(conn, _OF_IDS, stix_ids, shelf=number), key=lambda row: int(row[0]))
+    return _offers(conn, rows, senders=True)
+
+
+def _offers(conn: Connection, rows: Sequence[Row[Any]], senders: bool) -> list[Offer]:
+    told = [row[_FIXED:_TOLD_END] for row in rows if row[_FIXED] is not None]
+    facts = iter(statements.facts_of(conn, told, senders=senders))
+    found: list[Offer] = []
+    for row in rows:
+        at, content, several, stix_id, version, raw, statement = row[:_FIXED]
+        if row[_FIXED] is not None:
+            known: Facts | None = next(facts)
+        else:
+            brought = row[_TOLD_END:]
+            known = posts.facts_of(brought) if not statement and brought[_BROUGHT_AT] is not None else None
+        found.append(Offer(at, content, bool(several), stix_id, version, raw, known))
+    return found
+
+
+_BROUGHT_AT: Final = 3
 
 
 def _begin(tx: Tx, recipient: str, name: str) -> int:
@@ -253,10 +281,6 @@ def _several(tx: Tx, number: int, rows: Sequence[Placed]) -> set[str]:
             there_too = update(_OFFERS).where(_OFFERS.c.shelf == number, _OFFERS.c.content.in_(some))
             tx.conn.execute(there_too.values(several=True))
     return found
-
-
-def _offer(row: Any) -> Offer:
-    return Offer(*row)
 
 
 def _subject(row: Any) -> Subject:

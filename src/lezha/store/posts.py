@@ -1,7 +1,7 @@
 """What was taken into the log without a statement, for this member's own systems; others may have it by statements."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, or_, select
 
@@ -9,7 +9,7 @@ from lezha.sharing.release import Facts
 from lezha.store import contents, schema
 from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, insert_rows, parts
+from lezha.store.rows import KEYS, each, insert_rows, parts, plain
 
 _POSTS, _CONTENTS = schema.posts, schema.contents
 _DISPUTED, _PURGED = schema.disputes, schema.purges
@@ -20,15 +20,17 @@ _POSTED: Final = (
     .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
     .where(_CONTENTS.c.hash.in_(KEYS))
 )
+BROUGHT: Final = (
+    plain(_CONTENTS.c.hash),
+    plain(_CONTENTS.c.markings),
+    plain(_CONTENTS.c.unreadable_marking),
+    plain(_POSTS.c.at),
+    plain(or_(_DISPUTED.c.stix_id.is_not(None), CLAIMS_A_MEMBER)),
+    plain(_PURGED.c.content.is_not(None)),
+)
+"""Columns of a content that came without a statement, as `facts_of` takes them."""
 _FACTS: Final = (
-    select(
-        _CONTENTS.c.hash,
-        _CONTENTS.c.markings,
-        _CONTENTS.c.unreadable_marking,
-        _POSTS.c.at,
-        or_(_DISPUTED.c.stix_id.is_not(None), CLAIMS_A_MEMBER).label("quarantined"),
-        _PURGED.c.content.is_not(None).label("purged"),
-    )
+    select(*BROUGHT)
     .join(_POSTS, _POSTS.c.content == _CONTENTS.c.seq)
     .outerjoin(_DISPUTED, IN_DISPUTE)
     .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
@@ -83,21 +85,24 @@ def brought(conn: Connection, hashes: Iterable[str]) -> set[str]:
 
 def facts(conn: Connection, hashes: Iterable[str]) -> dict[str, Facts]:
     """Return for the release kernel what there is to know of posted contents, by content."""
-    return {
-        row.hash: Facts(
-            statement="",
-            content=row.hash,
-            terms=None,
-            origin="",
-            author_here=True,
-            issued=row.at,
-            markings=contents.markings_of(row.markings),
-            unreadable_marking=row.unreadable_marking,
-            quarantined=row.quarantined,
-            purged=row.purged,
-        )
-        for row in each(conn, _FACTS, hashes)
-    }
+    return {found.content: found for found in (facts_of(tuple(row)) for row in each(conn, _FACTS, hashes))}
+
+
+def facts_of(row: tuple[Any, ...]) -> Facts:
+    """Return the facts of a row of `BROUGHT`."""
+    content, levels, unreadable, at, quarantined, purged = row
+    return Facts(
+        "",
+        content.hex(),
+        None,
+        "",
+        True,
+        at,
+        markings=contents.markings_of(levels),
+        unreadable_marking=bool(unreadable),
+        quarantined=bool(quarantined),
+        purged=bool(purged),
+    )
 
 
 def about(conn: Connection, stix_ids: Iterable[str]) -> dict[str, list[str]]:

@@ -6,8 +6,19 @@ from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, Row, Select, Table, bindparam
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    type_coerce,
+)
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType
 
 T = TypeVar("T")
 
@@ -57,6 +68,15 @@ def each_pair(conn: Connection, question: str, pairs: Iterable[tuple[str, str]])
             given = f"VALUES {','.join(['(?,?)'] * len(part))}"
             values = tuple(chain.from_iterable(part))
         yield from conn.exec_driver_sql(f"WITH asked (one, other) AS ({given}) {question}", values)
+
+
+def plain(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Return a column as the driver gives it: a hash as bytes, on SQLite a truth as 0 or 1.
+
+    For what is read for every object of a page: to make each value what it is for Python costs more than to read it.
+    """
+    named = column.name if isinstance(column, Column) else None
+    return type_coerce(column, NullType()).label(named)
 
 
 def parts(values: Iterable[T]) -> Iterator[list[T]]:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, RowMapping, and_, bindparam, exists, false, or_, select
+from sqlalchemy import Connection, Row, and_, bindparam, exists, false, or_, select
 
 from lezha.sharing.release import Facts
 from lezha.sharing.terms import Terms
@@ -16,7 +16,7 @@ from lezha.store.barred import CLAIMS_A_MEMBER, IN_DISPUTE
 from lezha.store.definitions import Said
 from lezha.store.errors import NotFound
 from lezha.store.log import Tx
-from lezha.store.rows import KEYS, each, each_raw, insert_rows, record
+from lezha.store.rows import KEYS, each, each_raw, insert_rows, plain, record
 from lezha.store.tombstones import RECALLED
 
 
@@ -81,31 +81,29 @@ _ARRIVALS: Final = (
     .join(_ARRIVED, _ARRIVED.c.statement == _STATEMENTS.c.seq)
     .where(_STATEMENTS.c.hash.in_(KEYS))
 )
-_TOLD_FACTS: Final = (
-    select(
-        _STATEMENTS.c.seq,
-        _STATEMENTS.c.hash,
-        _CONTENTS.c.hash.label("content"),
-        _CONTENTS.c.type,
-        _STATEMENTS.c.origin,
-        _STATEMENTS.c.own,
-        _STATEMENTS.c.terms,
-        _STATEMENTS.c.issued,
-        _CONTENTS.c.markings,
-        _CONTENTS.c.unreadable_marking,
-        or_(_DISPUTED.c.stix_id.is_not(None), _UNAUTHORISED).label("quarantined"),
-        _PURGED.c.content.is_not(None).label("purged"),
-        _INCOMPLETE.label("incomplete"),
-        RECALLED.label("recalled"),
-    )
+TOLD: Final = (
+    plain(_STATEMENTS.c.hash),
+    plain(_CONTENTS.c.hash),
+    plain(_CONTENTS.c.type),
+    plain(_STATEMENTS.c.origin),
+    plain(_STATEMENTS.c.own),
+    plain(_STATEMENTS.c.terms),
+    plain(_STATEMENTS.c.issued),
+    plain(_CONTENTS.c.markings),
+    plain(_CONTENTS.c.unreadable_marking),
+    plain(or_(_DISPUTED.c.stix_id.is_not(None), _UNAUTHORISED)),
+    plain(_PURGED.c.content.is_not(None)),
+    plain(_INCOMPLETE),
+    plain(RECALLED),
+)
+"""Columns of a statement and of its content, as `facts_of` takes them; `IN_DISPUTE` and `IS_PURGED` join the others."""
+IS_PURGED: Final = _PURGED.c.content == _CONTENTS.c.seq
+_FACTS: Final = (
+    select(*TOLD)
     .join(_CONTENTS, _SUBJECT)
     .outerjoin(_DISPUTED, IN_DISPUTE)
-    .outerjoin(_PURGED, _PURGED.c.content == _CONTENTS.c.seq)
-)
-_FACTS: Final = _TOLD_FACTS.where(_STATEMENTS.c.hash.in_(KEYS))
-_FACTS_BY_SEQ: Final = _TOLD_FACTS.where(_STATEMENTS.c.seq.in_(KEYS))
-_ARRIVALS_BY_SEQ: Final = select(_ARRIVED.c.statement, _ARRIVED.c.member).where(
-    _ARRIVED.c.statement.in_(KEYS)
+    .outerjoin(_PURGED, IS_PURGED)
+    .where(_STATEMENTS.c.hash.in_(KEYS))
 )
 _ABOUT: Final = (
     select(_CONTENTS.c.stix_id, _STATEMENTS.c.hash)
@@ -230,27 +228,24 @@ def known(conn: Connection, hashes: Iterable[str]) -> set[str]:
 
 def facts(conn: Connection, hashes: Sequence[str]) -> list[Facts]:
     """Return the facts for the release kernel, in the order of `hashes`. Raises NotFound."""
-    found = {row.hash: row._mapping for row in each(conn, _FACTS, hashes)}
-    senders: dict[str, set[str]] = {}
-    for row in each(conn, _ARRIVALS, hashes):
-        senders.setdefault(row.hash, set()).add(row.member)
+    found = {row[0].hex(): tuple(row) for row in each(conn, _FACTS, hashes)}
     missing = [key for key in hashes if key not in found]
     if missing:
         raise NotFound(f"No statement {missing[0]} is held here.")
-    marked = [key for key, row in found.items() if row["unreadable_marking"] and not row["purged"]]
-    said = definitions.beside(conn, marked) if marked else {}
-    return [_facts(found[key], senders.get(key, set()), said.get(key)) for key in hashes]
+    return facts_of(conn, [found[key] for key in hashes])
 
 
-def facts_by_seq(conn: Connection, seqs: Sequence[int]) -> dict[int, Facts]:
-    """Return the facts for the release kernel of those of some statements that are held, by their numbers."""
-    found = {row.seq: row._mapping for row in each(conn, _FACTS_BY_SEQ, seqs)}
-    senders: dict[int, set[str]] = {}
-    for row in each(conn, _ARRIVALS_BY_SEQ, seqs):
-        senders.setdefault(row.statement, set()).add(row.member)
-    marked = [row["hash"] for row in found.values() if row["unreadable_marking"] and not row["purged"]]
+def facts_of(conn: Connection, rows: Sequence[tuple[Any, ...]], *, senders: bool = True) -> list[Facts]:
+    """Return the facts of rows of `TOLD`. Without `senders` it is left open who sent what, which members alone are
+    asked about.
+    """
+    came_from: dict[str, set[str]] = {}
+    if senders:
+        for row in each(conn, _ARRIVALS, [row[0].hex() for row in rows]):
+            came_from.setdefault(row.hash, set()).add(row.member)
+    marked = [row[0].hex() for row in rows if row[_UNREADABLE] and not row[_GONE]]
     said = definitions.beside(conn, marked) if marked else {}
-    return {seq: _facts(row, senders.get(seq, set()), said.get(row["hash"])) for seq, row in found.items()}
+    return [_facts(row, came_from, said) for row in rows]
 
 
 def about(conn: Connection, stix_id: str) -> list[str]:
@@ -419,23 +414,44 @@ def _row(statement: Signed, at: str, seq: int, content: int) -> tuple[object, ..
     )
 
 
-def _facts(row: RowMapping, senders: set[str], said: Said | None) -> Facts:
+_UNREADABLE, _GONE = 8, 10
+_NOBODY: Final[frozenset[str]] = frozenset()
+
+
+def _facts(row: tuple[Any, ...], came_from: Mapping[str, set[str]], said: Mapping[str, Said]) -> Facts:
+    (
+        statement,
+        content,
+        kind,
+        origin,
+        own,
+        terms,
+        issued,
+        levels,
+        unreadable,
+        quarantined,
+        purged,
+        incomplete,
+        recalled,
+    ) = row
+    key = statement.hex()
+    beside = said.get(key)
     return Facts(
-        statement=row["hash"],
-        content=row["content"],
-        terms=terms_of(row["terms"]),
-        origin=row["origin"],
-        author_here=row["own"],
-        issued=row["issued"],
-        came_from=frozenset(senders),
-        markings=contents.markings_of(row["markings"]) + (said.levels if said else ()),
-        paps=said.paps if said else (),
-        unreadable_marking=row["unreadable_marking"] and said is None,
-        quarantined=row["quarantined"],
-        purged=row["purged"],
-        incomplete=row["incomplete"],
-        recalled=row["recalled"],
-        type=row["type"],
+        key,
+        content.hex(),
+        terms_of(terms),
+        origin,
+        bool(own),
+        issued,
+        frozenset(came_from[key]) if key in came_from else _NOBODY,
+        contents.markings_of(levels) + (beside.levels if beside else ()),
+        unreadable_marking=bool(unreadable) and beside is None,
+        recalled=bool(recalled),
+        quarantined=bool(quarantined),
+        purged=bool(purged),
+        incomplete=bool(incomplete),
+        paps=beside.paps if beside else (),
+        type=kind,
     )
 
 

@@ -55,6 +55,13 @@ _PUBLISHED: Final = (
 )
 
 
+_PUBLISHED_SEQS: Final = (
+    select(_STATEMENTS.c.content)
+    .where(_STATEMENTS.c.content.in_(KEYS), _STATEMENTS.c.own.is_(True))
+    .distinct()
+)
+
+
 class Step(msgspec.Struct, frozen=True):
     """One content on the way: where it stands, and how many bytes it has.
 
@@ -96,6 +103,11 @@ def statements_about(conn: Connection, contents: Iterable[str]) -> dict[str, lis
 def published(conn: Connection, contents: Iterable[str]) -> set[str]:
     """Return those of some contents about which this member has made a statement."""
     return {row.hash for row in each(conn, _PUBLISHED, contents)}
+
+
+def published_seqs(conn: Connection, contents: Iterable[int]) -> set[int]:
+    """As `published`, of contents by their numbers."""
+    return {row.content for row in each(conn, _PUBLISHED_SEQS, contents)}
 
 
 def bare_facts(conn: Connection, hashes: Sequence[str]) -> dict[str, Facts]:
