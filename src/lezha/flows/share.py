@@ -446,8 +446,9 @@ def _tell_own(tx: Tx, gate: Gate, changes: Sequence[Change], told_late: Sequence
     others were given of what may not count is void if it was not sent yet (`pack`), and stays with them if it was.
     """
     recipient = gate.recipient
-    posted = posts.facts(tx.conn, [change.subject for change in changes if change.kind == "posted"])
-    decided = [gate.decide(one) for one in posted.values()]
+    brought = dict.fromkeys(change.subject for change in changes if change.kind == "posted")
+    posted = posts.facts(tx.conn, brought)
+    decided = [gate.decide(posted[one]) for one in brought if one in posted]
     rows = [
         (ViewKind.POST, one.content, one.rule, bytes.fromhex(one.content))
         for one in decided
