@@ -348,15 +348,15 @@ async def _collections(request: _Request, client: Client) -> list[tuple[str, Col
 def _named(shelf: str, titles: dict[str, str]) -> tuple[str, str]:
     """Return the alias and the title of a shelf."""
     whom, _, level = shelf.rpartition(" ")
-    label = f"TLP:{level.upper()}"
+    label, tail = f"TLP:{level.upper()}", level.replace("+", "-")
     if not whom:
-        return level, label
+        return tail, label
     if whom == rule.EVERYONE:
-        return f"everyone-{level}", f"Published to everyone, {label}"
+        return f"everyone-{tail}", f"Published to everyone, {label}"
     if whom == rule.NAMED:
-        return f"named-{level}", f"Published to members by name, {label}"
+        return f"named-{tail}", f"Published to members by name, {label}"
     name = titles.get(whom, whom)
-    return f"{name.lower().replace(' ', '-')}-{level}", f"Published to {name}, {label}"
+    return f"{name.lower().replace(' ', '-')}-{tail}", f"Published to {name}, {label}"
 
 
 router: Final = Router(
