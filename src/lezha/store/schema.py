@@ -601,7 +601,7 @@ tokens: Final = Table(
     Column("digest", String(64), nullable=False),
     Column("created", String(27), nullable=False),
     Column("revoked", Boolean, nullable=False),
-    Column("clearance", String(12), nullable=False, comment="of an own system; empty for others"),
+    Column("clearance", String(12), comment="of an own system; null for everybody else"),
 )
 
 sessions: Final = Table(

@@ -3,7 +3,7 @@
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from lezha.access.rights import Role
 from lezha.sharing.tlp import Tlp
@@ -34,7 +34,7 @@ def add(
     table = schema.tokens
     if tx.conn.scalar(select(table.c.id).where(table.c.name == name)) is not None:
         raise Conflict(f"There is a token named {name!r} already: choose another name.")
-    level = clearance.value if clearance else ""
+    level = clearance.value if clearance else None
     tx.conn.execute(
         insert(table).values(
             id=token_id,
@@ -77,17 +77,13 @@ def revoke(tx: Tx, name: str, actor: str) -> None:
 def get(conn: Connection, token_id: str) -> KeptToken | None:
     """Return a token, or None."""
     row = conn.execute(_BY_ID, {"id": token_id}).first()
-    return None if row is None else _kept(row._mapping)
+    return None if row is None else record(row._mapping, KeptToken)
 
 
 def listed(conn: Connection) -> list[KeptToken]:
     """Return all tokens by name."""
     rows = conn.execute(select(schema.tokens).order_by(schema.tokens.c.name))
-    return [_kept(row._mapping) for row in rows]
-
-
-def _kept(row: RowMapping) -> KeptToken:
-    return record({**row, "clearance": row["clearance"] or None}, KeptToken)
+    return [record(row._mapping, KeptToken) for row in rows]
 
 
 def _last_administrator(conn: Connection) -> str | None:

@@ -28,7 +28,7 @@ _ASK_TOOLS: Final = {"WWW-Authenticate": 'Basic realm="lezha", charset="UTF-8", 
 _LONGEST_BASIC: Final = 1000
 _PATIENCE: Final = 5
 """Failures from one place in one minute that are answered at once; each one more waits twice as long."""
-_SLOW_S, _SLOWEST_S = 0.1, 3.0
+_SLOW_S, _SLOWEST_S = 0.05, 0.25
 Attendance = dict[str, float]
 """When this process last heard of each sensor, in seconds since 1970."""
 

@@ -64,7 +64,7 @@ CREATE TABLE reintroductions (
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (member)
 );
-ALTER TABLE tokens ADD COLUMN clearance VARCHAR(12) NOT NULL DEFAULT '';
+ALTER TABLE tokens ADD COLUMN clearance VARCHAR(12);
 CREATE INDEX posts_by_actor ON posts (actor, seq);
 CREATE TABLE shelves (
   id INTEGER NOT NULL,
