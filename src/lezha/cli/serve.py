@@ -22,7 +22,7 @@ from lezha.node import settings as node_settings
 from lezha.node.loop import Loop
 from lezha.node.node import Node
 from lezha.node.settings import Settings
-from lezha.web import entrance, peers, people
+from lezha.web import entrance, peers, people, taxii
 from lezha.web import serve as listeners
 
 _SWITCH_S: Final = 0.0005
@@ -32,6 +32,8 @@ def run(home: Path) -> None:
     """Run the node in `home` until SIGTERM or SIGINT. Raises CliError, NodeError, StoreError."""
     settings = _prepare(home)
     _check_free(settings.listen)
+    if settings.taxii_listen:
+        _check_free(settings.taxii_listen)
     if identities.load(home).known.document.endpoint:
         _check_free(settings.link_listen)
     with alone(home):
@@ -61,9 +63,13 @@ def _prepare(home: Path) -> Settings:
 async def _serve(home: Path) -> None:
     node = Node(home)
     settings = node.settings
-    servers = [
-        listeners.people_server(people.app(node), *node_settings.address(settings.listen), settings.proxies)
-    ]
+    taxii_server = taxii.server(node)
+    people_app = people.app(node, taxii_server)
+    servers = [listeners.people_server(people_app, *node_settings.address(settings.listen), settings.proxies)]
+    if node.tools_tls is not None:
+        tools_app = people.tools_app(node, taxii_server)
+        address = node_settings.address(settings.taxii_listen)
+        servers.append(entrance.tools_server(tools_app, *address, node.tools_tls))
     where = "asks its peers"
     if node.identity.known.document.endpoint:
         link_host, link_port = node_settings.address(settings.link_listen)

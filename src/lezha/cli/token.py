@@ -9,6 +9,7 @@ from lezha.access.rights import Role
 from lezha.cli import api, secret_file
 from lezha.cli.api import Api
 from lezha.cli.console import say, show_json, table
+from lezha.cli.errors import CliError
 from lezha.cli.options import DEFAULT_HOME, Home, Json, TokenFile, Url
 from lezha.sharing.tlp import Tlp
 
@@ -48,6 +49,37 @@ def create(
         show_json(made)
         return
     say(made.get("token") or f"The token is in {out}.")
+
+
+@app.command("certificate")
+def certificate(
+    name: Annotated[str, typer.Argument(help="Whose it is.")],
+    file: Annotated[Path, typer.Argument(help="The tool's certificate, PEM, without its key.")],
+    home: Home = DEFAULT_HOME,
+    url: Url = "",
+    token_file: TokenFile = None,
+    json: Json = False,
+) -> None:
+    """Let a tool show a certificate instead of its token, at the address in `taxii_listen`.
+
+    It may then what the token may, and ends with it.
+
+    Example: lezha token certificate opencti opencti.pem
+    """
+    try:
+        pem = file.read_text()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise CliError(f"{file} can't be read: {why}.") from error
+
+    async def call(node: Api) -> Any:
+        return await node.post("/tokens/certificate", {"name": name, "pem": pem})
+
+    made = api.run(home, url, token_file, call)
+    if json:
+        show_json(made)
+        return
+    say(f"{name} may show the certificate {made['fingerprint']}.")
 
 
 @app.command("list")

@@ -28,7 +28,7 @@ from lezha.flows.introduce import Host
 from lezha.flows.publish import Author
 from lezha.flows.vet import Receiver
 from lezha.flows.witness import Witness
-from lezha.node import database, national, rotation, upkeep
+from lezha.node import database, national, rotation, tools, upkeep
 from lezha.node import identity as identities
 from lezha.node import settings as node_settings
 from lezha.node.carry import Carrier
@@ -40,7 +40,7 @@ from lezha.node.links import Link, Links
 from lezha.node.pulls import Pull, Pulls
 from lezha.node.watch import Watch
 from lezha.stix import objects, schema
-from lezha.store import engine, lives, peers, policies
+from lezha.store import certificates, engine, lives, peers, policies
 from lezha.store.contents import Content
 from lezha.store.errors import StoreError, Superseded
 from lezha.store.log import Log
@@ -68,7 +68,7 @@ class Node:
         self._policy = national.wanted(home, self.settings) if leads else None
         self.changes = Changes(quiet=witness.QUIET)
         self.decisive = Changes(share.KINDS | {peers.TRUST})
-        self._peer_changes = Changes(frozenset({"peer"}))
+        self._peer_changes = Changes(frozenset({"peer", certificates.ADDED}))
         self._superseded = asyncio.Event()
         self.log: Log = database.open_log(home, self.settings, leads=leads)
         with contextlib.ExitStack() as undo:
@@ -91,10 +91,20 @@ class Node:
                 lambda peer: Pull(self.log, lambda: self.identity, self.intake, self.links, peer)
             )
             self.link_tls: ssl.SSLContext = tls.server_context(self.identity.leaf)
+            self.tools_tls = (
+                tools.context(home, self.settings.taxii_certificate) if self.settings.taxii_listen else None
+            )
+            self._know_tools()
             self.members: Members = directory.known([])
             self._trusted: set[str] = set()
             self.refresh()
             undo.pop_all()
+
+    def _know_tools(self) -> None:
+        """Take from now on the certificates that have been bound to tokens since."""
+        if self.tools_tls is not None:
+            with self.log.read() as conn:
+                tools.know(self.tools_tls, certificates.listed(conn))
 
     @cached_property
     def _own(self) -> Content:
@@ -179,6 +189,7 @@ class Node:
             serial = self._peer_changes.serial
             try:
                 present = self.refresh()
+                self._know_tools()
                 if self._leads:
                     self.links.keep(present)
                     if self.settings.pull or not self.identity.known.document.endpoint:

@@ -22,6 +22,7 @@ _LEAST_BUNDLE: Final = 1 << 10
 _MOST_BUNDLE: Final = 1 << 30
 POLICY: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,90}\.cedar\Z"
 """The name of a file in the folder, which backups hold too."""
+_PEM: Final = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,90}\.pem\Z"
 _MOST_HOURS: Final = 24 * 7
 
 
@@ -50,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `peer_hourly` is how many objects are taken from one peer in an hour, unless that peer has a limit of its own.
     With `pull` this node asks peers for what they have for it, also though they could connect; a node without an
     endpoint always does.
+    `taxii_listen` is for tools that speak TAXII, over TLS with the certificate and key in the PEM file
+    `taxii_certificate` of the folder; empty means that they find it at `listen` alone.
     `link_per_address` is how many connections without a peer's certificate `link_listen` has from one address.
     `max_bundle_bytes`, 1 KiB to 1 GiB, is what is taken in one request.
     """
@@ -69,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     constituency: tuple[str, ...] = ()
     peer_hourly: Annotated[int, msgspec.Meta(ge=1, le=peers.MOST_HOURLY)] = 200_000
     pull: bool = False
+    taxii_listen: str = ""
+    taxii_certificate: Annotated[str, msgspec.Meta(pattern=_PEM)] = "taxii.pem"
     link_per_address: Annotated[int, msgspec.Meta(ge=1, le=door.STRANGERS)] = 50
 
     def __post_init__(self) -> None:

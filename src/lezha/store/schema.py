@@ -604,6 +604,15 @@ tokens: Final = Table(
     Column("clearance", String(12), comment="of an own system; null for everybody else"),
 )
 
+certificates: Final = Table(
+    "certificates",
+    metadata,
+    Column("fingerprint", Hex, primary_key=True, comment="SHA-256 of the certificate"),
+    Column("token", Text, nullable=False, comment="by whose rights it is known"),
+    Column("der", LargeBinary, nullable=False),
+    Column("at", String(27), nullable=False),
+)
+
 sessions: Final = Table(
     "sessions",
     metadata,

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from lezha.access import tokens as access_tokens
 from lezha.access.rights import Principal, Right, Role
 from lezha.flows.witness import Who, Witness
 from lezha.node.clock import later, utc_now
-from lezha.store import sessions, tokens
+from lezha.store import certificates, sessions, tokens
 from lezha.store.log import Log, Tx
 from lezha.web import source
+from lezha.web.entrance import client_certificate
 
 SESSION_S: Final = 12 * 3600
 _MAX_SESSIONS: Final = 1000
@@ -91,6 +93,14 @@ def principal(log: Log, presented: str) -> Principal | None:
     return Principal(kept.id, kept.name, kept.role, kept.clearance)
 
 
+def by_certificate(log: Log, der: bytes) -> Principal | None:
+    """Return who shows this certificate, or None; OpenSSL has checked that it holds the key."""
+    with log.read() as conn:
+        bound = certificates.token(conn, hashlib.sha256(der).hexdigest())
+        kept = tokens.get(conn, bound) if bound else None
+    return None if kept is None or kept.revoked else Principal(kept.id, kept.name, kept.role, kept.clearance)
+
+
 def by_password(log: Log, presented: str) -> Principal | None:
     """Return who presents Basic credentials (RFC 7617): the name of a token and the token; or None."""
     try:
@@ -124,6 +134,8 @@ class Authentication(AbstractAuthenticationMiddleware):
                 attendance: Attendance = connection.app.state.attendance
                 attendance[user.name] = time.time()
             return AuthenticationResult(user=user, auth="token")
+        if der := client_certificate(connection):
+            return AuthenticationResult(user=by_certificate(log, der), auth="certificate")
         user = held.principal(connection.cookies.get(held.cookie, ""))
         return AuthenticationResult(user=user, auth="session")
 

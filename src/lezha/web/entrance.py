@@ -16,7 +16,8 @@ from typing import Any, Final
 
 import structlog
 import uvicorn
-from litestar import Litestar, Request
+from litestar import Litestar
+from litestar.connection import ASGIConnection
 
 from lezha.federation.door import PACE, Door, Visit, Why
 from lezha.web.patience import PatientProtocol
@@ -42,14 +43,37 @@ def peers_server(
     return PeersServer(settled(app, host, port, http=PeerProtocol), Entrance(context, door, known))
 
 
-def client_certificate(request: Request[Any, Any, Any]) -> bytes | None:
+def tools_server(app: Litestar, host: str, port: int, context: ssl.SSLContext) -> Server:
+    """Return the server for tools that show a certificate, or a token over TLS."""
+    config = settled(app, host, port, http=CertificateProtocol)
+    config.load()
+    config.ssl = context
+    return Server(config)
+
+
+def client_certificate(request: ASGIConnection[Any, Any, Any, Any]) -> bytes | None:
     """Return the verified certificate (DER) of the client that made a request, or None if it showed none."""
     found = (request.scope.get("extensions") or {}).get(EXTENSION, {}).get("client")
     return found if isinstance(found, bytes) else None
 
 
-class PeerProtocol(PatientProtocol):
-    """HTTP/1.1 that remembers the client's certificate, verified by OpenSSL against the pinned roots."""
+class CertificateProtocol(PatientProtocol):
+    """HTTP/1.1 that remembers the client's certificate, verified by OpenSSL against what is pinned."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the certificate from the finished handshake."""
+        tls = transport.get_extra_info("ssl_object")
+        self._client_certificate: bytes | None = tls.getpeercert(binary_form=True) if tls else None
+        super().connection_made(transport)
+
+    def on_message_begin(self) -> None:
+        """Put the certificate into each request's scope."""
+        super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: {"client": self._client_certificate}}
+
+
+class PeerProtocol(CertificateProtocol):
+    """That of peers; a stranger may not stay."""
 
     most = sys.maxsize  # the door decides
 
@@ -59,9 +83,7 @@ class PeerProtocol(PatientProtocol):
         self._life: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Take the certificate from the finished handshake; a stranger may not stay."""
-        tls = transport.get_extra_info("ssl_object")
-        self._client_certificate: bytes | None = tls.getpeercert(binary_form=True) if tls else None
+        """Say at the door whose certificate was shown."""
         super().connection_made(transport)
         self._visit.cut = transport.abort
         member = self._entrance.known(self._client_certificate) if self._client_certificate else ""
@@ -82,11 +104,6 @@ class PeerProtocol(PatientProtocol):
         super().data_received(data)
         if self._why is Why.BODY and self._bytes > _MOST_BYTES:
             self.cut(Why.BODY)
-
-    def on_message_begin(self) -> None:
-        """Put the certificate into each request's scope."""
-        super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: {"client": self._client_certificate}}
 
     def counted(self, why: Why) -> None:
         """Count why a connection was cut."""

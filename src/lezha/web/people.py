@@ -1,6 +1,6 @@
 """The application for people and tools."""
 
-from typing import Final
+from typing import Any, Final
 
 from litestar import Litestar
 from litestar.datastructures import ResponseHeader, State
@@ -9,7 +9,6 @@ from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 
 import lezha
-from lezha.flows.offer import Shelving
 from lezha.node.node import Node
 from lezha.web import api, audit, constituents, held, pages, sensors, taxii
 from lezha.web.auth import Attendance, Authentication, Sessions
@@ -31,7 +30,7 @@ _HEADERS: Final = {
 }
 
 
-def app(node: Node) -> Litestar:
+def app(node: Node, taxii_server: taxii.Server | None = None) -> Litestar:
     """Return the application of the listener for people and tools."""
     # Cookies don't know ports (RFC 6265 §8.5): two nodes on one machine must not share one, all processes of one do.
     attendance: Attendance = {}
@@ -49,13 +48,10 @@ def app(node: Node) -> Litestar:
             show_metrics,
             pages.static_files(),
         ],
-        middleware=[sourced, DefineMiddleware(Authentication)],
         dependencies={
-            "log": Provide(lambda: node.log, sync_to_thread=False),
+            **_common(node),
             "identity": Provide(lambda: node.identity, sync_to_thread=False),
             "carrier": Provide(lambda: node.carrier, sync_to_thread=False),
-            "author": Provide(lambda: node.author, sync_to_thread=False),
-            "members": Provide(lambda: node.members, sync_to_thread=False),
             "convener": Provide(lambda: node.convener, sync_to_thread=False),
             "receiver": Provide(lambda: node.receiver, sync_to_thread=False),
             "host": Provide(lambda: node.host, sync_to_thread=False),
@@ -67,26 +63,55 @@ def app(node: Node) -> Litestar:
             "sealer": Provide(lambda: node.sealer, sync_to_thread=False),
             "metrics": Provide(lambda: metrics, sync_to_thread=False),
             "witness": Provide(lambda: node.witness, sync_to_thread=False),
-            "longest": Provide(lambda: node.settings.max_bundle_bytes, sync_to_thread=False),
         },
-        exception_handlers=HANDLERS,
-        logging_config=None,
-        request_class=BodyRequest,
-        state=State(
-            {
-                "log": node.log,
-                "sessions": sessions,
-                "witness": node.witness,
-                "attendance": attendance,
-                "taxii": taxii.Server(
-                    node.log, node.decisive, Shelving(node.log), node.witness, taxii.Paces()
-                ),
-            }
-        ),
-        response_headers=[ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
+        state=_state(node, sessions, attendance, taxii_server or taxii.server(node)),
         openapi_config=OpenAPIConfig(
             title="lezha", version=lezha.__version__, path="/api", render_plugins=[Described()]
         ),
-        request_max_body_size=node.settings.max_bundle_bytes,
         template_config=pages.templates(),
+        **_settled(node),
     )
+
+
+def tools_app(node: Node, taxii_server: taxii.Server) -> Litestar:
+    """Return the application of the listener for tools that speak TAXII, and nothing else."""
+    return Litestar(
+        route_handlers=[taxii.router],
+        dependencies=_common(node) | {"identity": Provide(lambda: node.identity, sync_to_thread=False)},
+        state=_state(node, Sessions("", node.log), {}, taxii_server),
+        openapi_config=None,
+        **_settled(node),
+    )
+
+
+def _common(node: Node) -> dict[str, Provide]:
+    return {
+        "log": Provide(lambda: node.log, sync_to_thread=False),
+        "author": Provide(lambda: node.author, sync_to_thread=False),
+        "members": Provide(lambda: node.members, sync_to_thread=False),
+        "longest": Provide(lambda: node.settings.max_bundle_bytes, sync_to_thread=False),
+    }
+
+
+def _state(node: Node, sessions: Sessions, attendance: Attendance, taxii_server: taxii.Server) -> State:
+    return State(
+        {
+            "log": node.log,
+            "sessions": sessions,
+            "witness": node.witness,
+            "attendance": attendance,
+            "taxii": taxii_server,
+        }
+    )
+
+
+def _settled(node: Node) -> dict[str, Any]:
+    """Return what both applications have in common."""
+    return {
+        "middleware": [sourced, DefineMiddleware(Authentication)],
+        "exception_handlers": HANDLERS,
+        "logging_config": None,
+        "request_class": BodyRequest,
+        "response_headers": [ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
+        "request_max_body_size": node.settings.max_bundle_bytes,
+    }

@@ -21,6 +21,7 @@ from lezha.flows.witness import Witness
 from lezha.node.changes import Changes
 from lezha.node.clock import utc_now
 from lezha.node.identity import Identity
+from lezha.node.node import Node
 from lezha.sharing import shelves as rule
 from lezha.sharing.release import Recipient, Standing
 from lezha.sharing.tlp import Tlp
@@ -91,6 +92,11 @@ class Client(NamedTuple):
         """Return one of this client's collections."""
         whose = offer.inbox_of(self.name) if can_write else self.recipient.id
         return Collection(resources.collection_id(whose, alias), title, True, can_write, alias=alias)
+
+
+def server(node: Node) -> Server:
+    """Return what the routes need of a node; both listeners share one."""
+    return Server(node.log, node.decisive, Shelving(node.log), node.witness, Paces())
 
 
 async def only_taxii(request: Request[Any, Any, Any]) -> None:

@@ -1,6 +1,6 @@
 """Tokens over HTTP: made, listed, revoked."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, get, post
@@ -12,8 +12,10 @@ from lezha.access import names
 from lezha.access import tokens as access_tokens
 from lezha.access.rights import Principal, Right, Role
 from lezha.flows.errors import FlowError
+from lezha.node import tools
+from lezha.node.errors import NodeError
 from lezha.sharing.tlp import Tlp
-from lezha.store import tokens
+from lezha.store import certificates, tokens
 from lezha.store.log import Log
 from lezha.web.auth import needs
 
@@ -34,6 +36,13 @@ class Revoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
 
 
+class NewCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for a certificate (PEM) to be bound to the token of that name."""
+
+    name: str
+    pem: Annotated[str, msgspec.Meta(max_length=65_536)]
+
+
 @post("/tokens", guards=[needs(Right.TOKENS)], status_code=200)
 async def new_token(request: _Request, log: NamedDependency[Log], data: JSONBody[NewToken]) -> dict[str, str]:
     """Make a token and return it: the only time it is shown."""
@@ -51,6 +60,19 @@ async def new_token(request: _Request, log: NamedDependency[Log], data: JSONBody
         lambda tx: tokens.add(tx, made.id, data.name, data.role, made.digest, by, clearance=data.clearance)
     )
     return {"name": data.name, "role": data.role.value, "token": made.text}
+
+
+@post("/tokens/certificate", guards=[needs(Right.TOKENS)], status_code=200)
+async def bind_certificate(
+    request: _Request, log: NamedDependency[Log], data: JSONBody[NewCertificate]
+) -> dict[str, str]:
+    """Bind a tool's certificate to a token: at the listener for tools it may what the token may."""
+    try:
+        fingerprint, der = tools.read(data.pem.encode())
+    except NodeError as error:
+        raise FlowError(str(error)) from None
+    await log.write(lambda tx: certificates.add(tx, data.name, fingerprint, der, request.user.name))
+    return {"name": data.name, "fingerprint": fingerprint}
 
 
 @get("/tokens", guards=[needs(Right.TOKENS)])
@@ -91,4 +113,10 @@ async def _revoke(log: Log, name: str, actor: str) -> dict[str, str]:
     return {"name": name, "state": "revoked"}
 
 
-routes: Final[list[HTTPRouteHandler]] = [new_token, list_tokens, revoke_token, revoke_token_by_path]
+routes: Final[list[HTTPRouteHandler]] = [
+    new_token,
+    bind_certificate,
+    list_tokens,
+    revoke_token,
+    revoke_token_by_path,
+]

@@ -97,3 +97,10 @@ CREATE TABLE statuses (
   PRIMARY KEY (id)
 );
 CREATE INDEX statuses_by_time ON statuses (at);
+CREATE TABLE certificates (
+  fingerprint BLOB NOT NULL,
+  token TEXT NOT NULL,
+  der BLOB NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (fingerprint)
+);
