@@ -66,6 +66,14 @@ async def inbox(here: Station, client: str, level: Tlp = Tlp.RED) -> list[str]:
     return [one.id for one in offer.inbox(here.log, client, Asked(own(level), "inbox"), utc_now()).items]
 
 
+AMBER = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
+GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
+
+
+def marked(number: int, marking: str = AMBER) -> dict[str, Any]:
+    return told(TIRANA, number) | {"object_marking_refs": [marking]}
+
+
 async def bring(here: Station, client: str, *objects: dict[str, Any]) -> bytes:
     raw = b'{"objects":[' + b",".join(map(encode, objects)) + b"]}"
     return await deposit.deposit(here.log, here.members, here.member, raw, client)
@@ -252,9 +260,9 @@ async def test_types_are_told_apart(tirana: Station) -> None:
 async def test_a_constituent_has_shelves_by_level_and_no_trace_of_what_it_may_not_have(
     tirana: Station,
 ) -> None:
-    await tirana.publish(told(TIRANA, 1), tlp=Tlp.GREEN)
-    await tirana.publish(told(TIRANA, 2), tlp=Tlp.STRICT)
-    await tirana.publish(told(TIRANA, 3), tlp=Tlp.AMBER)
+    await tirana.publish(marked(1, GREEN), tlp=Tlp.GREEN)
+    await tirana.publish(marked(2), tlp=Tlp.STRICT)
+    await tirana.publish(marked(3), tlp=Tlp.AMBER)
     assert await Shelving(tirana.log).given(ministry(tirana), 1)
     assert offer.names(tirana.log, ministry(tirana)) == ["amber", "green"]
     assert await ids(tirana, "amber", ministry(tirana)) == [name(3)]
@@ -265,9 +273,9 @@ async def test_a_constituent_has_shelves_by_level_and_no_trace_of_what_it_may_no
 
 
 async def test_what_is_withheld_for_now_waits_and_with_it_what_is_behind_it(tirana: Station) -> None:
-    await tirana.publish(told(TIRANA, 1), tlp=Tlp.AMBER)
+    await tirana.publish(marked(1), tlp=Tlp.AMBER)
     first = (await page(tirana, "amber", ministry(tirana))).items[-1].at
-    await tirana.publish(told(TIRANA, 2), tlp=Tlp.AMBER)
+    await tirana.publish(marked(2), tlp=Tlp.AMBER)
     assert await ids(tirana, "amber", ministry(tirana), after=first) == [name(2)]
     await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
     assert await ids(tirana, "amber", ministry(tirana), after=first) == []
@@ -279,7 +287,7 @@ async def test_what_is_withheld_for_now_waits_and_with_it_what_is_behind_it(tira
 
 
 async def test_who_was_suspended_since_it_asked_is_handed_nothing(tirana: Station) -> None:
-    await tirana.publish(told(TIRANA, 1), tlp=Tlp.AMBER)
+    await tirana.publish(marked(1), tlp=Tlp.AMBER)
     before = ministry(tirana)
     assert await ids(tirana, "amber", before) == [name(1)]
     await flow.change(tirana.log, MINISTRY, "officer", suspended=True)
@@ -287,12 +295,20 @@ async def test_who_was_suspended_since_it_asked_is_handed_nothing(tirana: Statio
 
 
 async def test_an_isolated_node_gives_nobody_anything_but_its_own_systems(tirana: Station) -> None:
-    await tirana.publish(told(TIRANA, 1), tlp=Tlp.AMBER)
+    await tirana.publish(marked(1), tlp=Tlp.AMBER)
     assert await ids(tirana, "amber", ministry(tirana)) == [name(1)]
     await tirana.log.write(lambda tx: isolation.begin(tx, "officer", "an attack"))
     assert await ids(tirana) == [name(1)]
     with pytest.raises(Isolated):
         await page(tirana, "amber", ministry(tirana))
+
+
+async def test_who_sees_no_statement_gets_what_says_itself_how_to_handle_it(tirana: Station) -> None:
+    await tirana.publish(told(TIRANA, 1), marked(2, GREEN), marked(3), tlp=Tlp.AMBER)
+    await tirana.publish(told(TIRANA, 4), marked(5), tlp=Tlp.CLEAR)
+    assert await ids(tirana, "amber", ministry(tirana)) == [name(3), name(5)]
+    assert await ids(tirana, "clear", ministry(tirana)) == [name(4)]
+    assert await ids(tirana) == [name(number) for number in range(1, 6)]
 
 
 # --- the inbox --------------------------------------------------------------------------------------------------------

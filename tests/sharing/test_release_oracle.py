@@ -100,6 +100,11 @@ def denials(one: Facts, who: Recipient, rosters: Communities, now: str) -> set[R
         Reason.EMPTY_AUDIENCE: said is not None and said.audience == Audience() and who.standing != "own",
         Reason.CLEARANCE: SCALE.index(level) > SCALE.index(who.clearance),
         Reason.CONSTITUENT_TLP: who.standing == "constituent" and level in {Tlp.STRICT, Tlp.RED},
+        Reason.UNMARKED: who.bare
+        and who.standing != "own"
+        and said is not None
+        and said.tlp != "clear"
+        and not any(SCALE.index(marking) >= SCALE.index(said.tlp) for marking in one.markings),
     }
     denied = {reason for reason, holds in clauses.items() if holds}
     if who.standing == "member" and said is not None:
@@ -158,6 +163,7 @@ recipients = st.builds(
     st.sampled_from([*SCALE, *[Tlp.RED] * 5]),
     times,
     seldom,
+    st.sampled_from([False, False, True]),
 )
 rosters_of = {
     key: st.builds(
@@ -256,7 +262,8 @@ PER_GATE = 20
 def a_recipient(rng: random.Random) -> Recipient:
     standing = rng.choice([*Standing, *[Standing.MEMBER] * 5])
     clearance = rng.choice([*SCALE, *[Tlp.RED] * 5])
-    return Recipient(rng.choice(MEMBERS), standing, clearance, rng.choice(TIMES), rng.random() < 0.03)
+    suspended, bare = rng.random() < 0.03, rng.random() < 0.2
+    return Recipient(rng.choice(MEMBERS), standing, clearance, rng.choice(TIMES), suspended, bare)
 
 
 def some_rosters(rng: random.Random) -> Communities:

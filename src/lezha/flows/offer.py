@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from lezha.flows import share
@@ -121,7 +122,7 @@ def page(log: Log, asked: Asked, now: str) -> Page:
     """Return a page of a shelf. Raises NotFound if the recipient has no such shelf, Isolated, StoreError."""
     with log.read() as conn:
         # To bring shelves up to date may have taken seconds: who was suspended meanwhile is handed nothing.
-        recipient = recipients.present(conn, asked.recipient)
+        recipient = replace(recipients.present(conn, asked.recipient), bare=True)
         _check_isolation(conn, recipient)
         number = offers.shelf(conn, recipient.id, asked.shelf)
         if number is None:

@@ -26,7 +26,7 @@ class Recipient(msgspec.Struct, frozen=True):
     """Someone who may be given objects.
 
     `id` is the identity id for a member, otherwise a local name. `since` is the RFC 3339 UTC time of its
-    enrolment here.
+    enrolment here. One that is told `bare` objects sees no statements: by TAXII, for one.
     """
 
     id: str
@@ -34,6 +34,7 @@ class Recipient(msgspec.Struct, frozen=True):
     clearance: Tlp
     since: str = ""
     suspended: bool = False
+    bare: bool = False
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -88,6 +89,7 @@ class Reason(StrEnum):
     CAME_FROM_THERE = "came_from_there"
     NOT_ONWARD = "not_onward"
     RELAY_TLP = "relay_tlp"
+    UNMARKED = "unmarked"
     POLICY = "national_policy"
 
     @property
@@ -123,6 +125,7 @@ _WORDS: Final = {
     Reason.CAME_FROM_THERE: "the recipient sent it here or wrote it",
     Reason.NOT_ONWARD: "its author does not let others pass it on",
     Reason.RELAY_TLP: "its TLP does not let others pass it on to this recipient",
+    Reason.UNMARKED: "the recipient sees the object alone, which carries no marking as strict as its statement",
     Reason.POLICY: "this member's national policy forbids it",
 }
 
@@ -149,6 +152,7 @@ _CLAUSES: Final = {
     Reason.CAME_FROM_THERE: "docs/design.md, Release",
     Reason.NOT_ONWARD: "docs/design.md, Release; TLP 2.0, additional sharing restrictions",
     Reason.RELAY_TLP: "docs/design.md, Release; TLP 2.0, definitions of the labels",
+    Reason.UNMARKED: "docs/design.md, Release; STIX 2.1 §7.2",
     Reason.POLICY: "docs/design.md, Release",
 }
 
@@ -224,6 +228,8 @@ class Gate:
             outcome = self._known.get(case)
             if outcome is None:
                 outcome = self._by_terms(*case)
+                if not isinstance(outcome, Reason) and self._says_too_little(facts):
+                    outcome = Reason.UNMARKED
                 if len(self._known) < _MOST_KNOWN:
                     self._known[case] = outcome
         if isinstance(outcome, Reason):
@@ -273,6 +279,12 @@ class Gate:
         if not self._may_relay(terms, level):
             return Reason.RELAY_TLP
         return f"{rule}; passed on as TLP:{level.upper()} allows"
+
+    def _says_too_little(self, facts: Facts) -> bool:
+        """True if all that the recipient will see says less than the statement about how it must be handled."""
+        if not self.recipient.bare or self.recipient.standing is Standing.OWN or facts.terms is None:
+            return False
+        return strictest(facts.markings).rank < facts.terms.tlp.rank
 
     def _to_own_side(self, terms: Terms | None, level: Tlp) -> Reason | str:
         recipient = self.recipient

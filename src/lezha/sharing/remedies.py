@@ -30,6 +30,7 @@ _REMEDIES: Final = {
     Reason.CAME_FROM_THERE: "Nothing: they have it.",
     Reason.NOT_ONWARD: "Ask its author to let it be passed on (`--onward`), or to tell them itself.",
     Reason.RELAY_TLP: "Ask its author to name them in the audience, or to tell them itself.",
+    Reason.UNMARKED: "Publish a version that carries its marking in object_marking_refs, or ask its author for one.",
     Reason.POLICY: "Nothing from here but a change of the member's own policy: `lezha policy show`.",
 }
 
