@@ -17,6 +17,7 @@ import typer
 from tests.battery.nodes import LEZHA, RunningNode, bundle, indicator, lezha
 from tests.battery.test_hostile import HostilePeer
 from tests.conftest import ROOT
+from tests.web.test_tools import certificate_of, pem
 
 from lezha.cli.commands import app
 
@@ -575,6 +576,9 @@ def _found_a_community(printed: Printed, here: RunningNode) -> None:
     assert not printed.by(here, "community", "approve", "wb6", "vienna")["conflicts"]
     token = printed.by(here, "token", "create", "visitor", "--role", "analyst")
     assert token["token"].startswith("lzh_")
+    certificate = here.home.parent / "visitor.pem"
+    certificate.write_text(certificate_of(pem(here.home.parent, "visitor-key")))
+    printed.by(here, "token", "certificate", "visitor", str(certificate))
     printed.by(here, "token", "revoke", "visitor")
     listed = {one["name"]: one["state"] for one in printed.by(here, "token", "list")}
     assert (listed["admin"], listed["visitor"]) == ("valid", "revoked")
