@@ -4,17 +4,6 @@ import pytest
 
 from lezha.access.rights import RIGHTS, Principal, Right, Role
 
-#                look   publish  peers  communities  tokens  sense  purge  receive  audit  quarantine  isolate  measure  collect post
-TABLE = {
-    "admin": "  yes    yes      yes    yes          yes     no     yes    no       yes    yes         yes      yes      no no",
-    "coordinator": "yes yes     no     yes          no      no     no     no       no     yes         yes      no      no no",
-    "analyst": "yes    no       no     no           no      no     no     no       no     no          no       no      no no",
-    "sensor": " no     no       no     no           no      yes    no     no       no     no          no       no      no no",
-    "system": " no       no     no       no           no      no     no       no      no     no          no       no      yes yes",
-    "constituent": "no no       no     no           no      no     no     yes      no     no          no       no      yes no",
-    "auditor": "no     no       no     no           no      no     no     no       yes    no          no       no      no no",
-    "monitor": "no     no       no     no           no      no     no     no       no     no          no       yes      no no",
-}
 COLUMNS = [
     "look",
     "publish",
@@ -31,6 +20,17 @@ COLUMNS = [
     "collect",
     "post",
 ]
+TABLE = {
+    #              look publ peer comm toke sens purg rece audi quar isol meas coll post
+    "admin": "        yes  yes  yes  yes  yes  no   yes  no   yes  yes  yes  yes  no   no",
+    "coordinator": "  yes  yes  no   yes  no   no   no   no   no   yes  yes  no   no   no",
+    "analyst": "      yes  no   no   no   no   no   no   no   no   no   no   no   no   no",
+    "sensor": "       no   no   no   no   no   yes  no   no   no   no   no   no   no   no",
+    "system": "       no   no   no   no   no   no   no   no   no   no   no   no   yes  yes",
+    "constituent": "  no   no   no   no   no   no   no   yes  no   no   no   no   yes  no",
+    "auditor": "      no   no   no   no   no   no   no   no   yes  no   no   no   no   no",
+    "monitor": "      no   no   no   no   no   no   no   no   no   no   no   yes  no   no",
+}
 CELLS = [
     (role, right, answer == "yes")
     for role, row in TABLE.items()
