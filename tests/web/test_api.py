@@ -540,8 +540,10 @@ def test_a_parameter_that_is_wrong_is_named_with_what_it_must_be(
         (
             "/tokens",
             b'{"name": "x", "role": "root"}',
-            "'role' in the body must be one of admin, coordinator, analyst, sensor, system, constituent, auditor, "
-            "monitor.",
+            (
+                "'role' in the body must be one of admin, coordinator, analyst, sensor, system, constituent, "
+                "auditor, monitor."
+            ),
         ),
         ("/store/purge", b'{"ids": [], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),
         ("/store/purge", b'{"ids": [1], "why": "x"}', "'ids' in the body must be a list of 1 to 1,000."),
