@@ -11,8 +11,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-import stix2
-from taxii2client.v21 import ApiRoot, Collection, Server, as_pages
+import stix2  # type: ignore[import-untyped]  # it has no types
+from taxii2client.v21 import (  # type: ignore[import-untyped]  # it has no types
+    ApiRoot,
+    Collection,
+    Server,
+    as_pages,
+)
 from tests.battery.nodes import RunningNode
 from tests.flows.test_offer import AMBER
 from tests.stix.examples import indicator
