@@ -111,7 +111,7 @@ class Client:
 
 
 def envelope(*objects: object) -> bytes:
-    return json.dumps({"objects": objects}).encode()
+    return json.dumps({"objects": objects}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def assert_error(answer: Answer, status: int) -> None:
@@ -141,14 +141,8 @@ def common(kind: str, number: int, **more: object) -> dict[str, Any]:
 
 
 def indicator(number: int, **more: object) -> dict[str, Any]:
-    return common(
-        "indicator",
-        number,
-        pattern=f"[domain-name:value = 'sign-{number}.example']",
-        pattern_type="stix",
-        valid_from=CREATED,
-        **more,
-    )
+    pattern = f"[domain-name:value = 'sign-{number}.example']"
+    return common("indicator", number, pattern=pattern, pattern_type="stix", valid_from=CREATED) | more
 
 
 def version(number: int, day: int) -> dict[str, Any]:
