@@ -92,8 +92,12 @@ class Client:
         """Walk a list by `next`, the same query with it, until nothing says that there is more."""
         answer = self.ask(path, query)
         yield answer
+        followed: set[str] = set()
         while answer.body.get("more"):
-            answer = self.ask(path, {**(query or {}), "next": answer.body["next"]})
+            following = answer.body["next"]
+            assert following not in followed, "it goes round"
+            followed.add(following)
+            answer = self.ask(path, {**(query or {}), "next": following})
             yield answer
 
     def collections(self) -> dict[str, dict[str, Any]]:
