@@ -225,6 +225,8 @@ async def add_objects(
     _, found = await _find(request, client, collection)
     _check_writable(found)
     raw = await request.body()
+    if b'"objects"' not in raw:
+        raise TaxiiError(422, 'This is no envelope: {"objects": [...]} is what is taken (TAXII 2.1 §3.7).')
     check_still_valid(request)
     answer = await depositing.deposit(_server(request).log, members, author.member, raw, client.name)
     return Response(answer, status_code=202, media_type=media.TAXII)
