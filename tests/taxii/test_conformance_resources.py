@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.battery.nodes import RunningNode
 from tests.taxii.clients import ALL, COLLECTIONS, INBOX, NOBODY, ROOT, STIX, TAXII, assert_error, indicator
 from tests.taxii.conftest import MANY, Served, constituent, own_system
 
@@ -71,6 +72,25 @@ def test_discovery_names_the_host_that_was_asked(served: Served) -> None:
     told = served.own.ask("/taxii2/", headers={"Host": "lezha.example:8442"}).body
     assert told["default"].split("/", 3)[3] == f"{ROOT[1:]}/"
     assert "lezha.example:8442" in told["default"]
+
+
+def test_behind_a_proxy_with_tls_that_is_believed_the_api_root_has_tls_too(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    node = RunningNode(tmp_path_factory.mktemp("taxii"), "vlora")
+    kept = node.home / "lezha.toml"
+    told, wanted = "proxies = []", 'proxies = ["127.0.0.1"]'
+    assert told in kept.read_text()
+    kept.write_text(kept.read_text().replace(told, wanted))
+    try:
+        node.start()
+        client = own_system(node, "opencti", "red")
+        shown = {"Host": "lezha.example:8442", "X-Forwarded-Proto": "https"}
+        assert client.ask("/taxii2/", headers=shown).body["api_roots"] == [
+            f"https://lezha.example:8442{ROOT}/"
+        ]
+    finally:
+        node.kill()
 
 
 def test_the_api_root_has_its_title_versions_and_largest_body(served: Served) -> None:

@@ -73,6 +73,7 @@ class Reader:
         rows = [row(one) for one in answer.items]
         assert len(rows) <= int(str(query["limit"]))
         self.seen += rows
+        assert len(self.seen) == len(set(self.seen)), "a row came twice"
         if rows:
             self.date = answer.headers[LAST]
             self.dates.append(self.date)
@@ -83,7 +84,7 @@ class Reader:
 
     def finish(self) -> None:
         """Read on until nothing is left: an empty page, or one that says that there is no more."""
-        for _ in range(500):
+        for _ in range(200):
             self.page()
             if self.is_at_the_end:
                 return
@@ -129,7 +130,6 @@ def test_who_pages_sees_each_row_once_and_in_order_whatever_comes_meanwhile(
         reader.page()
         perform(act, written, client, posted)
     reader.finish()
-    assert len(reader.seen) == len(set(reader.seen))
     assert reader.dates == sorted(set(reader.dates))
     after = {} if start is None else {"added_after": start}
     every = [
