@@ -86,14 +86,6 @@ def test_a_status_has_no_empty_list(written: Served) -> None:
         assert [name for name, value in told.items() if value == []] == []
 
 
-def test_a_failure_names_the_object_its_version_and_what_is_wrong(written: Served) -> None:
-    wrong = new(modified="2026-05-01T00:00:00.000Z", pattern=5)
-    told = written.own.posted(wrong)
-    (failure,) = told["failures"]
-    assert (failure["id"], failure["version"]) == (wrong["id"], wrong["modified"])
-    assert failure["message"]
-
-
 # --- what becomes of objects ------------------------------------------------------------------------------------------
 
 
@@ -340,17 +332,6 @@ def test_what_another_posted_stays_and_is_unknown_in_one_s_own_inbox(written: Se
     assert_error(delete(written.amber, one), 404)
     assert_error(delete(written.amber, one, at=ALL), 403)
     assert written.own.items(f"{INBOX}/objects/{one['id']}/") == [one]
-
-
-def test_what_two_posted_stays_until_both_have_deleted_it(written: Served) -> None:
-    one = new()
-    written.own.posted(one)
-    written.amber.posted(one)
-    assert delete(written.own, one).status == 200
-    assert written.amber.items(f"{INBOX}/objects/{one['id']}/") == [one]
-    assert written.own.items(f"{ALL}/objects/{one['id']}/") == [one]
-    assert delete(written.amber, one).status == 200
-    assert_error(written.own.ask(f"{ALL}/objects/{one['id']}/"), 404)
 
 
 def test_nothing_is_deleted_in_a_collection_that_can_be_read_alone(written: Served) -> None:

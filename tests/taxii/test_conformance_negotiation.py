@@ -143,15 +143,6 @@ def test_without_its_last_slash_it_is_the_same_place(served: Served, path: str) 
     assert (short.status, short.raw) == (full.status, full.raw)
 
 
-@pytest.mark.parametrize("path", ENDPOINTS)
-def test_head_answers_as_get_does_without_a_body(served: Served, path: str) -> None:
-    # RFC 9110 §9.1: a general-purpose server has GET and HEAD.
-    head, full = served.own.ask(path, method="HEAD"), served.own.ask(path)
-    assert (head.status, head.raw) == (200, b"")
-    told = ("Content-Type", "Content-Length", "X-TAXII-Date-Added-First", "X-TAXII-Date-Added-Last")
-    assert [head.headers[name] for name in told] == [full.headers[name] for name in told]
-
-
 @pytest.mark.parametrize("path", [*ENDPOINTS, f"{INBOX}/objects/"])
 def test_options_is_answered_by_what_there_is(served: Served, path: str) -> None:
     answer = served.own.ask(path, method="OPTIONS")

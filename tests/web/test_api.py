@@ -60,6 +60,7 @@ ROUTES: Final[tuple[tuple[str, str, Right, Any, int], ...]] = (
     ("POST", "/api/v1/communities/accept", Right.COMMUNITIES, b"{}", 422),
     ("GET", "/api/v1/tokens", Right.TOKENS, None, 200),
     ("POST", "/api/v1/tokens", Right.TOKENS, {"name": "guest-{turn}", "role": "analyst"}, 200),
+    ("POST", "/api/v1/tokens/certificate", Right.TOKENS, {"name": "nobody", "pem": ""}, 422),
     ("POST", "/api/v1/tokens/revoke", Right.TOKENS, {"name": "nobody"}, 404),
     ("POST", "/api/v1/tokens/{name}/revoke", Right.TOKENS, {}, 404),
     ("POST", "/api/v1/peers/{name}/clear", Right.PEERS, {"clearance": "red"}, 404),

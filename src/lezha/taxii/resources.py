@@ -1,5 +1,6 @@
 """The resources of TAXII 2.1 as JSON objects: a property that is empty is left out (§1.5)."""
 
+import hashlib
 import uuid
 from typing import Final
 
@@ -7,7 +8,7 @@ import msgspec
 
 from lezha.taxii import media
 
-_NAMESPACE: Final = uuid.UUID("6d9d3a7e-52a6-5c0b-9b0f-3c1f6b7a8e21")
+_NAMESPACE: Final = "lezha collection"
 
 
 class Discovery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -101,7 +102,8 @@ class ErrorMessage(msgspec.Struct, frozen=True):
 
 def collection_id(recipient: str, alias: str) -> str:
     """Return the id of a recipient's collection: the same for the same recipient, and unlike any other's."""
-    return str(uuid.uuid5(_NAMESPACE, f"{recipient}\n{alias}"))
+    digest = hashlib.sha256(f"{_NAMESPACE}\n{recipient}\n{alias}".encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))  # §5.2.1 wants a UUID of version 4
 
 
 def envelope(objects: list[bytes], following: str) -> bytes:

@@ -1,6 +1,7 @@
 """The TAXII 2.1 server: what a client may have, by the specification's own paths. `docs/taxii.md` has its rules."""
 
 import asyncio
+import re
 import time
 from typing import Any, Final, NamedTuple
 
@@ -46,6 +47,7 @@ from lezha.web.auth import check_still_valid, needs, question, who
 PATH: Final = "/taxii2"
 ROOT: Final = f"{PATH}/node"
 _ID: Final = "{collection:str}"
+_LIST: Final = re.compile(rb'"objects"[ \t\r\n]*+:[ \t\r\n]*+\[')
 _FIRST, _LAST = "X-TAXII-Date-Added-First", "X-TAXII-Date-Added-Last"
 _PER_SECOND, _AT_ONCE = 100.0, 500.0
 """Requests of one client: so many in the long run, and so many at once after a rest."""
@@ -103,7 +105,7 @@ async def only_taxii(request: Request[Any, Any, Any]) -> None:
     """Refuse who can't read the answer, or asks too fast. Raises HTTPException."""
     if not media.is_accepted(request.headers.get("accept", "")):
         raise HTTPException(status_code=406, detail=f"Answers are {media.TAXII}: ask for that in Accept.")
-    user: Principal | None = request.user
+    user: Principal | None = request.scope.get("user")  # not there for OPTIONS, which Litestar answers itself
     if user is not None:
         request.app.state.taxii.paces.enter(user.name, time.monotonic())
 
@@ -225,6 +227,8 @@ async def add_objects(
     _, found = await _find(request, client, collection)
     _check_writable(found)
     raw = await request.body()
+    if not _LIST.search(raw):
+        raise TaxiiError(422, 'This is no envelope: {"objects": [...]} is what is taken (TAXII 2.1 §3.7).')
     check_still_valid(request)
     answer = await depositing.deposit(_server(request).log, members, author.member, raw, client.name)
     return Response(answer, status_code=202, media_type=media.TAXII)
