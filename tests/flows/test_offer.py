@@ -5,12 +5,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from tests.federation.keys import PODGORICA, TIRANA
 from tests.flows.alliance import VIENNA, Station, deliver, told
 
+from lezha.flows import check, deposit, offer, purge
 from lezha.flows import constituents as flow
-from lezha.flows import deposit, offer, purge
 from lezha.flows.errors import Isolated
 from lezha.flows.offer import Asked, Page, Shelving
 from lezha.node.clock import later, utc_now
@@ -349,6 +349,38 @@ async def test_only_who_brought_it_takes_it_back_and_only_before_it_is_published
     with pytest.raises(deposit.Published):
         await deposit.withdraw(tirana.log, "opencti", name(1), EVERY)
     assert await ids(tirana) == [name(1)]
+
+
+async def test_what_two_have_brought_stays_until_both_have_taken_it_back(tirana: Station) -> None:
+    for client in ("opencti", "misp", "splunk"):
+        await bring(tirana, client, told(TIRANA, 1))
+        await bring(tirana, client, told(TIRANA, 1))
+    assert await inbox(tirana, "misp") == await inbox(tirana, "splunk") == [name(1)]
+    assert await deposit.withdraw(tirana.log, "opencti", name(1), EVERY) == 1
+    assert await inbox(tirana, "opencti") == []
+    assert await inbox(tirana, "misp") == await ids(tirana) == await ids(tirana, versions=EVERY) == [name(1)]
+    assert len(await tirana.watches()) == 1
+    assert await deposit.withdraw(tirana.log, "splunk", name(1), EVERY) == 1
+    assert await ids(tirana) == [name(1)]
+    assert await deposit.withdraw(tirana.log, "misp", name(1), EVERY) == 1
+    assert await ids(tirana) == await inbox(tirana, "misp") == await tirana.watches() == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_log_from_which_something_was_taken_back_is_as_it_should_be(
+    tirana: Station, again: bool
+) -> None:
+    for client in ("opencti", "misp"):
+        await bring(tirana, client, told(TIRANA, 1), told(TIRANA, 2))
+        await deposit.withdraw(tirana.log, client, name(1), EVERY)
+    if again:
+        await bring(tirana, "misp", told(TIRANA, 1))
+    assert list(check.check(tirana.log)) == []
+    await tirana.log.write(lambda tx: tx.conn.execute(delete(schema.retractions)).rowcount)
+    assert {one.words for one in check.check(tirana.log)} >= {
+        "who brought it here took that back, and that is not kept",
+        "0 retractions are kept, and the events tell of 2",
+    }
 
 
 async def test_what_was_taken_back_can_be_brought_again(tirana: Station) -> None:

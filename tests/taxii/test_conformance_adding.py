@@ -334,6 +334,17 @@ def test_what_another_posted_stays_and_is_unknown_in_one_s_own_inbox(written: Se
     assert written.own.items(f"{INBOX}/objects/{one['id']}/") == [one]
 
 
+def test_what_two_posted_stays_until_both_have_deleted_it(written: Served) -> None:
+    one = new()
+    written.own.posted(one)
+    written.amber.posted(one)
+    assert delete(written.own, one).status == 200
+    assert written.amber.items(f"{INBOX}/objects/{one['id']}/") == [one]
+    assert written.own.items(f"{ALL}/objects/{one['id']}/") == [one]
+    assert delete(written.amber, one).status == 200
+    assert_error(written.own.ask(f"{ALL}/objects/{one['id']}/"), 404)
+
+
 def test_nothing_is_deleted_in_a_collection_that_can_be_read_alone(written: Served) -> None:
     one = new()
     publish(written.node, "clear", "everyone", one)

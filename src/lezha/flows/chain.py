@@ -77,12 +77,13 @@ class _Beside:
 
     def __init__(self) -> None:
         self._said: dict[str, _Counted] = {}
-        self._looks = 0
+        self._looks = self._retractions = 0
         self._checks: dict[str, Callable[[Connection, Sequence[survey.Event]], Iterator[Finding]]] = {
             "released": self._released,
             "voided": self._voided,
             "receipt": self._receipted,
             "posted": _posted,
+            posts.TAKEN_BACK: self._taken_back,
             "tombstone": _recalled,
             looks.LOOKED: self._looked,
             looks.EXPORTED: self._looked,
@@ -111,6 +112,10 @@ class _Beside:
                     )
         if (there := looks.count(conn)) != self._looks:
             yield Finding("looks", "", f"{there} are kept, and the events tell of {self._looks}")
+
+        if (there := posts.count_retractions(conn)) != self._retractions:
+            told_of = f"{there} retractions are kept, and the events tell of {self._retractions}"
+            yield Finding(_PART, "", told_of)
 
     def _of(self, recipient: str) -> _Counted:
         return self._said.setdefault(recipient, _Counted())
@@ -151,10 +156,18 @@ class _Beside:
             if kept.get(event[0]) != said.digest:
                 yield Finding("looks", str(event[0]), "what is kept of it is not what the event tells of")
 
+    def _taken_back(self, conn: Connection, events: Sequence[survey.Event]) -> Iterator[Finding]:
+        self._retractions += len(events)
+        kept = posts.retractions(conn, [event[0] for event in events])
+        for event in events:
+            if event[0] not in kept:
+                yield Finding(_PART, event[3], "who brought it here took that back, and that is not kept")
+
 
 def _posted(conn: Connection, events: Sequence[survey.Event]) -> Iterator[Finding]:
     posted = [event[3] for event in events]
-    for key in sorted(set(posted) - posts.facts(conn, posted).keys()):
+    missing = set(posted) - posts.facts(conn, posted).keys()
+    for key in sorted(missing - posts.retracted(conn, missing)):
         yield Finding(_PART, key, "it was brought here, and that is not kept")
 
 

@@ -18,7 +18,7 @@ from lezha.flows import share
 from lezha.flows.errors import Isolated
 from lezha.sharing import shelves as rule
 from lezha.sharing.release import Facts, Gate, Reason, Recipient, Released, Standing, effective_tlp
-from lezha.store import isolation, offers, policies, recipients, statements, walk
+from lezha.store import isolation, offers, policies, posts, recipients, statements, walk
 from lezha.store.errors import NotFound
 from lezha.store.log import Log, Tx
 from lezha.store.offers import ALL, INBOX, Offer, Placed, Subject
@@ -139,7 +139,7 @@ def inbox(log: Log, name: str, asked: Asked, now: str) -> Page:
         number = offers.shelf(conn, inbox_of(name), INBOX)
         if number is None:
             return Page((), 0)
-        return _InboxReader(conn, policies.gate(conn, asked.recipient, now), number, asked).page()
+        return _InboxReader(conn, policies.gate(conn, asked.recipient, now), number, asked, name).page()
 
 
 def names(log: Log, recipient: Recipient) -> list[str]:
@@ -288,14 +288,17 @@ class _Reader:
 
 
 class _InboxReader(_Reader):
-    """Leaves out what this member has published since."""
+    """Leaves out what its client does not stand by any more, and what this member has published since."""
+
+    def __init__(self, conn: Connection, gate: Gate, number: int, asked: Asked, client: str) -> None:
+        super().__init__(conn, gate, number, asked)
+        self._client = client
 
     def _decide(self, rows: Sequence[Offer]) -> Mapping[int, Released | Reason]:
         outcomes = super()._decide(rows)
-        published = walk.published_seqs(self._conn, [row.content for row in rows])
-        return {
-            row.at: outcomes[row.at] for row in rows if row.at in outcomes and row.content not in published
-        }
+        listed = [row.content for row in rows]
+        due = posts.standing(self._conn, self._client, listed) - walk.published_seqs(self._conn, listed)
+        return {row.at: outcomes[row.at] for row in rows if row.at in outcomes and row.content in due}
 
 
 def _of_versions(rows: Sequence[Offer], wanted: Versions) -> frozenset[int]:

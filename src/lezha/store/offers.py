@@ -8,7 +8,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    union_all,
+    update,
+)
 
 from lezha.sharing.release import Facts
 from lezha.store import posts, schema, statements
@@ -132,11 +144,18 @@ _BY_CONTENT: Final = select(
     _CONTENTS.c.type,
     _CONTENTS.c.stix_id,
 ).where(_CONTENTS.c.hash.in_(KEYS))
+_BROUGHT: Final = union_all(
+    *(
+        select(table.c.seq, table.c.at, table.c.content).where(
+            table.c.actor == bindparam("actor"), table.c.seq > bindparam("after")
+        )
+        for table in (_POSTS, schema.seconds)
+    )
+).subquery()
 _POSTED_BY: Final = (
-    select(_POSTS.c.seq, _POSTS.c.at, _CONTENTS.c.seq.label("content"), _CONTENTS.c.type, _CONTENTS.c.stix_id)
-    .join(_CONTENTS, _CONTENTS.c.seq == _POSTS.c.content)
-    .where(_POSTS.c.actor == bindparam("actor"), _POSTS.c.seq > bindparam("after"))
-    .order_by(_POSTS.c.seq)
+    select(_BROUGHT.c.seq, _BROUGHT.c.at, _BROUGHT.c.content, _CONTENTS.c.type, _CONTENTS.c.stix_id)
+    .join(_CONTENTS, _CONTENTS.c.seq == _BROUGHT.c.content)
+    .order_by(_BROUGHT.c.seq)
     .limit(bindparam("limit"))
 )
 

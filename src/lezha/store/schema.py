@@ -143,6 +143,25 @@ posts: Final = Table(
     Index("posts_by_actor", "actor", "seq"),
 )
 
+seconds: Final = Table(
+    "seconds",
+    metadata,
+    Column("content", _NUMBER, ForeignKey("contents.seq"), primary_key=True, autoincrement=False),
+    Column("actor", Text, primary_key=True, comment="who has brought it too, after the one in posts"),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", String(27), nullable=False),
+    Index("seconds_by_actor", "actor", "seq"),
+)
+
+retractions: Final = Table(
+    "retractions",
+    metadata,
+    Column("seq", _NUMBER, ForeignKey("events.seq"), primary_key=True, autoincrement=False),
+    Column("content", BigInteger, nullable=False, comment="by which somebody does not stand any more"),
+    Column("actor", Text, nullable=False),
+    Index("retractions_by_content", "content"),
+)
+
 statements: Final = Table(
     "statements",
     metadata,

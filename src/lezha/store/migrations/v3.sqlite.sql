@@ -104,3 +104,20 @@ CREATE TABLE certificates (
   at VARCHAR(27) NOT NULL,
   PRIMARY KEY (fingerprint)
 );
+CREATE TABLE seconds (
+  content INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  seq BIGINT NOT NULL,
+  at VARCHAR(27) NOT NULL,
+  PRIMARY KEY (content, actor),
+  FOREIGN KEY(content) REFERENCES contents (seq)
+);
+CREATE INDEX seconds_by_actor ON seconds (actor, seq);
+CREATE TABLE retractions (
+  seq INTEGER NOT NULL,
+  content BIGINT NOT NULL,
+  actor TEXT NOT NULL,
+  PRIMARY KEY (seq),
+  FOREIGN KEY(seq) REFERENCES events (seq)
+);
+CREATE INDEX retractions_by_content ON retractions (content);
