@@ -176,6 +176,10 @@ def test_what_was_published_leaves_the_inbox(written: Served) -> None:
         pytest.param(b'{"objects":[]} x', {400, 422}, id="more behind it"),
         pytest.param(b'\xff\xfe{"objects":[]}', {400, 422}, id="not UTF-8"),
         pytest.param('{"objects":[]}'.encode("utf-16"), {400, 422}, id="UTF-16"),
+        pytest.param(b'{"x":{"objects":[]}}', {422}, id="a list within something else"),
+        pytest.param(
+            b'{"type":"indicator","x":{"objects":[1]}}', {422}, id="an object alone with a list within it"
+        ),
         pytest.param(b"{nonsense", {400, 422}, id="a brace and no JSON"),
         pytest.param(b"{\xff}", {400, 422}, id="a brace and no UTF-8"),
         pytest.param(b'{"objects" 5}', {400, 422}, id="a colon is missing"),
@@ -213,6 +217,12 @@ def test_an_envelope_without_objects_adds_nothing(written: Served, body: bytes) 
         assert answer.body["total_count"] == 0
     else:
         assert_error(answer, 422)
+
+
+def test_an_envelope_is_one_however_its_name_is_written(written: Served) -> None:
+    one = new()
+    raw = envelope(one).replace(b'"objects"', b'"obj\\u0065cts"')
+    assert post(written, raw).body["success_count"] == 1
 
 
 def test_an_envelope_with_properties_that_nobody_knows_is_taken(written: Served) -> None:

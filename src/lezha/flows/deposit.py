@@ -32,9 +32,9 @@ async def deposit(log: Log, members: Members, member: str, raw: bytes, client: s
     can't be taken apart.
     """
     if len(raw) <= _INLINE_BYTES:  # to hand little over to a thread costs more than to read it
-        read, rejected = ingest.contents_of(raw)
+        read, rejected = ingest.contents_of(raw, alone=False)
     else:
-        read, rejected = await asyncio.to_thread(ingest.contents_of, raw)
+        read, rejected = await asyncio.to_thread(ingest.contents_of, raw, alone=False)
 
     def work(tx: Tx) -> bytes:
         taken = ingest.take_in(tx, members, member, read, rejected, client)

@@ -46,12 +46,15 @@ async def take(log: Log, members: Members, member: str, raw: bytes, actor: str) 
     return await log.write(lambda tx: take_in(tx, members, member, read, rejected, actor))
 
 
-def contents_of(raw: bytes) -> tuple[list[Content], list[Rejected]]:
-    """Read a bundle: what is valid, and what is wrong with the rest. Raises NothingTaken."""
+def contents_of(raw: bytes, *, alone: bool = True) -> tuple[list[Content], list[Rejected]]:
+    """Read a bundle: what is valid, and what is wrong with the rest. `alone` as `stix.bundle.split` has it.
+
+    Raises NothingTaken.
+    """
     read: list[Content] = []
     rejected: list[Rejected] = []
     try:
-        for item in bundle.split(raw):
+        for item in bundle.split(raw, alone=alone):
             if isinstance(item, StixError):
                 rejected.append(Rejected(item.object_id or "", item.clause, item.message))
             else:

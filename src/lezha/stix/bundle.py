@@ -30,13 +30,17 @@ _NEXT: Final = re.compile(rb"[ \t\r\n]*+[,}]")
 _TOKEN: Final = re.compile(_STRING + rb"?|[\[\]{},]", re.DOTALL)  # a string, closed or not, or punctuation
 
 
-def split(raw: bytes, limits: Limits = LIMITS) -> Iterator[Object | StixError]:
+def split(raw: bytes, limits: Limits = LIMITS, *, alone: bool = True) -> Iterator[Object | StixError]:
     """Give each object of a bundle, a TAXII envelope or a single object in order, or what is wrong with it.
 
+    Unless it may come `alone`, a single object is refused: Invalid.
     Raises StixError, before anything is given, if the whole cannot be taken apart: not JSON, a property given
     twice outside the objects, too large, STIX 1.x or 2.0.
     """
-    return (_read(part, limits) for part in slices(raw, limits))
+    parts = slices(raw, limits)
+    if not alone and parts == [bytes(raw).strip(WHITESPACE)]:
+        raise Invalid("it is no envelope, which has a list of objects and no type", clause="TAXII 2.1 §3.7")
+    return (_read(part, limits) for part in parts)
 
 
 def slices(raw: bytes, limits: Limits = LIMITS) -> list[bytes]:
