@@ -26,6 +26,8 @@ FOUND: dict[str, tuple[int, type[Story]]] = {
         1418,
         BacklogStory,
     ),
+    "what was packed left after a recall that was in the same commit": (1498, MoreStory),
+    "what was packed left after a purge that was in the same commit": (1056, MoreStory),
     "a node that asks heard only after half a minute that a peer was restored": (14, MoreStory),
 }
 """What stories have shown to be wrong, and by which seed of which kind of story."""

@@ -65,6 +65,8 @@ KINDS: Final = frozenset(
     }
 )
 """The events that may change what a recipient is given."""
+WITHHOLDING: Final = KINDS - {"statement", "posted", "commitment", documents.ANNOUNCED}
+"""Those by which something may be withheld that was released before."""
 _RECALLS: Final = frozenset({"tombstone", tombstones.RETOLD})
 _ABOUT_PEERS: Final = frozenset({"roster", "admission", "policy"})
 _ABOUT_ONE: Final = frozenset({"peer", "constituent"})
@@ -111,7 +113,8 @@ class Found(msgspec.Struct, frozen=True):
     """What a look at the log has found for a peer: how it stands, whether this node is isolated, its view's head.
 
     `is_all` says whether all changes have been decided that are now; `waits` that others are when the peer has taken
-    more. `packed` is what can be sent at once, if that is little.
+    more. `packed` is what can be sent at once, if that is little, as things were after event `seq`: what the same
+    commit has written after that is not in it.
     """
 
     peer: Peer
@@ -120,6 +123,7 @@ class Found(msgspec.Struct, frozen=True):
     is_all: bool
     waits: bool = False
     packed: Packed | None = None
+    seq: int = 0
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -188,7 +192,7 @@ def _look(tx: Tx, member: str, sender: Sender, now: str) -> Found:
     if packed.denied:
         views.void(tx, member, packed.denied)
         return found
-    return replace(found, packed=packed)
+    return replace(found, packed=packed, seq=tx.seq)
 
 
 def decide_in(tx: Tx, recipient: Recipient) -> Head | None:

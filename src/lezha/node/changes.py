@@ -54,6 +54,15 @@ class Changes:
         """True if one actor has caused all that came after `serial`."""
         return self._actors == {actor} and self._since <= serial
 
+    def kinds_since(self, seq: int) -> frozenset[str]:
+        """Return the kinds of events of those remembered commits that go on beyond event `seq`."""
+        found: set[str] = set()
+        for one in reversed(self._recent):
+            if one.last <= seq:
+                break
+            found |= one.kinds
+        return frozenset(found)
+
     def committed_at(self, seq: int) -> float | None:
         """Return the monotonic instant since which event `seq` is durable, None if that is long ago."""
         position = bisect.bisect_left(self._recent, seq, key=lambda one: one.last)

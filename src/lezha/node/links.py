@@ -313,7 +313,9 @@ class Link:
                 if found.waits:
                     await self._decide_recalls()
                 self._due = self._head.number
-                return found.is_all, found.packed
+                # What came into the same commit after this look may have taken back what it has packed.
+                is_due = not self._changes.kinds_since(found.seq) & share.WITHHOLDING
+                return found.is_all, found.packed if is_due else None
             self._recalls = -1  # what is due is not all any more, but these
         with self._log.read() as conn:
             self._peer = peers.by_member(conn, self._member)
