@@ -130,7 +130,11 @@ async def test_each_event_is_durable_since_its_own_commit() -> None:
 
 async def test_it_is_told_what_came_after_an_event_in_its_commit_and_since() -> None:
     changes = Changes(frozenset({"statement", "tombstone"}))
-    for one in (commit(1, 4, "statement"), commit(5, 9, "statement", "tombstone"), commit(10, 10, "statement")):
+    for one in (
+        commit(1, 4, "statement"),
+        commit(5, 9, "statement", "tombstone"),
+        commit(10, 10, "statement"),
+    ):
         changes.heard(one)
     await asyncio.sleep(0)
     assert changes.kinds_since(10) == set()
