@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
     Select,
@@ -88,42 +89,54 @@ _SHELF: Final = select(_SHELVES.c.id).where(
 _LAST: Final = (
     select(_OFFERS.c.at).where(_OFFERS.c.shelf == bindparam("shelf")).order_by(_OFFERS.c.at.desc()).limit(1)
 )
-_OWN: Final = (_OFFERS.c.at, _OFFERS.c.content, _OFFERS.c.several, _CONTENTS.c.stix_id, _CONTENTS.c.version)
-
-
-_FIXED: Final = len(_OWN) + 2
+_FIXED: Final[int] = 7  # columns, before those of which facts are made
 _TOLD_END: Final = _FIXED + len(statements.TOLD)
+_ON_SHELF: Final = _OFFERS.c.shelf == bindparam("shelf")
+_NEW: Final = _OFFERS.c.at > bindparam("after")
+# Expressions, so that SQLite, which keeps no statistics, does not walk a whole shelf for a few rows of it, and so that
+# rows of several types are read in their order and not sorted.
+_ON_IT: Final = _OFFERS.c.shelf + 0 == bindparam("shelf")
+_NEW_TOO: Final = _OFFERS.c.at + 0 > bindparam("after")
+_ONE_OF: Final = (_OFFERS.c.lane + literal("")).in_(bindparam("lanes", expanding=True))
+_OF_IDS: Final = _OFFERS.c.content.in_(select(_CONTENTS.c.seq).where(_CONTENTS.c.stix_id.in_(KEYS)))
 
 
-def _rows(*, with_bytes: bool) -> Select[Any]:
+def _picked(*conditions: ColumnElement[bool], by: ColumnElement[Any] = _OFFERS.c.at) -> Select[Any]:
+    """Return the query for the first rows on some conditions: picked before anything is looked up."""
+    return select(_OFFERS).where(*conditions).order_by(by).limit(bindparam("limit"))
+
+
+def _with_facts(rows: Select[Any], *, raw: bool) -> Select[Any]:
     """Return the query for rows with all that facts are made of: to ask for those row by row would cost too much."""
-    raw = plain(_BODIES.c.bytes) if with_bytes else literal(None)
+    one = rows.subquery("picked").c
+    own = (one.at, one.content, one.several, _CONTENTS.c.stix_id, _CONTENTS.c.version)
+    body = plain(_BODIES.c.bytes) if raw else literal(None)
     asked = (
-        select(*map(plain, _OWN), raw, plain(_OFFERS.c.statement), *statements.TOLD, *posts.BROUGHT)
-        .select_from(_OFFERS)
-        .join(_CONTENTS, _CONTENTS.c.seq == _OFFERS.c.content)
-        .outerjoin(_STATEMENTS, _STATEMENTS.c.seq == _OFFERS.c.statement)
-        .outerjoin(_POSTS, and_(_POSTS.c.content == _OFFERS.c.content, _OFFERS.c.statement == 0))
+        select(*map(plain, own), body, plain(one.statement), *statements.TOLD, *posts.BROUGHT)
+        .join_from(one.at.table, _CONTENTS, _CONTENTS.c.seq == one.content)
+        .outerjoin(_STATEMENTS, _STATEMENTS.c.seq == one.statement)
+        .outerjoin(_POSTS, and_(_POSTS.c.content == one.content, one.statement == 0))
         .outerjoin(schema.disputes, IN_DISPUTE)
         .outerjoin(schema.purges, statements.IS_PURGED)
+        .order_by(one.at)
     )
-    return asked.outerjoin(_BODIES, _BODIES.c.content == _OFFERS.c.content) if with_bytes else asked
+    return asked.outerjoin(_BODIES, _BODIES.c.content == one.content) if raw else asked
 
 
-_BARE: Final = _rows(with_bytes=False)
-_WITH_BYTES: Final = _rows(with_bytes=True)
-_FOLLOWING: Final = (_OFFERS.c.shelf == bindparam("shelf"), _OFFERS.c.at > bindparam("after"))
-# An expression, so that rows are read in their order and not sorted out of several types.
-_OF_TYPES: Final = (_OFFERS.c.type + literal("")).in_(bindparam("types", expanding=True))
-_OF_TYPE: Final = _OFFERS.c.type == bindparam("type")
-_OF_OBJECTS: Final = _CONTENTS.c.stix_id.in_(bindparam("ids", expanding=True))
-_OF_IDS: Final = _BARE.where(_OFFERS.c.shelf == bindparam("shelf"), _CONTENTS.c.stix_id.in_(KEYS)).order_by(
-    _OFFERS.c.at
-)
+_ASKED: Final = {
+    (how, raw): _with_facts(rows, raw=raw)
+    for raw in (False, True)
+    for how, rows in {
+        "all": _picked(_ON_SHELF, _NEW),
+        "lane": _picked(_OFFERS.c.lane == bindparam("lane"), _NEW),
+        "lanes": _picked(_ON_SHELF, _NEW, _ONE_OF),
+        "ids": _picked(_OF_IDS, _ON_IT, _NEW_TOO, by=_OFFERS.c.at + 0),
+        "ids lanes": _picked(_OF_IDS, _ON_IT, _NEW_TOO, _ONE_OF, by=_OFFERS.c.at + 0),
+    }.items()
+}
+_ALL_OF_IDS: Final = _with_facts(select(_OFFERS).where(_OF_IDS, _ON_IT), raw=False)
 _SAME: Final = select(_CONTENTS.c.stix_id, _CONTENTS.c.seq).where(_CONTENTS.c.stix_id.in_(KEYS))
-_THERE: Final = select(_OFFERS.c.content).where(
-    _OFFERS.c.shelf == bindparam("shelf"), _OFFERS.c.content.in_(KEYS)
-)
+_THERE: Final = select(_OFFERS.c.content).where(_OFFERS.c.content.in_(KEYS), _ON_IT)
 _NEXT_IN_VIEW: Final = (
     select(_VIEWS.c.number, _VIEWS.c.kind, _VIEWS.c.ref, _VIEWS.c.at)
     .where(_VIEWS.c.recipient == bindparam("recipient"), _VIEWS.c.number > bindparam("after"))
@@ -222,7 +235,8 @@ def append(tx: Tx, recipient: str, name: str, rows: Sequence[Placed]) -> None:
     kept: list[tuple[object, ...]] = []
     for one in rows:
         last = max(last + 1, one.at)
-        kept.append((number, last, one.content, one.statement, one.type, one.stix_id in several))
+        lane = _lane(number, one.type)
+        kept.append((number, last, one.content, one.statement, lane, one.stix_id in several))
     insert_rows(tx.conn, _OFFERS, kept)
 
 
@@ -240,23 +254,23 @@ def following(
     """Return the rows of a shelf that follow the date `after`, by their dates; of some types or objects if they are
     given. `senders` as `statements.facts_of` has it.
     """
-    asked = (_WITH_BYTES if raw else _BARE).where(*_FOLLOWING)
+    lanes, objects = [_lane(number, one) for one in types], list(ids)
     given: dict[str, Any] = {"shelf": number, "after": after, "limit": limit}
-    kinds, objects = list(types), list(ids)
-    if objects:
-        asked, given["ids"] = asked.where(_OF_OBJECTS), objects
-    if len(kinds) == 1 and not objects:
-        asked, given["type"] = asked.where(_OF_TYPE), kinds[0]
-    elif kinds:
-        asked, given["types"] = asked.where(_OF_TYPES), kinds
-    rows = conn.execute(asked.order_by(_OFFERS.c.at).limit(bindparam("limit")), given)
-    return _offers(conn, rows.all(), senders)
+    if len(lanes) == 1 and not objects:
+        return _offers(conn, conn.execute(_ASKED["lane", raw], given | {"lane": lanes[0]}).all(), senders)
+    how = " ".join(name for name, values in (("ids", objects), ("lanes", lanes)) if values) or "all"
+    given |= {name: values for name, values in (("keys", objects), ("lanes", lanes)) if values}
+    return _offers(conn, conn.execute(_ASKED[how, raw], given).all(), senders)
 
 
 def of_objects(conn: Connection, number: int, stix_ids: Iterable[str]) -> list[Offer]:
     """Return all rows of a shelf that are of some objects, without their bytes, by their dates."""
-    rows = sorted(each(conn, _OF_IDS, stix_ids, shelf=number), key=lambda row: int(row[0]))
+    rows = sorted(each(conn, _ALL_OF_IDS, stix_ids, shelf=number), key=lambda row: int(row[0]))
     return _offers(conn, rows, senders=True)
+
+
+def _lane(number: int, stix_type: str) -> str:
+    return f"{number} {stix_type}"
 
 
 def _offers(conn: Connection, rows: Sequence[Row[Any]], senders: bool) -> list[Offer]:
@@ -297,7 +311,7 @@ def _several(tx: Tx, number: int, rows: Sequence[Placed]) -> set[str]:
         seen.add(one.stix_id)
     for key in found:
         for some in parts(seqs[key]):
-            there_too = update(_OFFERS).where(_OFFERS.c.shelf == number, _OFFERS.c.content.in_(some))
+            there_too = update(_OFFERS).where(_OFFERS.c.content.in_(some), _OFFERS.c.shelf + 0 == number)
             tx.conn.execute(there_too.values(several=True))
     return found
 

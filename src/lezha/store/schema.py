@@ -420,10 +420,13 @@ offers: Final = Table(
     Column(
         "statement", BigInteger, nullable=False, comment="by which it was given; 0 if it came without one"
     ),
-    Column("type", Text, nullable=False),
+    Column(
+        "lane", Text, nullable=False, comment="the shelf and the object's type, as store.offers writes them"
+    ),
     Column("several", Boolean, nullable=False, comment="there is or was more than this row of its object"),
-    Index("offers_by_content", "shelf", "content"),
-    Index("offers_by_type", "shelf", "type", "at"),
+    # SQLite, which keeps no statistics, prefers the primary key to any index that begins with the shelf.
+    Index("offers_by_content", "content", "shelf"),
+    Index("offers_by_lane", "lane", "at"),
     sqlite_with_rowid=False,
 )
 

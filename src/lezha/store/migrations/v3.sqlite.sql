@@ -78,12 +78,12 @@ CREATE TABLE offers (
   at BIGINT NOT NULL,
   content BIGINT NOT NULL,
   statement BIGINT NOT NULL,
-  type TEXT NOT NULL,
+  lane TEXT NOT NULL,
   several BOOLEAN NOT NULL,
   PRIMARY KEY (shelf, at)
 ) WITHOUT ROWID;
-CREATE INDEX offers_by_content ON offers (shelf, content);
-CREATE INDEX offers_by_type ON offers (shelf, type, at);
+CREATE INDEX offers_by_content ON offers (content, shelf);
+CREATE INDEX offers_by_lane ON offers (lane, at);
 CREATE TABLE shelved (
   recipient TEXT NOT NULL,
   number BIGINT NOT NULL,
