@@ -257,17 +257,17 @@ def test_gaps_tell_of_a_community_in_words_and_name_its_members_without_a_link(
     node, podgorica = pair
     stranger = "identity--00000000-0000-4000-8000-00000000c15a"
     wanted = roster(
-        charter(TIRANA, name="wb6"),
+        charter(TIRANA, name="adriatic"),
         members=dict.fromkeys((node.member, podgorica.member, stranger), 1),
         issued="2026-01-05T08:00:00.000000Z",
         expires="2999-01-01T00:00:00.000000Z",
     )
-    file = tmp_path / "wb6.roster"
+    file = tmp_path / "adriatic.roster"
     file.write_bytes(rosters.draft(wanted, TIRANA.signer))
     run(node, "community", "accept", str(file))
-    shown = run(node, "release", "gaps", "--community", "wb6").stdout
-    assert f"no link with members of wb6: {stranger}" in shown.splitlines()
+    shown = run(node, "release", "gaps", "--community", "adriatic").stdout
+    assert f"no link with members of adriatic: {stranger}" in shown.splitlines()
     assert ": the recipient is not cleared for its marking" in shown
-    [circle] = asked(node, "release", "gaps", "--community", "wb6")["communities"]
+    [circle] = asked(node, "release", "gaps", "--community", "adriatic")["communities"]
     assert (circle["unlinked"], circle["unlinked_members"]) == (1, [stranger])
     assert circle["words"]["clearance"] == "the recipient is not cleared for its marking"
